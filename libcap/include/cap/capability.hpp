@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+//
+// What all typed capabilities share: a thin value around a slot of the own process. Copying one copies the
+// name, not the right; after drop() every copy is stale. Operations go through cap_call and are safe from any
+// thread.
+#pragma once
+
+#include "abi/calls.hpp"
+#include "abi/types.hpp"
+#include "cap/result.hpp"
+#include "cap/syscall.hpp"
+
+#include <cstdint>
+
+namespace cap {
+
+class Capability {
+public:
+    struct Identity {
+        abi::ObjectType type;
+        abi::Rights rights;
+    };
+
+    constexpr Capability() = default;
+    constexpr explicit Capability(abi::CapSlot slot) : slot_(slot) {}
+
+    [[nodiscard]] constexpr abi::CapSlot slot() const { return slot_; }
+    [[nodiscard]] constexpr explicit operator bool() const { return static_cast<bool>(slot_); }
+
+    [[nodiscard]] Result<Identity> identify() const;
+    // A new slot for the same object with `rights` at most.
+    [[nodiscard]] Result<abi::CapSlot> derive(abi::Rights rights) const;
+    // Empties the slot. What it named lives on while others name it. Nothing to do about a failure.
+    void drop() const { cap_call(slot_, abi::Op::kDrop); }
+
+protected:
+    Result<std::uint64_t> call(abi::Op op, std::uint64_t a0 = 0, std::uint64_t a1 = 0, std::uint64_t a2 = 0,
+                               std::uint64_t a3 = 0) const {
+        return to_result(cap_call(slot_, op, a0, a1, a2, a3).result);
+    }
+    // For operations that give nothing back.
+    Result<void> invoke(abi::Op op, std::uint64_t a0 = 0, std::uint64_t a1 = 0, std::uint64_t a2 = 0,
+                        std::uint64_t a3 = 0) const {
+        const auto result = call(op, a0, a1, a2, a3);
+        return result ? Result<void>() : fail(result.error());
+    }
+
+private:
+    abi::CapSlot slot_;
+};
+
+}  // namespace cap

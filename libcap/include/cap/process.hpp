@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+//
+// Capabilities to a process, its threads and memory objects. Rights and errors: docs/abi.md.
+#pragma once
+
+#include "abi/sched.hpp"
+#include "cap/capability.hpp"
+#include "cap/ring.hpp"
+
+#include <cstdint>
+#include <string_view>
+
+namespace cap {
+
+class Memory : public Capability {
+public:
+    using Capability::Capability;
+    [[nodiscard]] Result<std::uint64_t> pages() const { return call(abi::Op::kGetSize); }
+};
+
+class Notification : public Capability {
+public:
+    using Capability::Capability;
+    [[nodiscard]] Result<void> signal(std::uint64_t bits) const;
+    // The bits that are set, cleared; 0 if none is.
+    [[nodiscard]] Result<std::uint64_t> poll() const { return call(abi::Op::kPollBits); }
+    // Waits until a bit is set; returns and clears all that are. After kTimedOut the wait is still in flight.
+    [[nodiscard]] Result<std::uint64_t> wait(Ring& ring, std::uint64_t timeout_ns = abi::kForever) const;
+};
+
+// A copy of a thread's status line (abi::StatusLine), as plain values.
+struct ThreadStatus {
+    abi::ThreadWord word;
+    abi::ThreadRef ref;
+    std::uint64_t runtime_ns;
+    std::uint64_t runnable_since;
+    std::uint64_t wakes;
+    std::uint64_t affinity;
+    std::uint64_t label;
+    abi::Cause cause;
+    std::uint32_t domain;
+};
+
+class Thread : public Capability {
+public:
+    using Capability::Capability;
+    [[nodiscard]] Result<void> start() const;
+    [[nodiscard]] Result<void> kill(std::uint64_t exit_code) const;
+    [[nodiscard]] Result<void> set_affinity(std::uint64_t cpus) const;
+    [[nodiscard]] Result<abi::ThreadRef> ref() const;
+    [[nodiscard]] Result<ThreadStatus> status() const;
+};
+
+class Process : public Capability {
+public:
+    using Capability::Capability;
+
+    // `domain`: slot that the new process's threads run in, or none. `name` is cut to what ProcessParams
+    // holds.
+    [[nodiscard]] Result<Process> create_process(std::string_view name, abi::CapSlot domain = {}) const;
+    // The thread runs in this process; the capability to it is the caller's. It is not started.
+    [[nodiscard]] Result<Thread> create_thread(const abi::ThreadParams& params) const;
+    [[nodiscard]] Result<Memory> create_memory(std::uint64_t pages) const;
+    [[nodiscard]] Result<Notification> create_notification() const;
+
+    // Ranges of any length: they are cut into calls of kMaxPagesPerCall. A map() that fails leaves nothing
+    // mapped.
+    [[nodiscard]] Result<void> map(Memory memory, std::uint64_t address, std::uint64_t first_page,
+                                   std::uint64_t pages, abi::Rights access) const;
+    [[nodiscard]] Result<void> unmap(std::uint64_t address, std::uint64_t pages) const;
+    [[nodiscard]] Result<void> protect(std::uint64_t address, std::uint64_t pages, abi::Rights access) const;
+
+    // Puts the caller's capability, with `rights` at most, into this process's table -> the slot there.
+    [[nodiscard]] Result<abi::CapSlot> give(abi::CapSlot slot, abi::Rights rights) const;
+    [[nodiscard]] Result<void> kill(std::uint64_t exit_code) const;
+    // Waits until the process has gone -> its exit code.
+    [[nodiscard]] Result<std::uint64_t> wait_exit(Ring& ring, std::uint64_t timeout_ns = abi::kForever) const;
+};
+
+}  // namespace cap

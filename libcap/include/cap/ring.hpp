@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+//
+// The calling thread's ring: submissions in, completions out. A Ring belongs to one thread; nobody else may
+// touch it.
+//
+// prepare() puts an entry in the queue and calls the kernel only when the queue is full; submit_and_wait()
+// hands over all that was prepared. call() is for code that wants one answer and nothing else: it keeps
+// completions of other operations that arrive meanwhile, and next() delivers those first. user_data from
+// kCallTag up is call()'s own.
+//
+// Bounds: the kernel takes an operation only while it has room to complete it, so at most kCqEntries
+// completions are owed at any time. call() refuses (kQueueFull) while more than kCqEntries are kept back;
+// fetch them with next().
+//
+// The kernel is reached through Door, so that the same code runs against a model of it in unit tests.
+#pragma once
+
+#include "abi/ring.hpp"
+#include "cap/result.hpp"
+#include "cap/syscall.hpp"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+namespace cap {
+
+inline constexpr std::uint64_t kCallTag = std::uint64_t{1} << 63;
+
+constexpr abi::Submission submission(abi::Op op, abi::CapSlot slot, std::uint64_t user_data = 0,
+                                     std::uint64_t a0 = 0, std::uint64_t a1 = 0, std::uint64_t a2 = 0,
+                                     std::uint64_t a3 = 0) {
+    return {op, 0, 0, slot.raw(), user_data, {a0, a1, a2, a3, 0}};
+}
+
+template <class Door>
+class BasicRing {
+public:
+    // `address`: where the kernel mapped the thread's kRingPages ring pages.
+    explicit BasicRing(std::uint64_t address)
+        : header_(reinterpret_cast<abi::RingHeader*>(address)),
+          submissions_(reinterpret_cast<abi::Submission*>(address + abi::kPageSize)),
+          completions_(reinterpret_cast<const abi::Completion*>(address + 2 * abi::kPageSize)),
+          sq_tail_(header_->sq_tail.load(std::memory_order_relaxed)),
+          cq_head_(header_->cq_head.load(std::memory_order_relaxed)) {}
+    BasicRing(const BasicRing&) = delete;
+    BasicRing& operator=(const BasicRing&) = delete;
+
+    // Queues one entry. kQueueFull: the kernel took none, because completions must be fetched first.
+    [[nodiscard]] Result<void> prepare(const abi::Submission& entry);
+
+    // Submits everything prepared and waits until `min_complete` completions can be fetched.
+    // -> how many can; kTimedOut if the time passed first.
+    [[nodiscard]] Result<std::uint64_t> submit_and_wait(std::uint64_t min_complete,
+                                                        std::uint64_t timeout_ns = abi::kForever);
+
+    // The oldest completion not fetched yet.
+    [[nodiscard]] std::optional<abi::Completion> next();
+
+    // Submits `entry` (its user_data is replaced) and waits for its completion, whatever else completes.
+    // The completion's own error is returned like any other. The time-out begins anew whenever something else
+    // completes; after kTimedOut the operation is still in flight, and its completion will be dropped.
+    [[nodiscard]] Result<std::uint64_t> call(abi::Submission entry, std::uint64_t timeout_ns = abi::kForever);
+
+    [[nodiscard]] std::uint32_t free_entries() const {
+        // Pairs with the kernel's release of sq_head: the entry may be overwritten only after it was copied.
+        return abi::kSqEntries - (sq_tail_ - header_->sq_head.load(std::memory_order_acquire));
+    }
+
+private:
+    static constexpr std::uint32_t kKept = 2 * abi::kCqEntries;
+
+    std::optional<abi::Completion> next_in_queue();
+
+    abi::RingHeader* header_;
+    abi::Submission* submissions_;
+    const abi::Completion* completions_;
+    std::uint32_t sq_tail_;
+    std::uint32_t cq_head_;
+    std::uint64_t calls_ = 0;
+    std::uint32_t kept_head_ = 0;
+    std::uint32_t kept_tail_ = 0;
+    std::array<abi::Completion, kKept> kept_;
+};
+
+struct KernelDoor {
+    static EnterResult enter(std::uint64_t min_complete, std::uint64_t timeout_ns) {
+        return cap_enter(min_complete, timeout_ns);
+    }
+};
+
+class Ring : public BasicRing<KernelDoor> {
+public:
+    using BasicRing::BasicRing;
+};
+
+}  // namespace cap
+
+#include "cap/ring_inline.hpp"

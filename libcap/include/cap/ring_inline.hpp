@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+//
+// The bodies of BasicRing; included by cap/ring.hpp alone.
+#pragma once
+
+#include "cap/ring.hpp"
+
+namespace cap {
+
+template <class Door>
+Result<void> BasicRing<Door>::prepare(const abi::Submission& entry) {
+    if (free_entries() == 0) [[unlikely]] {
+        const EnterResult entered = Door::enter(0, 0);
+        if (entered.ready < 0) {
+            return fail(static_cast<abi::Error>(entered.ready));
+        }
+        if (free_entries() == 0) {
+            return fail(abi::Error::kQueueFull);
+        }
+    }
+    submissions_[sq_tail_ % abi::kSqEntries] = entry;
+    ++sq_tail_;
+    // Pairs with the kernel's acquire of sq_tail: it sees the entry.
+    header_->sq_tail.store(sq_tail_, std::memory_order_release);
+    return {};
+}
+
+template <class Door>
+Result<std::uint64_t> BasicRing<Door>::submit_and_wait(std::uint64_t min_complete, std::uint64_t timeout_ns) {
+    const std::uint64_t kept = kept_tail_ - kept_head_;
+    const EnterResult entered = Door::enter(min_complete > kept ? min_complete - kept : 0, timeout_ns);
+    if (entered.ready < 0) [[unlikely]] {
+        return fail(static_cast<abi::Error>(entered.ready));
+    }
+    return kept + static_cast<std::uint64_t>(entered.ready);
+}
+
+template <class Door>
+std::optional<abi::Completion> BasicRing<Door>::next() {
+    if (kept_head_ != kept_tail_) [[unlikely]] {
+        return kept_[kept_head_++ % kKept];
+    }
+    return next_in_queue();
+}
+
+template <class Door>
+std::optional<abi::Completion> BasicRing<Door>::next_in_queue() {
+    // Pairs with the kernel's release of cq_tail: the completion is there.
+    if (header_->cq_tail.load(std::memory_order_acquire) == cq_head_) {
+        return std::nullopt;
+    }
+    const abi::Completion completion = completions_[cq_head_ % abi::kCqEntries];
+    ++cq_head_;
+    // Pairs with the kernel's acquire of cq_head: the completion was read before its place is used again.
+    header_->cq_head.store(cq_head_, std::memory_order_release);
+    return completion;
+}
+
+template <class Door>
+Result<std::uint64_t> BasicRing<Door>::call(abi::Submission entry, std::uint64_t timeout_ns) {
+    // While this call waits, at most kCqEntries - 1 others can complete: nothing else is submitted.
+    if (kept_tail_ - kept_head_ > abi::kCqEntries) [[unlikely]] {
+        return fail(abi::Error::kQueueFull);
+    }
+    entry.user_data = kCallTag | ++calls_;
+    if (const auto prepared = prepare(entry); !prepared) [[unlikely]] {
+        return fail(prepared.error());
+    }
+    for (;;) {
+        while (const auto completion = next_in_queue()) {
+            if (completion->user_data == entry.user_data) {
+                return to_result(completion->result);
+            }
+            // An earlier call that timed out has nobody left to hear of it.
+            if (completion->user_data < kCallTag) {
+                kept_[kept_tail_++ % kKept] = *completion;
+            }
+        }
+        const EnterResult entered = Door::enter(1, timeout_ns);
+        if (entered.ready < 0) [[unlikely]] {
+            return fail(static_cast<abi::Error>(entered.ready));
+        }
+    }
+}
+
+}  // namespace cap

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+//
+// Capability to a scheduling domain: what a scheduler server needs. docs/scheduling.md is the protocol.
+#pragma once
+
+#include "abi/sched.hpp"
+#include "cap/capability.hpp"
+#include "cap/process.hpp"
+
+#include <cstdint>
+
+namespace cap {
+
+class SchedDomain : public Capability {
+public:
+    using Capability::Capability;
+
+    // Makes the caller's process the server; maps kStatusTablePages, read-only, at `table_address`.
+    [[nodiscard]] Result<void> attach(std::uint64_t table_address) const;
+    [[nodiscard]] Result<void> detach() const;
+    // `thread` was created and not started; its kEventRingPages event ring is mapped at `event_ring_address`.
+    [[nodiscard]] Result<void> add_agent(Thread thread, std::uint32_t cpu,
+                                         std::uint64_t event_ring_address) const;
+    // The domain's CPUs as a mask.
+    [[nodiscard]] Result<std::uint64_t> cpus() const { return call(abi::Op::kGetCpus); }
+
+    // One commit in a call of its own; agents put theirs into the ring instead.
+    [[nodiscard]] Result<void> commit(abi::ThreadRef ref, std::uint32_t sequence, std::uint32_t cpu,
+                                      std::uint32_t flags, std::uint64_t slice_ns) const;
+};
+
+}  // namespace cap

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+//
+// Operations on any capability, and on the small types: log, machine, scheduling domain.
+#include "cap/capability.hpp"
+
+#include "cap/log.hpp"
+#include "cap/machine.hpp"
+#include "cap/sched_domain.hpp"
+
+namespace cap {
+
+Result<Capability::Identity> Capability::identify() const {
+    const CallResult called = cap_call(slot_, abi::Op::kIdentify);
+    const std::uint64_t type = TRY(to_result(called.result));
+    return Identity{static_cast<abi::ObjectType>(type), static_cast<abi::Rights>(called.result2)};
+}
+
+Result<abi::CapSlot> Capability::derive(abi::Rights rights) const {
+    return abi::CapSlot::from_raw(TRY(call(abi::Op::kDerive, rights)));
+}
+
+void Log::write(std::string_view line) const {
+    (void)call(abi::Op::kLogWrite, reinterpret_cast<std::uint64_t>(line.data()), line.size());
+}
+
+Result<abi::CpuStats> Machine::cpu_stats(std::uint32_t cpu) const {
+    abi::CpuStats stats{};
+    TRY(invoke(abi::Op::kCpuStats, cpu, reinterpret_cast<std::uint64_t>(&stats)));
+    return stats;
+}
+
+Result<void> Machine::power_off(abi::ExitCode code) const {
+    return invoke(abi::Op::kPowerOff, static_cast<std::uint64_t>(code));
+}
+
+Result<void> SchedDomain::attach(std::uint64_t table_address) const {
+    return invoke(abi::Op::kAttach, table_address);
+}
+
+Result<void> SchedDomain::detach() const { return invoke(abi::Op::kDetach); }
+
+Result<void> SchedDomain::add_agent(Thread thread, std::uint32_t cpu,
+                                    std::uint64_t event_ring_address) const {
+    return invoke(abi::Op::kAddAgent, thread.slot().raw(), cpu, event_ring_address);
+}
+
+Result<void> SchedDomain::commit(abi::ThreadRef ref, std::uint32_t sequence, std::uint32_t cpu,
+                                 std::uint32_t flags, std::uint64_t slice_ns) const {
+    return invoke(abi::Op::kCommit, ref.raw(), abi::commit_word(sequence, cpu, flags), slice_ns);
+}
+
+}  // namespace cap

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// System calls, and the operations on capabilities that cap_call and ring submissions carry.
+// docs/abi.md specifies each: arguments, units, rights, errors.
+//
+// Entry by `syscall`: RAX = Call, arguments in RDI RSI RDX R10 R8 R9.
+// Return: RAX = result or Error, RDX = second result. RCX and R11 are lost, everything else is kept.
+#pragma once
+#include <cstdint>
+
+namespace cox::abi {
+
+enum class Call : std::uint64_t {
+    kCapCall = 0,     // RDI slot, RSI op, RDX R10 R8 R9 arguments 0..3
+    kCapEnter = 1,    // RDI min_complete, RSI timeout_ns; RAX completions ready, RDX submissions consumed
+    kThreadExit = 2,  // RDI code; does not return
+};
+
+// Operations. The high byte is the object type that they belong to, 0 for operations on any slot.
+// "ring only": may stay in flight, so only a submission can carry it.
+enum class Op : std::uint16_t {
+    // Any capability.
+    kIdentify = 0x0000,  // -> type, second result: rights
+    kDrop = 0x0001,      // empties the slot
+    kDerive = 0x0002,    // a0 rights -> new slot in the same table
+    kNop = 0x0003,       // -> a0; measures the door
+
+    // Process. All need kManage but where noted.
+    kCreateProcess = 0x0100,       // a0 ProcessParams* -> slot of the new process
+    kCreateThread = 0x0101,        // a0 ThreadParams* -> slot of the new thread (in the *target* process)
+    kCreateMemory = 0x0102,        // a0 pages -> slot of a zeroed memory object
+    kCreateNotification = 0x0103,  // -> slot
+    kMap = 0x0104,      // a0 memory slot, a1 address, a2 first page of the object, a3 MapWord(pages, access)
+    kUnmap = 0x0105,    // a0 address, a1 pages
+    kProtect = 0x0106,  // a0 address, a1 pages, a2 access
+    kGive = 0x0107,     // a0 slot of the caller (kGrant), a1 rights -> slot in the target process's table
+    kKillProcess = 0x0108,  // a0 exit code
+    kWaitExit = 0x0109,     // ring only, kRead: completes with the exit code when the process has gone
+
+    // Thread.
+    kStart = 0x0200,        // kManage
+    kKillThread = 0x0201,   // kManage: a0 exit code
+    kSetAffinity = 0x0202,  // kManage: a0 mask of CPUs
+    kGetRef = 0x0203,       // kRead: -> ThreadRef
+    kGetStatus = 0x0204,    // kRead: a0 StatusLine* (a copy of the line)
+
+    // Memory object.
+    kGetSize = 0x0300,  // kRead: -> pages
+
+    // Notification: a word of bits.
+    kSignal = 0x0400,  // kWrite: a0 bits, or-ed in
+    kWaitBits = 0x0401,  // ring only, kRead: completes with the bits and clears them when any is set
+    kPollBits = 0x0402,  // kRead: -> the bits, cleared; 0 if none
+
+    // Scheduling domain.
+    kAttach = 0x0500,    // kManage: a0 address for the status table (read-only, kStatusTablePages)
+    kAddAgent = 0x0501,  // kManage: a0 thread slot, a1 CPU, a2 address for its event ring (kEventRingPages)
+    kCommit = 0x0502,    // kWrite: a0 ThreadRef, a1 CommitWord(sequence, cpu, flags), a2 slice in ns
+    kWaitEvents = 0x0503,  // ring only, kRead: completes with 1 when the calling agent's ring has events
+    kDetach = 0x0504,      // kManage: the domain falls back
+    kGetCpus = 0x0505,     // kRead: -> how many CPUs the domain has, second result: their mask
+
+    // Log.
+    kLogWrite = 0x0600,  // kWrite: a0 address, a1 length (at most kMaxLogLine): one line, whole
+
+    // Machine.
+    kPowerOff = 0x0700,   // kManage: a0 ExitCode
+    kCpuStats = 0x0701,   // kRead: a0 CPU, a1 CpuStats*
+};
+
+inline constexpr std::uint64_t kMaxLogLine = 1024;
+inline constexpr std::uint64_t kMaxPagesPerCall = 512;  // kMap, kUnmap, kProtect: kernel paths stay bounded
+
+// Access of a mapping: Rights kRead, kWrite, kExecute. kWrite and kExecute together are refused.
+constexpr std::uint64_t map_word(std::uint64_t pages, std::uint64_t access) { return pages << 8 | access; }
+
+// Exit codes of the machine (docs/boot.md): what QEMU's isa-debug-exit device is told.
+enum class ExitCode : std::uint64_t { kPass = 0x10, kFail = 0x11, kPanic = 0x12, kUnsupported = 0x13 };
+
+struct ProcessParams {
+    std::uint64_t domain_slot;  // slot of a SchedDomain (kExecute) that its threads run in; 0: none
+    char name[24];              // for the log; NUL-terminated
+};
+static_assert(sizeof(ProcessParams) == 32);
+
+struct ThreadParams {
+    std::uint64_t entry;         // first instruction
+    std::uint64_t stack;         // initial RSP
+    std::uint64_t argument;      // RDI at the first instruction
+    std::uint64_t ring_address;  // page-aligned: kRingPages pages are mapped there (abi/ring.hpp)
+    std::uint64_t fs_base;       // user address or 0
+    std::uint64_t affinity;      // mask of CPUs; 0: all
+    std::uint64_t label;         // shown in the status line; free for the creator
+    std::uint64_t first_cpu;     // where the kernel places it when no server does
+};
+static_assert(sizeof(ThreadParams) == 64);
+
+}  // namespace cox::abi

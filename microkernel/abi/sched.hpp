@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// What the kernel and a scheduler server share: status lines, event rings, commits. docs/scheduling.md
+// is the specification.
+#pragma once
+#include <atomic>
+#include <cstdint>
+
+#include "abi/types.hpp"
+
+namespace cox::abi {
+
+enum class ThreadState : std::uint8_t {
+    kFree = 0,       // the line holds no thread
+    kCreated = 1,    // not started
+    kRunning = 2,    // on CPU `cpu`
+    kQueued = 3,     // in the run queue or inbox of CPU `cpu`
+    kWaiting = 4,    // for a completion
+    kUnplaced = 5,   // runnable, and waits for a commit
+    kSuspended = 6,  // reserved
+    kFaulted = 7,    // reserved
+    kGone = 8,       // has exited; the line is kept until nobody refers to the thread
+};
+
+// The one word that says where a thread is.
+//   bits 0..7 state, 8..15 CPU (where it runs, is queued, or ran last), 16..23 requests,
+//   bit 24 wake pending, bit 25 placed by the kernel, 32..63 sequence number.
+struct ThreadWord {
+    std::uint64_t raw = 0;
+
+    constexpr ThreadState state() const { return static_cast<ThreadState>(raw & 0xff); }
+    constexpr std::uint32_t cpu() const { return raw >> 8 & 0xff; }
+    constexpr std::uint32_t requests() const { return raw >> 16 & 0xff; }
+    constexpr bool wake_pending() const { return raw >> 24 & 1; }
+    constexpr bool placed_by_kernel() const { return raw >> 25 & 1; }
+    constexpr std::uint32_t sequence() const { return static_cast<std::uint32_t>(raw >> 32); }
+    friend constexpr bool operator==(ThreadWord, ThreadWord) = default;
+};
+
+// Requests: set by anyone, consumed by the owning CPU.
+inline constexpr std::uint32_t kRequestKill = 1;      // exit
+inline constexpr std::uint32_t kRequestRecall = 2;    // back to unplaced: a commit with kCommitRecall
+inline constexpr std::uint32_t kRequestAffinity = 4;  // check affinity again
+
+// Why a thread last stopped, or why it was treated as it was.
+enum class Cause : std::uint32_t {
+    kNone = 0,
+    kStarted = 1,           // made runnable by kStart
+    kWoken = 2,             // what it waited for came
+    kBlocked = 3,           // waits
+    kSliceEnd = 4,          // used up the slice of its commit while another thread waited for the CPU
+    kYielded = 5,           // reserved
+    kRecalled = 6,          // by a commit with kCommitRecall
+    kAffinityChanged = 7,   // may no longer run where it was
+    kExited = 8,            // thread_exit
+    kKilled = 9,            // by capability
+    kFaulted = 10,          // by an exception in user mode
+    kFallbackSlice = 11,    // rotated by the kernel beside a thread that the kernel placed
+    kNoServer = 12,         // placed by the kernel: no server is attached
+    kWatchdog = 13,         // placed by the kernel: the server left it without a CPU for too long
+    kReturned = 14,         // handed back to the server after fallback
+    kAgentOverrun = 15,     // an agent that used up its budget
+    kCpuLost = 16,          // reserved
+};
+
+// One line of the status table: kMaxThreads lines of threads, then kMaxCpus lines of CPUs.
+// Written by the kernel alone, read-only to the server. `word` is the truth; the other fields are
+// consistent with it when `word` reads the same before and after them.
+struct alignas(64) StatusLine {
+    std::atomic<std::uint64_t> word;            // ThreadWord; CPU line: state kRunning or kWaiting (idle)
+    std::atomic<std::uint64_t> ref;             // ThreadRef; CPU line: the CPU's number
+    std::atomic<std::uint64_t> runtime_ns;      // on a CPU since creation, up to its last stop
+    std::atomic<std::uint64_t> runnable_since;  // TSC when it last became runnable
+    std::atomic<std::uint64_t> wakes;           // so far
+    std::atomic<std::uint64_t> affinity;        // mask of CPUs
+    std::atomic<std::uint64_t> label;           // ThreadParams::label
+    std::atomic<std::uint32_t> cause;           // Cause
+    std::atomic<std::uint32_t> domain;          // 0: in no domain; else the domain's number
+};
+static_assert(sizeof(StatusLine) == 64);
+
+inline constexpr std::uint32_t kStatusLines = kMaxThreads + kMaxCpus;
+inline constexpr std::uint32_t kStatusTablePages = (kStatusLines * 64 + 4095) / 4096;
+
+// Event ring of one agent: a header line, then entries. An entry is a line's index in its low half and
+// the lap of its position in its high half: lap = position / kEventEntries + 1. The kernel reserves a
+// position, then stores the entry with release. The agent owns `head`: to release an entry it stores
+// head + 1, executes a full fence, and only then reads the status line.
+inline constexpr std::uint32_t kEventEntries = 4096;
+static_assert(kEventEntries >= kStatusLines, "a line stands in a ring at most once, so it cannot overflow");
+inline constexpr std::uint32_t kEventRingPages = 1 + kEventEntries * 8 / 4096;  // page 0: header
+
+struct EventRingHeader {
+    alignas(64) std::atomic<std::uint64_t> head;  // agent
+    alignas(64) std::atomic<std::uint64_t> base;  // kernel, once: the first position of this ring
+};
+
+// A commit's second argument.
+//   bits 0..31 expected sequence number, 32..39 CPU, 40..47 flags
+inline constexpr std::uint32_t kCommitHead = 1;    // before the others in the CPU's queue, not after
+inline constexpr std::uint32_t kCommitPreempt = 2;  // the CPU's running thread goes to the queue's tail
+inline constexpr std::uint32_t kCommitRecall = 4;  // a running or queued thread: back to unplaced, with event
+
+constexpr std::uint64_t commit_word(std::uint32_t sequence, std::uint32_t cpu, std::uint32_t flags) {
+    return std::uint64_t{sequence} | std::uint64_t{cpu} << 32 | std::uint64_t{flags} << 40;
+}
+
+inline constexpr std::uint64_t kNoSlice = 0;               // runs until it stops by itself
+inline constexpr std::uint64_t kMinSliceNs = 100'000;      // shorter slices are lengthened to this
+inline constexpr std::uint64_t kFallbackSliceNs = 10'000'000;
+inline constexpr std::uint64_t kAgentBudgetNs = 20'000'000;  // per activation
+
+}  // namespace cox::abi

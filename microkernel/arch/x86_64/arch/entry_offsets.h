@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// Numbers that entry.S shares with C++; frame.hpp and kernel/cpu.hpp assert that they agree.
+#pragma once
+#define CPU_KERNEL_STACK 8
+#define CPU_USER_RSP 16
+#define CPU_FRAME_TOP 24
+
+#define FRAME_VECTOR 120
+#define FRAME_CS 144
+#define FRAME_RFLAGS 152
+#define FRAME_SIZE 176
+
+#define KERNEL_CODE 0x08
+#define KERNEL_DATA 0x10
+#define USER_DATA 0x1b
+#define USER_CODE 0x23
+#define TSS_SELECTOR 0x28
+
+#define VECTOR_SYSCALL 256
+#define RFLAGS_AC 0x40000
+#define MSR_GS_BASE 0xc0000101
+#define IST_STACK_SIZE 8192

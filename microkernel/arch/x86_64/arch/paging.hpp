@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// x86-64 four-level page tables: entries, the walk, and the kernel's own half.
+//
+//   0x0000000000010000 .. 0x00007fffffffefff   user
+//   0xffff800000000000 ..                      physical map: all RAM, and device pages
+//   0xffffc00000000000 ..                      kernel stacks, with guard pages
+//   0xffffffff80200000 ..                      kernel image
+//
+// The upper 256 entries of every top table are the same; they are filled at boot and never change.
+#pragma once
+#include <cstdint>
+
+#include "abi/types.hpp"
+
+namespace cox::arch {
+
+using Physical = std::uint64_t;
+
+inline constexpr std::uint64_t kPhysicalMap = 0xffff'8000'0000'0000;
+inline constexpr std::uint64_t kStackRegion = 0xffff'c000'0000'0000;
+inline constexpr std::uint64_t kKernelBase = 0xffff'ffff'8000'0000;
+
+inline constexpr std::uint64_t kPresent = 1, kWritable = 2, kUser = 4, kWriteThrough = 8, kCacheDisable = 16,
+                               kHuge = 1 << 7, kGlobal = 1 << 8, kNoExecute = std::uint64_t{1} << 63;
+inline constexpr std::uint64_t kAddressMask = 0x000f'ffff'ffff'f000;
+
+template <class T = void>
+T* physical_to_virtual(Physical address) {
+    return reinterpret_cast<T*>(kPhysicalMap + address);
+}
+inline Physical virtual_to_physical(const void* address) {
+    return reinterpret_cast<std::uint64_t>(address) - kPhysicalMap;
+}
+
+using Table = std::uint64_t;  // one entry; a table is 512 of them
+
+inline unsigned table_index(std::uint64_t address, unsigned level) { return address >> (12 + 9 * level) & 511; }
+
+// The entry of `address` in the last level, or nullptr if a table is missing on the way.
+Table* find_entry(Physical top, std::uint64_t address);
+
+// The same, making missing tables. nullptr: no frame. `user`: tables allow user access.
+Table* make_entry(Physical top, std::uint64_t address, bool user);
+
+// Leaf entry for a user page with the given abi::Rights.
+std::uint64_t user_entry(Physical frame, abi::Rights access);
+
+// Builds the final kernel half over RAM up to `ram_end` and switches this CPU to it.
+void build_kernel_tables(std::uint64_t ram_end);
+Physical kernel_top();  // the kernel's own top table: no user half
+
+// Boot time only: device pages (uncached) and kernel stacks.
+void map_device(Physical address);
+std::uint64_t map_kernel_stack(unsigned cpu);  // -> its top
+
+}  // namespace cox::arch

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+// Every way into the kernel, and the one way out. Entry saves, calls, restores, and nothing else.
+//
+// From user mode the registers are pushed straight into the current thread's TrapFrame: TSS.rsp0 and
+// Cpu::frame_top both point to its end. Then the CPU's own kernel stack is used. The kernel runs with
+// interrupts off; they are on only in user mode and at the idle loop's hlt.
+//
+// NMI, #DB, #DF and #MC may come between an entry and its swapgs. They have stacks of their own (IST), the
+// base of which holds the Cpu's address, and they never judge by the sign of GS.
+
+#include "arch/entry_offsets.h"
+
+.macro PUSH_REGISTERS
+    pushq %rdi
+    pushq %rsi
+    pushq %rdx
+    pushq %rcx
+    pushq %rax
+    pushq %r8
+    pushq %r9
+    pushq %r10
+    pushq %r11
+    pushq %rbx
+    pushq %rbp
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+.endm
+
+.macro POP_REGISTERS
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbp
+    popq %rbx
+    popq %r11
+    popq %r10
+    popq %r9
+    popq %r8
+    popq %rax
+    popq %rcx
+    popq %rdx
+    popq %rsi
+    popq %rdi
+.endm
+
+.text
+.global syscall_entry
+.balign 64
+syscall_entry:
+    swapgs
+    movq %rsp, %gs:CPU_USER_RSP
+    movq %gs:CPU_FRAME_TOP, %rsp
+    pushq $USER_DATA
+    pushq %gs:CPU_USER_RSP
+    pushq %r11
+    pushq $USER_CODE
+    pushq %rcx
+    pushq $0
+    pushq $VECTOR_SYSCALL
+    PUSH_REGISTERS
+    movq %rsp, %rdi
+    movq %gs:CPU_KERNEL_STACK, %rsp
+    xorl %ebp, %ebp
+    call syscall_from_user
+    // Falls through to the way out: RAX = frame of the thread to run.
+
+.global leave_to_user
+leave_to_user:
+    movq %rax, %rsp
+    cmpq $VECTOR_SYSCALL, FRAME_VECTOR(%rsp)
+    jne 1f
+    POP_REGISTERS
+    addq $16, %rsp
+    movq (%rsp), %rcx
+    movq 16(%rsp), %r11
+    movq 24(%rsp), %rsp
+    swapgs
+    sysretq
+1:  POP_REGISTERS
+    addq $16, %rsp
+    swapgs
+    iretq
+
+// void enter_dispatch(stack top): forgets the caller and dispatches for ever.
+.global enter_dispatch
+enter_dispatch:
+    movq %rdi, %rsp
+    xorl %ebp, %ebp
+    call first_dispatch
+    jmp leave_to_user
+
+// Interrupts and exceptions: vector and error code are on the stack.
+trap_common:
+    cld
+    testb $3, 24(%rsp)
+    jz trap_from_kernel_mode
+    swapgs
+    PUSH_REGISTERS
+    movq %rsp, %rdi
+    movq %gs:CPU_KERNEL_STACK, %rsp
+    xorl %ebp, %ebp
+    testl $RFLAGS_AC, FRAME_RFLAGS(%rdi)              // an interrupt gate leaves AC, and with it SMAP, as it was
+    jz 1f
+    pushfq
+    andl $~RFLAGS_AC, (%rsp)
+    popfq
+1:  call trap_from_user
+    jmp leave_to_user
+
+trap_from_kernel_mode:
+    PUSH_REGISTERS
+    movq %rsp, %rdi
+    call trap_from_kernel
+    POP_REGISTERS
+    addq $16, %rsp
+    iretq
+
+// The same on an IST stack. RBX: 1 if swapgs restores GS, else R12 holds the base to put back.
+ist_common:
+    cld
+    PUSH_REGISTERS
+    movq %rsp, %rdi
+    pushfq
+    andl $~RFLAGS_AC, (%rsp)
+    popfq
+    movq %rsp, %rsi
+    andq $-IST_STACK_SIZE, %rsi
+    movq (%rsi), %rsi                                 // Cpu*
+    testb $3, FRAME_CS(%rdi)
+    jz 1f
+    swapgs
+    movl $1, %ebx
+    jmp 2f
+1:  xorl %ebx, %ebx
+    movl $MSR_GS_BASE, %ecx
+    rdmsr
+    movl %eax, %r12d
+    movl %edx, %r13d
+    movq %rsi, %rax
+    movq %rsi, %rdx
+    shrq $32, %rdx
+    wrmsr
+2:  movq %rdi, %r14
+    call trap_on_ist                                  // returns 0: go back; or a user frame to go on with
+    testq %rax, %rax
+    jz 3f
+    movq %rax, %rdi
+    movq %gs:CPU_KERNEL_STACK, %rsp
+    xorl %ebp, %ebp
+    call trap_from_user
+    jmp leave_to_user
+3:  testl %ebx, %ebx
+    jz 4f
+    swapgs
+    jmp 5f
+4:  movl $MSR_GS_BASE, %ecx
+    movl %r12d, %eax
+    movl %r13d, %edx
+    wrmsr
+5:  movq %r14, %rsp
+    POP_REGISTERS
+    addq $16, %rsp
+    iretq
+
+// Stubs for all 256 vectors, 16 bytes each.
+.global trap_stubs
+.balign 16
+trap_stubs:
+.set vector, 0
+.rept 256
+    .balign 16
+    .if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
+    .else
+    pushq $0
+    .endif
+    pushq $vector
+    .if vector == 1 || vector == 2 || vector == 8 || vector == 18
+    jmp ist_common
+    .else
+    jmp trap_common
+    .endif
+    .set vector, vector + 1
+.endr

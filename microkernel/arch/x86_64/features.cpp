@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include "arch/features.hpp"
+
+#include <cpuid.h>
+
+#include "arch/asm.hpp"
+
+namespace cox::arch {
+
+Features features;
+
+namespace {
+
+constexpr std::uint32_t kMsrEfer = 0xc0000080;
+constexpr std::uint64_t kEferSyscall = 1, kEferNx = 1 << 11;
+constexpr std::uint64_t kCr0Monitor = 1 << 1, kCr0Emulate = 1 << 2, kCr0Task = 1 << 3, kCr0WriteProtect = 1 << 16;
+constexpr std::uint64_t kCr4Fxsr = 1 << 9, kCr4XmmExceptions = 1 << 10, kCr4Umip = 1 << 11, kCr4Smep = 1 << 20,
+                        kCr4Smap = 1 << 21, kCr4Global = 1 << 7;
+
+struct Registers {
+    std::uint32_t eax, ebx, ecx, edx;
+};
+
+Registers cpuid(std::uint32_t leaf, std::uint32_t subleaf = 0) {
+    Registers r{};
+    __cpuid_count(leaf, subleaf, r.eax, r.ebx, r.ecx, r.edx);
+    return r;
+}
+
+// Leaf 0x15 gives the TSC's ratio to a crystal; leaf 0x40000010 is the hypervisors' convention (kHz).
+std::uint64_t tsc_hz_by_cpuid(std::uint32_t max_leaf, bool hypervisor) {
+    if (hypervisor && cpuid(0x40000000).eax >= 0x40000010) {
+        if (auto khz = cpuid(0x40000010).eax) return std::uint64_t{khz} * 1000;
+    }
+    if (max_leaf >= 0x15) {
+        auto r = cpuid(0x15);
+        if (r.eax && r.ebx && r.ecx) return std::uint64_t{r.ecx} * r.ebx / r.eax;
+    }
+    return 0;
+}
+
+}  // namespace
+
+const char* detect_features() {
+    const auto max_leaf = cpuid(0).eax;
+    const auto basic = cpuid(1);
+    const auto extended = cpuid(0x80000001);
+    if (!(basic.edx & 1 << 9)) return "no local APIC";
+    if (!(basic.edx & 1 << 4)) return "no time-stamp counter";
+    if (!(basic.edx & 1 << 24)) return "no FXSAVE";
+    if (!(extended.edx & 1 << 11)) return "no SYSCALL";
+    const auto structured = max_leaf >= 7 ? cpuid(7) : Registers{};
+    features.nx = extended.edx & 1 << 20;
+    features.huge_pages = extended.edx & 1 << 26;
+    features.x2apic = basic.ecx & 1 << 21;
+    features.tsc_deadline = basic.ecx & 1 << 24;
+    features.hypervisor = basic.ecx >> 31;
+    features.smep = structured.ebx & 1 << 7;
+    features.smap = structured.ebx & 1 << 20;
+    features.umip = structured.ecx & 1 << 2;
+    features.tsc_hz_by_cpuid = tsc_hz_by_cpuid(max_leaf, features.hypervisor);
+    return nullptr;
+}
+
+void enable_features() {
+    write_msr(kMsrEfer, read_msr(kMsrEfer) | kEferSyscall | (features.nx ? kEferNx : 0));
+    write_cr0((read_cr0() & ~(kCr0Emulate | kCr0Task)) | kCr0Monitor | kCr0WriteProtect);
+    write_cr4(read_cr4() | kCr4Fxsr | kCr4XmmExceptions | kCr4Global | (features.umip ? kCr4Umip : 0) |
+              (features.smep ? kCr4Smep : 0) | (features.smap ? kCr4Smap : 0));
+}
+
+}  // namespace cox::arch

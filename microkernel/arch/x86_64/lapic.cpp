@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+#include "arch/lapic.hpp"
+
+#include "arch/asm.hpp"
+#include "arch/paging.hpp"
+#include "arch/tables.hpp"
+
+namespace cox::arch {
+
+namespace {
+
+constexpr std::uint32_t kMsrApicBase = 0x1b;
+constexpr std::uint64_t kApicEnable = 1 << 11, kApicX2 = 1 << 10;
+
+// Register offsets; x2APIC's MSR is 0x800 + offset / 16.
+constexpr unsigned kId = 0x20, kTaskPriority = 0x80, kEoi = 0xb0, kSpurious = 0xf0, kCommand = 0x300,
+                   kCommandHigh = 0x310, kTimer = 0x320, kLint0 = 0x350, kLint1 = 0x360, kErrors = 0x370,
+                   kInitialCount = 0x380, kCurrentCount = 0x390, kDivide = 0x3e0;
+constexpr std::uint32_t kMasked = 1 << 16, kNmiMode = 4 << 8, kInitMode = 5 << 8, kStartupMode = 6 << 8,
+                        kAssert = 1 << 14, kPending = 1 << 12;
+
+volatile std::uint32_t* registers;  // nullptr: x2APIC
+
+std::uint32_t read(unsigned offset) {
+    if (!registers) return static_cast<std::uint32_t>(read_msr(0x800 + offset / 16));
+    return registers[offset / 4];
+}
+
+void write(unsigned offset, std::uint32_t value) {
+    if (!registers) return write_msr(0x800 + offset / 16, value);
+    registers[offset / 4] = value;
+}
+
+void send(std::uint32_t apic_id, std::uint32_t command) {
+    if (!registers) return write_msr(0x800 + kCommand / 16, std::uint64_t{apic_id} << 32 | command);
+    while (read(kCommand) & kPending) pause();
+    write(kCommandHigh, apic_id << 24);
+    write(kCommand, command);
+}
+
+}  // namespace
+
+void lapic_choose(std::uint64_t base) {
+    if (read_msr(kMsrApicBase) & kApicX2) return;  // the firmware left it in x2APIC mode, which cannot be left
+    map_device(base);
+    registers = physical_to_virtual<volatile std::uint32_t>(base);
+}
+
+void lapic_enable() {
+    write_msr(kMsrApicBase, read_msr(kMsrApicBase) | kApicEnable | (registers ? 0 : kApicX2));
+    write(kTaskPriority, 0);
+    write(kLint0, kMasked);  // the old interrupt controller stays out
+    write(kLint1, kNmiMode);
+    write(kErrors, kMasked);
+    write(kTimer, kMasked | kVectorTimer);
+    write(kDivide, 0xb);  // by 1
+    write(kSpurious, 0x100 | kVectorSpurious);
+    write(kTimer, kVectorTimer);  // one-shot
+    lapic_timer_start(0);
+}
+
+std::uint32_t lapic_id() { return registers ? read(kId) >> 24 : read(kId); }
+void lapic_end_of_interrupt() { write(kEoi, 0); }
+
+void lapic_send(std::uint32_t apic_id, unsigned vector) { send(apic_id, kAssert | vector); }
+void lapic_send_nmi(std::uint32_t apic_id) { send(apic_id, kAssert | kNmiMode); }
+void lapic_send_init(std::uint32_t apic_id) { send(apic_id, kAssert | kInitMode); }
+void lapic_send_startup(std::uint32_t apic_id, std::uint8_t page) { send(apic_id, kAssert | kStartupMode | page); }
+
+void lapic_timer_start(std::uint32_t count) { write(kInitialCount, count); }
+std::uint32_t lapic_timer_count() { return read(kCurrentCount); }
+
+}  // namespace cox::arch

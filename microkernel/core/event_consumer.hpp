@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+//
+// EventRingConsumer: the agent's side of an event ring, in user space. One consumer per ring.
+//
+// take() reads the entry at the head, releases it, and executes a full fence; only then may the caller read the status line that
+// the slot names. A change that the kernel makes after the release posts the slot again; one made before it is seen by that read.
+// Reading the line first and releasing afterwards would lose the changes in between.
+//
+// Atomics: entry, acquire: pairs with EventRingProducer::publish(). head, release then fence: pairs with the poster's fence and
+// its reading of the head in post_event().
+#pragma once
+
+#include "core/event_ring.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+namespace cox::core {
+
+// EntryAt as for EventRingProducer.
+template <class EntryAt>
+class EventRingConsumer {
+public:
+    // Goes on where `head` stands, so a server that takes over a ring starts at what its predecessor had not released.
+    EventRingConsumer(std::atomic<std::uint64_t>& head, EntryAt entry_at, EventRingShape shape)
+        : head_(head), position_(head.load(std::memory_order_relaxed)), shape_(shape), entry_at_(entry_at) {}
+
+    // The slot at the head, left in place; nullopt when nothing is published there.
+    [[nodiscard]] std::optional<std::uint32_t> peek() const {
+        const std::uint64_t entry = entry_at_(shape_.index(position_)).load(std::memory_order_acquire);
+        if (static_cast<std::uint32_t>(entry >> 32) != shape_.lap(position_)) {
+            return std::nullopt;
+        }
+        return static_cast<std::uint32_t>(entry);
+    }
+
+    // After a peek that found something.
+    void release() {
+        ++position_;
+        head_.store(position_, std::memory_order_release);
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+    }
+
+    [[nodiscard]] std::optional<std::uint32_t> take() {
+        const auto slot = peek();
+        if (slot) {
+            release();
+        }
+        return slot;
+    }
+
+    [[nodiscard]] std::uint64_t position() const { return position_; }
+
+private:
+    std::atomic<std::uint64_t>& head_;
+    std::uint64_t position_;
+    EventRingShape shape_;
+    EntryAt entry_at_;
+};
+
+}  // namespace cox::core

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+//
+// The transitions of a thread's state word (layout: abi/sched.hpp). Each names the states that it leaves and enters, moves by
+// compare-and-swap from what it saw, and says what happened; nothing else ever writes a word. docs/scheduling.md has the table.
+//
+// Who may call: "owner" is the CPU in the word while the thread is running or queued; "anyone" may move a thread only out of
+// created, waiting and unplaced. Requests of others are bits, consumed here by every transition of the owner.
+//
+// Atomics: a transition releases what its caller wrote to the thread (registers, floating-point state) and acquires what the last
+// one released, so whoever wins a thread sees it whole. seq_cst, because posting an event relies on "change the state, full
+// fence, look at the token" (core/event_token.hpp).
+#pragma once
+
+#include "abi/sched.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+namespace cox::core {
+
+using abi::ThreadState;
+using abi::ThreadWord;
+
+// What a transition did: the word that it stored, or nothing and the word that it found.
+struct Transition {
+    bool done;
+    ThreadWord word;
+};
+
+class ThreadStateWord {
+public:
+    explicit ThreadStateWord(std::atomic<std::uint64_t>& word) : word_(word) {}
+
+    [[nodiscard]] ThreadWord load() const { return {word_.load(std::memory_order_seq_cst)}; }
+
+    // free → created, on the line's first CPU. The sequence goes on from the line's last thread. Creator.
+    void create(std::uint32_t cpu) {
+        const ThreadWord old = load();
+        word_.store(make(ThreadState::kCreated, cpu, old.sequence() + 1), std::memory_order_seq_cst);
+    }
+
+    // created → created on another CPU. Its creator.
+    Transition move_created(std::uint32_t cpu) {
+        return change([cpu](ThreadWord w) -> std::optional<std::uint64_t> {
+            if (w.state() != ThreadState::kCreated) return std::nullopt;
+            return make(ThreadState::kCreated, cpu, w.sequence());
+        });
+    }
+
+    // created or waiting → unplaced. Anyone. A thread that is still running keeps the wake pending.
+    Transition wake() {
+        return change([](ThreadWord w) -> std::optional<std::uint64_t> {
+            switch (w.state()) {
+                case ThreadState::kCreated:
+                case ThreadState::kWaiting: return make(ThreadState::kUnplaced, w.cpu(), w.sequence() + 1);
+                case ThreadState::kRunning:
+                case ThreadState::kQueued: return w.raw | kWakePending;
+                default: return std::nullopt;
+            }
+        });
+    }
+
+    // waiting or created → queued, for threads that the kernel places by itself. Anyone.
+    Transition wake_to_queue() {
+        return change([](ThreadWord w) -> std::optional<std::uint64_t> {
+            switch (w.state()) {
+                case ThreadState::kCreated:
+                case ThreadState::kWaiting:
+                    return make(ThreadState::kQueued, w.cpu(), w.sequence() + 1) | kPlacedByKernel;
+                case ThreadState::kRunning:
+                case ThreadState::kQueued: return w.raw | kWakePending;
+                default: return std::nullopt;
+            }
+        });
+    }
+
+    // unplaced → queued, if nothing has changed since `expected`. Anyone.
+    Transition place(ThreadWord expected, std::uint32_t cpu, bool by_kernel) {
+        const std::uint64_t to = make(ThreadState::kQueued, cpu, expected.sequence() + (by_kernel ? 0 : 1)) |
+                                 (by_kernel ? kPlacedByKernel : 0);
+        std::uint64_t from = expected.raw;
+        const bool done = expected.state() == ThreadState::kUnplaced && word_.compare_exchange_strong(from, to);
+        return {done, {done ? to : from}};
+    }
+
+    // queued → running. Owner. Fails when a request waits.
+    Transition dispatch() {
+        return change([](ThreadWord w) -> std::optional<std::uint64_t> {
+            if (w.state() != ThreadState::kQueued || w.requests() != 0) return std::nullopt;
+            return with_state(w, ThreadState::kRunning);
+        });
+    }
+
+    // running → queued on the same CPU. Owner.
+    Transition requeue() {
+        return change([](ThreadWord w) -> std::optional<std::uint64_t> {
+            if (w.state() != ThreadState::kRunning || w.requests() != 0) return std::nullopt;
+            return with_state(w, ThreadState::kQueued);
+        });
+    }
+
+    // running → waiting. Owner. A pending wake is consumed instead: done is true and the state still running. Fails when
+    // a kill waits; other requests are fulfilled by leaving the CPU.
+    Transition block() {
+        return change([](ThreadWord w) -> std::optional<std::uint64_t> {
+            if (w.state() != ThreadState::kRunning || w.requests() & abi::kRequestKill) return std::nullopt;
+            if (w.wake_pending()) return w.raw & ~kWakePending;
+            return make(ThreadState::kWaiting, w.cpu(), w.sequence() + 1);
+        });
+    }
+
+    // running or queued → unplaced. Owner. Requests but the kill are fulfilled by it.
+    Transition unplace() {
+        return change([](ThreadWord w) -> std::optional<std::uint64_t> {
+            if (w.state() != ThreadState::kRunning && w.state() != ThreadState::kQueued) return std::nullopt;
+            if (w.requests() & abi::kRequestKill) return std::nullopt;
+            return make(ThreadState::kUnplaced, w.cpu(), w.sequence() + 1) | (w.raw & kWakePending);
+        });
+    }
+
+    // running → running, queued → queued: forget the requests in `mask`. Owner.
+    Transition clear_requests(std::uint32_t mask) {
+        return change([mask](ThreadWord w) -> std::optional<std::uint64_t> {
+            return w.raw & ~(std::uint64_t{mask} << kRequestShift);
+        });
+    }
+
+    // running or queued: set a request bit for the owner. Anyone. Fails in every other state.
+    Transition request(std::uint32_t bits) {
+        return change([bits](ThreadWord w) -> std::optional<std::uint64_t> {
+            if (w.state() != ThreadState::kRunning && w.state() != ThreadState::kQueued) return std::nullopt;
+            return w.raw | std::uint64_t{bits} << kRequestShift;
+        });
+    }
+
+    // running or queued → gone. Owner.
+    Transition exit() { return leave(ThreadState::kRunning, ThreadState::kQueued); }
+
+    // created, waiting or unplaced → gone. Anyone.
+    Transition kill() {
+        const Transition t = leave(ThreadState::kWaiting, ThreadState::kUnplaced);
+        return t.done ? t : leave(ThreadState::kCreated, ThreadState::kCreated);
+    }
+
+    // gone → free. Whoever holds the last reference.
+    void free() {
+        const ThreadWord old = load();
+        word_.store(make(ThreadState::kFree, 0, old.sequence()), std::memory_order_seq_cst);
+    }
+
+    static constexpr std::uint64_t kWakePending = 1 << 24, kPlacedByKernel = 1 << 25;
+    static constexpr unsigned kRequestShift = 16;
+
+private:
+    static constexpr std::uint64_t make(ThreadState state, std::uint32_t cpu, std::uint32_t sequence) {
+        return std::uint64_t{sequence} << 32 | std::uint64_t{cpu & 0xff} << 8 | static_cast<std::uint8_t>(state);
+    }
+    static constexpr std::uint64_t with_state(ThreadWord w, ThreadState state) {
+        return (w.raw & ~std::uint64_t{0xff}) | static_cast<std::uint8_t>(state);
+    }
+
+    Transition leave(ThreadState a, ThreadState b) {
+        return change([a, b](ThreadWord w) -> std::optional<std::uint64_t> {
+            if (w.state() != a && w.state() != b) return std::nullopt;
+            return make(ThreadState::kGone, w.cpu(), w.sequence() + 1);
+        });
+    }
+
+    // Tries again only when somebody else has changed the word, so it is lock-free.
+    template <class Next>
+    Transition change(Next next) {
+        std::uint64_t old = word_.load(std::memory_order_relaxed);
+        for (;;) {
+            const std::optional<std::uint64_t> to = next(ThreadWord{old});
+            if (!to) return {false, {old}};
+            if (word_.compare_exchange_weak(old, *to)) return {true, {*to}};
+        }
+    }
+
+    std::atomic<std::uint64_t>& word_;
+};
+
+}  // namespace cox::core

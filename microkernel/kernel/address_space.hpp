@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// AddressSpace: the user half of a page table, and the TLB shootdown that keeps every CPU's view of it true.
+//
+// Every CPU publishes the space it has loaded (Cpu::active_space) and the generation that it has seen
+// (Cpu::seen_generation). An initiator changes entries, raises `generation`, fences, and reads who is active: those get
+// an IPI, flush, and publish the generation; it waits for them, serving its own shootdowns meanwhile, and holding no lock. A
+// CPU that loads the space publishes it first, fences, then reads the generation: so either the initiator sees it, or it loads the
+// new entries. Frames are released after the wait.
+#pragma once
+#include <atomic>
+#include <cstdint>
+
+#include "abi/types.hpp"
+#include "core/result.hpp"
+#include "kernel/frames.hpp"
+#include "kernel/memory_object.hpp"
+#include "kernel/spinlock.hpp"
+
+namespace cox {
+
+struct Cpu;
+
+class AddressSpace {
+public:
+    AddressSpace() = default;
+    ~AddressSpace();  // frees tables and releases frames; no CPU may have it loaded any more
+    AddressSpace(const AddressSpace&) = delete;
+    AddressSpace& operator=(const AddressSpace&) = delete;
+
+    core::Result<void> init();
+
+    // All or nothing. kBadAddress, kMisaligned, kBadArgument, kOverlap, kWriteExecute, kNoMemory.
+    core::Result<void> map(MemoryObject& memory, std::uint64_t first_page, std::uint64_t address, std::uint64_t pages,
+                           abi::Rights access);
+    // Holes are allowed, so that a caller can clean up after a failure.
+    core::Result<void> unmap(std::uint64_t address, std::uint64_t pages);
+    // kBadAddress when a page of the range is not mapped; nothing is changed then.
+    core::Result<void> protect(std::uint64_t address, std::uint64_t pages, abi::Rights access);
+
+    // The kernel's own view of user memory at `address`, for at most what is left of that page; calls use(bytes, n). The page
+    // cannot go away meanwhile. kBadAddress if it is not mapped with that access.
+    template <class Use>
+    core::Result<void> with_page(std::uint64_t address, abi::Rights access, Use use);
+
+    Physical top() const { return top_; }
+    std::atomic<std::uint64_t> generation{1};
+    std::atomic<std::uint32_t> users{0};  // Process::SpaceHold
+    AddressSpace* next_to_reap = nullptr;  // exit.cpp
+
+private:
+    core::Result<void> check_range(std::uint64_t address, std::uint64_t pages) const;
+    std::uint64_t clear(std::uint64_t& address, std::uint64_t end, Physical* frames, std::uint64_t room);
+    void* resolve(std::uint64_t address, abi::Rights access) COX_REQUIRES(lock_);
+    void shoot_down();
+
+    SpinLock lock_{LockRank::kAddressSpace};
+    Physical top_ = 0;
+};
+
+template <class Use>
+core::Result<void> AddressSpace::with_page(std::uint64_t address, abi::Rights access, Use use) {
+    SpinGuard guard(lock_);
+    void* bytes = resolve(address, access);
+    if (!bytes) return core::fail(abi::Error::kBadAddress);
+    use(static_cast<std::byte*>(bytes), abi::kPageSize - address % abi::kPageSize);
+    return {};
+}
+
+// On this CPU. `space` nullptr: the kernel's own table.
+void load_space(Cpu& cpu, AddressSpace* space);
+// Flushes if the loaded space has a newer generation than this CPU has seen.
+void serve_shootdown(Cpu& cpu);
+
+}  // namespace cox

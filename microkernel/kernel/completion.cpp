@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#include "kernel/completion.hpp"
+
+#include "kernel/cpu.hpp"
+#include "kernel/thread_table.hpp"
+#include "kernel/wake.hpp"
+
+namespace cox {
+
+void complete(const PendingOp& op, std::int64_t result) {
+    bool dropped = true;
+    if (const auto thread = find_thread(op.thread)) {
+        if (thread->ring.post({op.user_data, result, 0, 0}, dropped)) wake(*thread, abi::Cause::kWoken);
+    }
+    this_cpu().stats.dropped_completions += dropped;
+}
+
+}  // namespace cox

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// Cpu: what one CPU owns. GS points to it in kernel mode. Only that CPU touches it, except for the atomics and the inbox, by
+// which the others speak to it.
+#pragma once
+#include <atomic>
+#include <cstddef>
+#include <span>
+
+#include "abi/stats.hpp"
+#include "arch/tables.hpp"
+#include "core/inbox.hpp"
+#include "core/intrusive_queue.hpp"
+#include "core/timer_queue.hpp"
+#include "kernel/thread.hpp"
+
+namespace cox {
+
+class AddressSpace;
+
+using RunQueue = core::IntrusiveQueue<Thread, &Thread::queue_link>;
+using TimerQueue = core::TimerQueue<Thread, &Thread::timer>;
+
+inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
+
+struct Cpu {
+    // Offsets known to entry.S.
+    Cpu* self = nullptr;
+    std::uint64_t kernel_stack = 0;
+    std::uint64_t user_rsp = 0;
+    std::uint64_t frame_top = 0;  // end of the current thread's TrapFrame
+
+    std::uint32_t number = 0;
+    std::uint32_t apic_id = 0;
+    std::uint32_t locks_held = 0;  // debug build: LockRank bits
+
+    // Dispatch (dispatch.cpp). Each thread here is held by one reference.
+    Thread* current = nullptr;  // nullptr: none, or in between
+    Thread* agent_ready = nullptr;  // this CPU's agent, queued before everyone
+    RunQueue queue;
+    std::uint32_t kernel_placed_queued = 0;  // how many in `queue` the kernel placed
+    bool preempt_current = false;            // a commit asked for it
+    Thread* fpu_owner = nullptr;             // whose state the registers hold; not dereferenced
+    std::uint64_t loaded_fs_base = 0;
+    std::uint64_t since = 0;  // TSC up to which time is accounted
+    bool line_busy = false;   // this CPU's status line says that it runs threads of the domain
+
+    // Time (timers.cpp, watchdog.cpp).
+    TimerQueue timers;
+    std::uint64_t armed_deadline = kNever;
+    std::uint64_t watch_deadline = kNever;
+
+    AddressSpace* reap_list = nullptr;
+    abi::CpuStats stats{};
+    arch::CpuTables tables{};
+
+    // Written by others.
+    alignas(64) core::Inbox inbox;
+    core::InboxNode attention{static_cast<std::uint8_t>(RecordKind::kAttention)};
+    std::atomic<bool> return_fallback{false};   // a server has attached; with `attention`
+    std::atomic<std::int32_t> unplaced_here{0};  // threads of the domain that are unplaced and ran here last
+
+    // Written by this CPU, read by others (address_space.hpp).
+    alignas(64) std::atomic<AddressSpace*> active_space{nullptr};
+    std::atomic<std::uint64_t> seen_generation{0};
+};
+static_assert(offsetof(Cpu, kernel_stack) == CPU_KERNEL_STACK);
+static_assert(offsetof(Cpu, user_rsp) == CPU_USER_RSP);
+static_assert(offsetof(Cpu, frame_top) == CPU_FRAME_TOP);
+
+inline Cpu& this_cpu() {
+    Cpu* cpu;
+    asm volatile("movq %%gs:0, %0" : "=r"(cpu));
+    return *cpu;
+}
+
+extern bool cpus_ready;  // every CPU's GS is set
+std::span<Cpu> online_cpus();
+std::uint64_t online_mask();
+
+// Makes `target` enter the kernel soon.
+void send_reschedule(Cpu& self, Cpu& target);
+
+}  // namespace cox

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: MIT
+// Order of precedence on a CPU: its agent while it has events, then the current thread until its turn ends, then the queue's head.
+// A turn ends only while another thread is queued here.
+#include "kernel/dispatch.hpp"
+
+#include <algorithm>
+
+#include "arch/timer.hpp"
+#include "kernel/address_space.hpp"
+#include "kernel/call_enter.hpp"
+#include "kernel/exit.hpp"
+#include "kernel/inbox_records.hpp"
+#include "kernel/process.hpp"
+#include "kernel/sched_domain.hpp"
+#include "kernel/timers.hpp"
+#include "kernel/wake.hpp"
+#include "kernel/watchdog.hpp"
+
+namespace cox {
+
+using abi::Cause;
+
+namespace {
+
+constexpr std::uint32_t kMsrFsBase = 0xc0000100;
+
+std::uint64_t fallback_slice() { return arch::clock.to_ticks(abi::kFallbackSliceNs); }
+std::uint64_t agent_budget() { return arch::clock.to_ticks(abi::kAgentBudgetNs); }
+
+bool placed_by_kernel(Thread& thread) { return thread.word().load().placed_by_kernel(); }
+
+// Adds the time since the last call to whatever this CPU has been doing.
+void account(Cpu& cpu, std::uint64_t now) {
+    const auto elapsed = now - cpu.since;
+    cpu.since = now;
+    const Thread* t = cpu.current;
+    (t ? (t->domain ? cpu.stats.domain_ticks : cpu.stats.system_ticks) : cpu.stats.idle_ticks) += elapsed;
+}
+
+// Puts a thread that is in state queued into the run queue.
+void push(Cpu& cpu, Thread& thread, bool head) {
+    thread.queued_since = arch::rdtsc();
+    if (head) cpu.queue.push_front(thread);
+    else cpu.queue.push_back(thread);
+    cpu.kernel_placed_queued += placed_by_kernel(thread);
+}
+
+Thread* pop(Cpu& cpu) {
+    Thread* thread = cpu.queue.pop_front();
+    if (thread) cpu.kernel_placed_queued -= placed_by_kernel(*thread);
+    return thread;
+}
+
+// The current thread back into the queue: running → queued. False: a request came first; look again.
+bool requeue_current(Cpu& cpu, bool head) {
+    Thread& thread = take_off(cpu);
+    if (!thread.word().requeue().done) {
+        cpu.current = &thread;
+        return false;
+    }
+    push(cpu, thread, head);
+    return true;
+}
+
+// When the current thread's turn ends; kNever: not while things stay as they are.
+std::uint64_t turn_end(const Cpu& cpu) {
+    const Thread& t = *cpu.current;
+    if (cpu.queue.empty()) return kNever;
+    if (t.is_agent() && !t.agent_overrun) return t.switched_in + agent_budget();
+    const auto left = [&](std::uint64_t slice, std::uint64_t used) { return t.switched_in + (slice > used ? slice - used : 0); };
+    if (kernel_rules(cpu, t)) {
+        const auto turn = left(fallback_slice(), t.turn_used);
+        return t.slice ? std::min(turn, left(t.slice, t.slice_used)) : turn;
+    }
+    return t.slice ? left(t.slice, t.slice_used) : kNever;
+}
+
+void end_turn(Cpu& cpu, std::uint64_t now) {
+    Thread& t = *cpu.current;
+    if (t.is_agent()) {
+        t.agent_overrun = true;
+        t.set_cause(Cause::kAgentOverrun);
+        requeue_current(cpu, false);
+        return;
+    }
+    const bool slice_over = t.slice && t.slice_used + (now - t.switched_in) >= t.slice;
+    if (t.domain && slice_over && !placed_by_kernel(t) && root_domain.attached()) {
+        return unplace_current(cpu, Cause::kSliceEnd);
+    }
+    t.set_cause(Cause::kFallbackSlice);
+    if (requeue_current(cpu, false)) t.turn_used = t.slice_used = 0;
+}
+
+// What requests and the clock make of the current thread. Afterwards cpu.current runs on, or is null.
+void settle_current(Cpu& cpu, std::uint64_t now) {
+    Thread& t = *cpu.current;
+    const auto word = t.word().load();
+    if (word.requests() & abi::kRequestKill) return exit_current(cpu, t.exit_code, Cause::kKilled);
+    // sysret and iretq would fault in the kernel on an address that is not canonical.
+    if (t.frame.rip >= abi::kUserTop) return exit_current(cpu, kFaultExitCode, Cause::kFaulted);
+    if (word.requests() & abi::kRequestRecall) return unplace_current(cpu, Cause::kRecalled);
+    if (word.requests() & abi::kRequestAffinity) {
+        if (!t.allowed_on(cpu.number)) return unplace_current(cpu, Cause::kAffinityChanged);
+        t.word().clear_requests(abi::kRequestAffinity);
+    }
+    if (cpu.preempt_current && t.domain && !cpu.queue.empty()) {
+        cpu.preempt_current = false;
+        return unplace_current(cpu, Cause::kRecalled);
+    }
+    if (now >= turn_end(cpu)) end_turn(cpu, now);
+}
+
+// queued → running. False: it may not run here, or is to die; it has been dealt with.
+bool begin(Cpu& cpu, Thread& thread) {
+    if (!thread.allowed_on(cpu.number)) {
+        unplace_queued(cpu, thread, Cause::kAffinityChanged);
+        return false;
+    }
+    while (!thread.word().dispatch().done) {
+        const auto requests = thread.word().load().requests();
+        if (requests & abi::kRequestKill) {
+            exit_queued(cpu, thread);
+            return false;
+        }
+        if (requests & abi::kRequestRecall) {
+            unplace_queued(cpu, thread, Cause::kRecalled);
+            return false;
+        }
+        thread.word().clear_requests(abi::kRequestAffinity);
+    }
+    cpu.current = &thread;
+    cpu.preempt_current = false;
+    return true;
+}
+
+void count_dispatch(Cpu& cpu, Thread& t) {
+    if (std::exchange(t.interrupted, false)) return;
+    if (t.is_agent()) ++cpu.stats.agent_dispatches;
+    else if (!t.domain) ++cpu.stats.system_dispatches;
+    else if (placed_by_kernel(t)) ++cpu.stats.fallback_dispatches;
+    else ++cpu.stats.server_dispatches;
+}
+
+// Loads the context of cpu.current, which has just begun.
+void switch_in(Cpu& cpu, std::uint64_t now) {
+    Thread& t = *cpu.current;
+    count_dispatch(cpu, t);
+    t.switched_in = now;
+    if (t.waiting_in_enter) finish_enter(cpu, t);
+    if (t.domain && !std::exchange(cpu.line_busy, true)) root_domain.cpu_busy(cpu.number);
+    if (cpu.fpu_owner != &t || t.fpu_cpu != cpu.number) {
+        t.fpu.restore();
+        cpu.fpu_owner = &t;
+        t.fpu_cpu = cpu.number;
+    }
+    if (cpu.loaded_fs_base != t.fs_base) {
+        arch::write_msr(kMsrFsBase, t.fs_base);
+        cpu.loaded_fs_base = t.fs_base;
+    }
+    load_space(cpu, &t.process->space());
+    cpu.frame_top = reinterpret_cast<std::uint64_t>(&t.frame + 1);
+    cpu.tables.set_entry_stack(cpu.frame_top);
+}
+
+// Decides who runs. False: nobody can. `fresh`: cpu.current has just begun and its context is not loaded.
+bool choose(Cpu& cpu, std::uint64_t now, bool& fresh) {
+    for (;;) {
+        if (cpu.current) settle_current(cpu, now);
+        if (cpu.agent_ready) {
+            if (cpu.current) {
+                cpu.current->interrupted = true;
+                if (!requeue_current(cpu, true)) continue;  // a request came: settle it
+            }
+            if (begin(cpu, *std::exchange(cpu.agent_ready, nullptr))) return fresh = true;
+            continue;
+        }
+        if (cpu.current) return true;
+        while (Thread* next = pop(cpu)) {
+            if (begin(cpu, *next)) return fresh = true;
+        }
+        if (!cpu.agent_ready) return false;  // else a misfit's event has made it ready
+    }
+}
+
+// The CPU has no thread of the domain to run: its line says so, and its agent hears of it, once.
+void note_idle(Cpu& cpu) {
+    if (!std::exchange(cpu.line_busy, false)) return;
+    root_domain.cpu_idle(cpu.number);
+}
+
+void arm_timer(Cpu& cpu, std::uint64_t now) {
+    const auto turn = cpu.current ? turn_end(cpu) : kNever;
+    const auto deadline = std::min({turn, next_timeout(cpu), watch_deadline(cpu, now)});
+    if (deadline == cpu.armed_deadline) return;
+    cpu.armed_deadline = deadline;
+    arch::timer_arm(deadline, now);
+}
+
+}  // namespace
+
+bool kernel_rules(const Cpu& cpu, const Thread& thread) {
+    if (cpu.kernel_placed_queued || !thread.domain || !root_domain.attached()) return true;
+    return const_cast<Thread&>(thread).word().load().placed_by_kernel();
+}
+
+Thread& take_off(Cpu& cpu) {
+    const auto now = arch::rdtsc();
+    Thread& t = *cpu.current;
+    account(cpu, now);
+    if (cpu.fpu_owner == &t) t.fpu.save();
+    const auto ran = now - t.switched_in;
+    t.runtime += ran;
+    t.slice_used += ran;
+    t.turn_used += ran;
+    t.switched_in = now;
+    t.line.runtime_ns.store(arch::clock.to_ns(t.runtime), std::memory_order_relaxed);
+    cpu.current = nullptr;
+    return t;
+}
+
+void block_current(Cpu& cpu) {
+    Thread& t = take_off(cpu);
+    t.set_cause(Cause::kBlocked);
+    t.agent_overrun = false;
+    const auto blocked = t.word().block();
+    if (!blocked.done || blocked.word.state() == abi::ThreadState::kRunning) {  // to die, or woken already
+        cpu.current = &t;
+        if (blocked.done) finish_enter(cpu, t);
+        return;
+    }
+    if (t.domain) {
+        if (cpu.queue.empty()) note_idle(cpu);
+        root_domain.post_event(t.ref.index, cpu.number);
+    }
+    t.release();
+}
+
+void unplace_current(Cpu& cpu, Cause cause) {
+    Thread& t = take_off(cpu);
+    unplace_queued(cpu, t, cause);
+}
+
+void unplace_queued(Cpu& cpu, Thread& t, Cause cause) {
+    t.set_cause(cause);
+    t.line.runnable_since.store(arch::rdtsc(), std::memory_order_relaxed);
+    const auto unplaced = t.word().unplace();
+    if (unplaced.done) became_unplaced(t, unplaced.word);
+    else exit_queued(cpu, t);  // a kill came first
+    if (unplaced.done) t.release();
+}
+
+namespace {
+
+// A commit asked that the domain's running thread go: also when only the agent's run has interrupted it.
+void make_room(Cpu& cpu) {
+    if (cpu.current && cpu.current->domain) {
+        cpu.preempt_current = true;
+    } else if (Thread* front = cpu.queue.front(); front && front->interrupted && front->domain) {
+        unplace_queued(cpu, *pop(cpu), Cause::kRecalled);
+    }
+}
+
+}  // namespace
+
+void accept(Cpu& cpu, Thread& t) {
+    if (root_domain.is_agent_of(t, cpu.number) && !t.agent_overrun) {
+        cpu.agent_ready = &t;
+        return;
+    }
+    t.slice_used = t.turn_used = 0;
+    t.interrupted = false;
+    if (t.place_flags & abi::kCommitPreempt) make_room(cpu);
+    push(cpu, t, t.place_flags & abi::kCommitHead);
+}
+
+void remove_queued(Cpu& cpu, Thread& thread) {
+    cpu.queue.remove(thread);
+    cpu.kernel_placed_queued -= placed_by_kernel(thread);
+}
+
+void requeue(Cpu& cpu, Thread& thread) {
+    thread.word().clear_requests(abi::kRequestAffinity);
+    push(cpu, thread, false);
+}
+
+void return_fallback_threads(Cpu& cpu) {
+    for (auto left = cpu.queue.size(); left > 0; --left) {
+        Thread& thread = *pop(cpu);
+        if (thread.domain && placed_by_kernel(thread)) unplace_queued(cpu, thread, Cause::kReturned);
+        else push(cpu, thread, false);
+    }
+    if (cpu.current && cpu.current->domain && placed_by_kernel(*cpu.current)) unplace_current(cpu, Cause::kReturned);
+}
+
+arch::TrapFrame* leave_kernel(Cpu& cpu) {
+    for (;;) {
+        serve_inbox(cpu);
+        serve_shootdown(cpu);
+        reap(cpu);
+        const auto now = arch::rdtsc();
+        expire_timeouts(cpu, now);
+        watch(cpu, now);
+        account(cpu, now);
+        bool fresh = false;
+        if (choose(cpu, now, fresh)) {
+            if (fresh) switch_in(cpu, now);
+            arm_timer(cpu, now);
+            return &cpu.current->frame;
+        }
+        note_idle(cpu);
+        load_space(cpu, nullptr);
+        reap(cpu);
+        // The event of the idle CPU may have made its agent ready; and what another CPU has still loaded, it soon lets go.
+        if (cpu.agent_ready || !cpu.queue.empty() || cpu.reap_list) continue;
+        arm_timer(cpu, now);
+        arch::wait_for_interrupt();
+    }
+}
+
+}  // namespace cox

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#include "kernel/exit.hpp"
+
+#include "kernel/dispatch.hpp"
+#include "kernel/heap.hpp"
+#include "kernel/inbox_records.hpp"
+#include "kernel/process.hpp"
+#include "kernel/sched_domain.hpp"
+#include "kernel/timers.hpp"
+#include "kernel/wake.hpp"
+
+namespace cox {
+
+using abi::ThreadState;
+
+namespace {
+
+void finish_exit(Thread& thread, abi::ThreadWord word) {
+    Cpu& cpu = this_cpu();
+    thread.ring.close();
+    disarm_timeout(cpu, thread);
+    if (const auto keeper = thread.timer_cpu.load(); keeper != Thread::kNoCpu) send_timer_record(thread, keeper);
+    if (thread.domain) root_domain.post_event(thread.ref.index, word.cpu());
+    if (thread.is_agent()) root_domain.agent_gone(thread);
+    thread.process->thread_gone(thread.exit_code);
+    thread.release();
+}
+
+}  // namespace
+
+void exit_current(Cpu& cpu, std::uint64_t code, abi::Cause cause) {
+    Thread& thread = take_off(cpu);
+    thread.exit_code = code;
+    thread.set_cause(cause);
+    const auto gone = thread.word().exit();
+    COX_ASSERT(gone.done);
+    finish_exit(thread, gone.word);
+    thread.release();
+}
+
+void exit_queued(Cpu&, Thread& thread) {
+    thread.set_cause(abi::Cause::kKilled);
+    const auto gone = thread.word().exit();
+    COX_ASSERT(gone.done);
+    finish_exit(thread, gone.word);
+    thread.release();
+}
+
+void kill_thread(Thread& thread, std::uint64_t code) {
+    for (;;) {
+        const auto before = thread.word().load();
+        if (before.state() == ThreadState::kGone || before.state() == ThreadState::kFree) return;
+        thread.exit_code = code;
+        if (const auto asked = thread.word().request(abi::kRequestKill); asked.done) {
+            return send_request(thread, asked.word.cpu());
+        }
+        const auto killed = thread.word().kill();
+        if (!killed.done) continue;  // it has moved meanwhile
+        if (before.state() == ThreadState::kUnplaced) left_unplaced(before);
+        thread.set_cause(abi::Cause::kKilled);
+        return finish_exit(thread, killed.word);
+    }
+}
+
+void reap_later(AddressSpace* space) {
+    if (!space) return;
+    Cpu& cpu = this_cpu();
+    space->next_to_reap = cpu.reap_list;
+    cpu.reap_list = space;
+}
+
+void reap(Cpu& cpu) {
+    AddressSpace* list = std::exchange(cpu.reap_list, nullptr);
+    while (list) {
+        AddressSpace* space = std::exchange(list, list->next_to_reap);
+        bool loaded = space->users.load() != 0;
+        for (const Cpu& other : online_cpus()) loaded |= other.active_space.load() == space;
+        if (loaded) reap_later(space);
+        else dispose(space);
+    }
+}
+
+}  // namespace cox

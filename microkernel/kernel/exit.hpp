@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// How threads end. A thread enters *gone* once, by whoever wins that transition, and then finish_exit() runs once.
+#pragma once
+#include "abi/sched.hpp"
+#include "kernel/cpu.hpp"
+
+namespace cox {
+
+inline constexpr std::uint64_t kFaultExitCode = 0xfa17;  // of a thread that an exception ended
+
+void exit_current(Cpu& cpu, std::uint64_t code, abi::Cause cause);
+// A thread that this CPU owns and has just taken off or out of its queue. Takes over the queue's reference.
+void exit_queued(Cpu& cpu, Thread& thread);
+// Any thread, from any CPU: at once if it is nowhere on a CPU, else as soon as its CPU looks.
+void kill_thread(Thread& thread, std::uint64_t code);
+
+// Returns the memory of processes that have gone, as far as no CPU has them loaded.
+void reap(Cpu& cpu);
+
+}  // namespace cox

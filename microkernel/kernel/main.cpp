@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// The kernel's start, on the boot processor: read what the loader left, take over memory and CPUs, start the root task,
+// dispatch for ever.
+#include <algorithm>
+#include <array>
+
+#include "arch/features.hpp"
+#include "arch/lapic.hpp"
+#include "arch/paging.hpp"
+#include "arch/serial.hpp"
+#include "arch/timer.hpp"
+#include "core/acpi.hpp"
+#include "core/command_line.hpp"
+#include "core/multiboot2.hpp"
+#include "core/pvh.hpp"
+#include "kernel/frames.hpp"
+#include "kernel/loader.hpp"
+#include "kernel/log.hpp"
+#include "kernel/panic.hpp"
+#include "kernel/smp.hpp"
+#include "kernel/thread_table.hpp"
+#include "kernel/watchdog.hpp"
+
+extern "C" char boot_start[], kernel_physical_end[];
+extern "C" void (*init_array_start[])();
+extern "C" void (*init_array_end[])();
+
+namespace cox {
+
+namespace {
+
+enum class BootDoor : std::uint32_t { kMultiboot2 = 0, kPvh = 1, kUnknown = 2 };
+
+constexpr std::uint64_t kBootMapEnd = std::uint64_t{4} << 30;  // boot.S maps this much
+
+core::BootInfo boot;  // too large for the boot stack
+
+constexpr auto kPhysicalView = [](std::uint64_t address, std::uint64_t length) -> core::Bytes {
+    if (address == 0 || address >= kBootMapEnd || length > kBootMapEnd - address) return {};
+    return {arch::physical_to_virtual<const std::byte>(address), length};
+};
+
+std::expected<core::BootInfo, core::BootError> parse(BootDoor door, std::uint32_t information) {
+    if (door == BootDoor::kPvh) return core::parse_pvh(information, core::PhysView(kPhysicalView));
+    const auto header = kPhysicalView(information, 8);
+    const auto size = core::read_le<std::uint32_t>(header, 0);
+    return core::parse_multiboot2(kPhysicalView(information, size.value_or(0)));
+}
+
+void take_memory(const core::BootModule& archive) {
+    const std::array<core::MemoryRange, 2> reserved{{
+        {reinterpret_cast<std::uint64_t>(boot_start),
+         reinterpret_cast<std::uint64_t>(kernel_physical_end) - reinterpret_cast<std::uint64_t>(boot_start), false},
+        {archive.base & ~(abi::kPageSize - 1), archive.size + 2 * abi::kPageSize, false},
+    }};
+    std::uint64_t end = 0;
+    for (const auto& range : boot.ranges()) {
+        if (range.usable) end = std::max(end, range.end());
+    }
+    frames_init(boot.ranges(), reserved);
+    arch::build_kernel_tables(end);
+}
+
+std::uint64_t number(const core::CommandLine& options, std::string_view key, std::uint64_t otherwise) {
+    const auto text = options.find(key);
+    if (!text) return otherwise;
+    const auto value = core::parse_u64(*text);
+    if (!value) print("coxswain: {}={} is not a number; using {}", key, *text, otherwise);
+    return value.value_or(otherwise);
+}
+
+}  // namespace
+
+extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_t information) {
+    const auto door = static_cast<BootDoor>(door_number);
+    arch::serial_init();
+    for (auto* init = init_array_start; init != init_array_end; ++init) (*init)();
+    if (const char* missing = arch::detect_features()) unsupported(missing);
+    arch::enable_features();
+    if (door == BootDoor::kUnknown) unsupported("started by a loader that is neither multiboot2 nor PVH");
+    const auto parsed = parse(door, information);
+    if (!parsed) unsupported(core::describe(parsed.error()));
+    boot = *parsed;
+    if (!boot.archive) unsupported("no initial archive: a module or initrd is needed");
+    if (boot.archive->base % abi::kPageSize) unsupported("the archive is not page-aligned");
+
+    take_memory(*boot.archive);
+    cpu_init_boot();
+    const auto acpi = boot.rsdp_copy_size ? core::parse_acpi(boot.rsdp_bytes(), core::PhysView(kPhysicalView))
+                                          : core::parse_acpi_at(boot.rsdp_address, core::PhysView(kPhysicalView));
+    if (!acpi) unsupported(core::describe(acpi.error()));
+    arch::lapic_choose(acpi->madt.lapic_base);
+    arch::lapic_enable();
+    if (!arch::calibrate(*acpi)) unsupported("no clock to calibrate the timer against");
+    thread_table_init();
+    const core::CommandLine options(boot.command_line());
+    watchdog_init(number(options, "watchdog_ms", 1000));
+    smp_start(acpi->madt);
+    print("coxswain: kernel version=1 cpus={} boot={} tsc_hz={} timer={} frames={}", online_cpus().size(),
+          std::string_view(door == BootDoor::kPvh ? "pvh" : "multiboot2"), arch::clock.tsc_hz,
+          std::string_view(arch::clock.reference), frame_counts().total);
+    if (acpi->madt.cpus_beyond_limit) print("coxswain: {} more CPUs are left out", acpi->madt.cpus_beyond_limit);
+    start_root_task(*boot.archive, options.find("root").value_or("workers/root"), boot.command_line());
+    release_cpus();
+    dispatch_forever();
+}
+
+}  // namespace cox

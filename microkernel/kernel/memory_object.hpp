@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// MemoryObject: a number of frames that can be mapped into address spaces. Its frames never change, so readers take no lock.
+// The list of frames is two-level: a frame of pointers to frames of frame addresses, so an object holds up to 1 GiB.
+#pragma once
+#include "core/result.hpp"
+#include "kernel/frames.hpp"
+#include "kernel/object.hpp"
+
+namespace cox {
+
+class MemoryObject final : public Object {
+public:
+    static constexpr abi::ObjectType kType = abi::ObjectType::kMemory;
+    static constexpr std::uint64_t kMaxPages = 512 * 512;
+
+    // All frames at once, zeroed, or kNoMemory and none.
+    static core::Result<RefPtr<MemoryObject>> create(std::uint64_t pages);
+    // Over frames in a row that somebody holds already: the status table, the archive.
+    static core::Result<RefPtr<MemoryObject>> view(Physical base, std::uint64_t pages);
+
+    std::uint64_t pages() const { return pages_; }
+    Physical frame(std::uint64_t page) const;
+
+    MemoryObject() : Object(kType) {}
+
+private:
+    void destroy() override;
+    bool append(Physical frame);
+
+    std::uint64_t pages_ = 0;
+    Physical index_ = 0;
+};
+
+}  // namespace cox

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+// Kernel objects and the references to them. An object lives as long as a RefPtr to it does; what a capability names
+// is held by one. Borrowed access is T&.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <utility>
+
+#include "abi/types.hpp"
+#include "core/assert.hpp"
+
+namespace cox {
+
+class Object {
+public:
+    explicit Object(abi::ObjectType type) : type_(type) {}
+    // Not yet to be found: an object in memory where others look for one, until publish().
+    struct Unborn {};
+    Object(abi::ObjectType type, Unborn) : references_(0), type_(type) {}
+    void publish(std::uint32_t references) {
+        references_.store(references, std::memory_order_release);  // pairs with retain_if_alive
+    }
+    Object(const Object&) = delete;
+    Object& operator=(const Object&) = delete;
+
+    abi::ObjectType type() const { return type_; }
+
+    void retain() { references_.fetch_add(1, std::memory_order_relaxed); }
+
+    // For those who hold no reference but know that the memory is an Object's for ever (thread_table.hpp).
+    bool retain_if_alive() {
+        std::uint32_t count = references_.load(std::memory_order_relaxed);
+        do {
+            if (count == 0) return false;
+        } while (!references_.compare_exchange_weak(count, count + 1, std::memory_order_acquire));
+        return true;
+    }
+
+    void release() {
+        // acq_rel: the last one sees what all the others did with the object
+        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
+    }
+
+protected:
+    ~Object() = default;
+    virtual void destroy() = 0;  // nobody refers to it any more
+
+private:
+    std::atomic<std::uint32_t> references_{1};
+    abi::ObjectType type_;
+};
+
+template <class T>
+class RefPtr {
+public:
+    RefPtr() = default;
+    explicit RefPtr(T& object) : object_(&object) { object.retain(); }
+    RefPtr(const RefPtr& other) : object_(other.object_) {
+        if (object_) object_->retain();
+    }
+    RefPtr(RefPtr&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+    RefPtr& operator=(RefPtr other) noexcept {
+        std::swap(object_, other.object_);
+        return *this;
+    }
+    ~RefPtr() {
+        if (object_) object_->release();
+    }
+
+    // Takes over a reference that somebody has counted already.
+    static RefPtr adopt(T* object) {
+        RefPtr r;
+        r.object_ = object;
+        return r;
+    }
+    // Gives the counted reference away.
+    T* leak() { return std::exchange(object_, nullptr); }
+
+    T* get() const { return object_; }
+    T& operator*() const { return *object_; }
+    T* operator->() const { return object_; }
+    explicit operator bool() const { return object_ != nullptr; }
+
+private:
+    T* object_ = nullptr;
+};
+
+}  // namespace cox

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#include "kernel/calls.hpp"
+#include "kernel/process.hpp"
+#include "kernel/sched_domain.hpp"
+
+namespace cox {
+
+using abi::Error;
+using abi::Op;
+
+namespace {
+
+core::Result<Reply> commit(const Invocation& call, SchedDomain& domain) {
+    const auto outcome = domain.commit(*call.caller.process, abi::ThreadRef::from_raw(call.args[0]), call.args[1], call.args[2]);
+    auto& stats = this_cpu().stats;
+    ++(outcome ? stats.commits_accepted : stats.commits_refused);
+    TRY(outcome);
+    return Reply{};
+}
+
+core::Result<Reply> add_agent(const Invocation& call, SchedDomain& domain) {
+    Process& server = *call.caller.process;
+    const auto cap = TRY(server.caps.look_up(abi::CapSlot::from_raw(call.args[0])));
+    const auto thread = TRY(as<Thread>(cap, abi::kManage));
+    if (call.args[1] >= abi::kMaxCpus) return core::fail(Error::kCpuNotYours);
+    TRY(domain.add_agent(server, *thread, static_cast<std::uint32_t>(call.args[1]), call.args[2]));
+    return Reply{};
+}
+
+core::Result<Reply> wait_events(const Invocation& call, SchedDomain& domain) {
+    if (!call.pending) return core::fail(Error::kBadOperation);
+    const bool events = TRY(domain.wait_events(call.caller, call.pending->user_data));
+    return Reply{1, 0, !events};
+}
+
+abi::Rights needed(Op op) {
+    switch (op) {
+        case Op::kCommit: return abi::kWrite;
+        case Op::kWaitEvents:
+        case Op::kGetCpus: return abi::kRead;
+        default: return abi::kManage;
+    }
+}
+
+}  // namespace
+
+core::Result<Reply> invoke_domain(const Invocation& call, const Cap& cap) {
+    const auto domain = TRY(as<SchedDomain>(cap, needed(call.op)));
+    switch (call.op) {
+        case Op::kAttach: TRY(domain->attach(*call.caller.process, call.args[0])); return Reply{};
+        case Op::kAddAgent: return add_agent(call, *domain);
+        case Op::kCommit: return commit(call, *domain);
+        case Op::kWaitEvents: return wait_events(call, *domain);
+        case Op::kDetach: TRY(domain->detach(*call.caller.process)); return Reply{};
+        case Op::kGetCpus: return Reply{static_cast<std::int64_t>(online_cpus().size()), online_mask()};
+        default: return core::fail(Error::kBadOperation);
+    }
+}
+
+}  // namespace cox

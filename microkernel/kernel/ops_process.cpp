@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+#include "kernel/calls.hpp"
+#include "kernel/exit.hpp"
+#include "kernel/heap.hpp"
+#include "kernel/notification.hpp"
+#include "kernel/process.hpp"
+#include "kernel/sched_domain.hpp"
+#include "kernel/user_memory.hpp"
+
+namespace cox {
+
+using abi::Error;
+using abi::Op;
+
+namespace {
+
+// A new capability in the caller's table.
+core::Result<Reply> give_caller(const Invocation& call, RefPtr<Object> object, abi::Rights rights = abi::kAllRights) {
+    const auto slot = TRY(call.caller.process->caps.add({std::move(object), rights}));
+    return Reply{static_cast<std::int64_t>(slot.raw())};
+}
+
+core::Result<Reply> create_process(const Invocation& call) {
+    const auto params = TRY(read_user<abi::ProcessParams>(call.caller.process->space(), call.args[0]));
+    SchedDomain* domain = nullptr;
+    if (params.domain_slot) {
+        const auto cap = TRY(call.caller.process->caps.look_up(abi::CapSlot::from_raw(params.domain_slot)));
+        domain = TRY(as<SchedDomain>(cap, abi::kExecute)).get();
+    }
+    const std::string_view text(params.name, sizeof params.name);
+    const auto name = text.substr(0, text.find('\0'));
+    return give_caller(call, RefPtr<Object>(*TRY(Process::create(domain, name))));
+}
+
+core::Result<Reply> create_thread(const Invocation& call, Process& target) {
+    const auto params = TRY(read_user<abi::ThreadParams>(call.caller.process->space(), call.args[0]));
+    auto thread = TRY(target.create_thread(params));
+    auto given = give_caller(call, RefPtr<Object>(*thread));
+    if (!given) kill_thread(*thread, 0);
+    return given;
+}
+
+core::Result<Reply> map(const Invocation& call, Process& target) {
+    const auto cap = TRY(call.caller.process->caps.look_up(abi::CapSlot::from_raw(call.args[0])));
+    const auto access = static_cast<abi::Rights>(call.args[3] & 0xff);
+    const auto memory = TRY(as<MemoryObject>(cap, access & (abi::kRead | abi::kWrite | abi::kExecute)));
+    TRY(target.space().map(*memory, call.args[2], call.args[1], call.args[3] >> 8, access));
+    return Reply{};
+}
+
+// A capability of the caller's goes into the target's table, with at most the rights that it has.
+core::Result<Reply> give(const Invocation& call, Process& target) {
+    const auto cap = TRY(call.caller.process->caps.look_up(abi::CapSlot::from_raw(call.args[0])));
+    if (!(cap.rights & abi::kGrant) || call.args[1] & ~std::uint64_t{cap.rights}) return core::fail(Error::kNoRight);
+    const auto slot = TRY(target.caps.add({cap.object, static_cast<abi::Rights>(call.args[1])}));
+    return Reply{static_cast<std::int64_t>(slot.raw())};
+}
+
+core::Result<Reply> wait_exit(const Invocation& call, Process& target) {
+    if (!call.pending) return core::fail(Error::kBadOperation);
+    bool gone = false;
+    std::uint64_t code = 0;
+    TRY(target.wait_exit(*call.pending, gone, code));
+    return Reply{static_cast<std::int64_t>(code), 0, !gone};
+}
+
+// Operations on a process that must not go away meanwhile.
+core::Result<Reply> change_process(const Invocation& call, Process& target) {
+    const Process::SpaceHold hold(target);
+    if (!hold) return core::fail(Error::kWrongState);
+    switch (call.op) {
+        case Op::kCreateThread: return create_thread(call, target);
+        case Op::kMap: return map(call, target);
+        case Op::kUnmap: TRY(target.space().unmap(call.args[0], call.args[1])); return Reply{};
+        case Op::kProtect:
+            if (call.args[2] > abi::kAllRights) return core::fail(Error::kBadArgument);
+            TRY(target.space().protect(call.args[0], call.args[1], static_cast<abi::Rights>(call.args[2])));
+            return Reply{};
+        case Op::kGive: return give(call, target);
+        default: return core::fail(Error::kBadOperation);
+    }
+}
+
+}  // namespace
+
+core::Result<Reply> invoke_process(const Invocation& call, const Cap& cap) {
+    const auto process = TRY(as<Process>(cap, call.op == Op::kWaitExit ? abi::kRead : abi::kManage));
+    switch (call.op) {
+        case Op::kCreateProcess: return create_process(call);
+        case Op::kCreateMemory: return give_caller(call, RefPtr<Object>(*TRY(MemoryObject::create(call.args[0]))));
+        case Op::kCreateNotification: return give_caller(call, RefPtr<Object>(*TRY(make_object<Notification>())));
+        case Op::kWaitExit: return wait_exit(call, *process);
+        case Op::kKillProcess:
+            if (call.args[0] >> 63) return core::fail(Error::kBadArgument);
+            process->kill(call.args[0]);
+            return Reply{};
+        default: return change_process(call, *process);
+    }
+}
+
+}  // namespace cox

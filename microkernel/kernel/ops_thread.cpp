@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#include "kernel/calls.hpp"
+#include "kernel/exit.hpp"
+#include "kernel/inbox_records.hpp"
+#include "kernel/process.hpp"
+#include "kernel/sched_domain.hpp"
+#include "kernel/user_memory.hpp"
+#include "kernel/wake.hpp"
+
+namespace cox {
+
+using abi::Error;
+using abi::Op;
+using abi::ThreadState;
+
+namespace {
+
+core::Result<Reply> start(Thread& thread) {
+    if (thread.word().load().state() != ThreadState::kCreated) return core::fail(Error::kWrongState);
+    wake(thread, abi::Cause::kStarted);
+    return Reply{};
+}
+
+// The thread leaves a CPU that it may not use any more as soon as that CPU looks.
+core::Result<Reply> set_affinity(Thread& thread, std::uint64_t mask) {
+    if (thread.is_agent()) return core::fail(Error::kWrongState);
+    if (!(mask & online_mask())) return core::fail(Error::kBadArgument);
+    thread.line.affinity.store(mask & online_mask());
+    if (const auto asked = thread.word().request(abi::kRequestAffinity); asked.done) {
+        send_request(thread, asked.word.cpu());
+    } else if (thread.domain && asked.word.state() == ThreadState::kUnplaced) {
+        thread.set_cause(abi::Cause::kAffinityChanged);
+        root_domain.post_event(thread.ref.index, asked.word.cpu());
+    }
+    return Reply{};
+}
+
+// The line as the server sees it, read until it holds still.
+core::Result<Reply> get_status(const Invocation& call, Thread& thread) {
+    const abi::StatusLine& line = thread.line;
+    std::uint64_t copy[8];
+    do {
+        copy[0] = line.word.load();
+        copy[1] = line.ref.load();
+        copy[2] = line.runtime_ns.load();
+        copy[3] = line.runnable_since.load();
+        copy[4] = line.wakes.load();
+        copy[5] = line.affinity.load();
+        copy[6] = line.label.load();
+        copy[7] = line.cause.load() | std::uint64_t{line.domain.load()} << 32;
+    } while (line.word.load() != copy[0]);
+    static_assert(sizeof copy == sizeof(abi::StatusLine));
+    TRY(copy_to_user(call.caller.process->space(), call.args[0], copy, sizeof copy));
+    return Reply{};
+}
+
+}  // namespace
+
+core::Result<Reply> invoke_thread(const Invocation& call, const Cap& cap) {
+    const bool reads = call.op == Op::kGetRef || call.op == Op::kGetStatus;
+    const auto thread = TRY(as<Thread>(cap, reads ? abi::kRead : abi::kManage));
+    switch (call.op) {
+        case Op::kStart: return start(*thread);
+        case Op::kKillThread:
+            if (call.args[0] >> 63) return core::fail(Error::kBadArgument);
+            kill_thread(*thread, call.args[0]);
+            return Reply{};
+        case Op::kSetAffinity: return set_affinity(*thread, call.args[0]);
+        case Op::kGetRef: return Reply{static_cast<std::int64_t>(thread->ref.raw())};
+        case Op::kGetStatus: return get_status(call, *thread);
+        default: return core::fail(Error::kBadOperation);
+    }
+}
+
+}  // namespace cox

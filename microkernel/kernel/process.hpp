@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// Process: an address space, a capability table, and threads. It has gone when its last thread has, or when it is killed
+// without any; then its table is cleared, its memory is returned as soon as no CPU has it loaded, and whoever waits is told.
+#pragma once
+#include <array>
+#include <string_view>
+
+#include "kernel/address_space.hpp"
+#include "kernel/cap_table.hpp"
+#include "kernel/completion.hpp"
+
+namespace cox {
+
+class SchedDomain;
+class Thread;
+
+class Process final : public Object {
+public:
+    static constexpr abi::ObjectType kType = abi::ObjectType::kProcess;
+
+    static core::Result<RefPtr<Process>> create(SchedDomain* domain, std::string_view name);
+
+    explicit Process(SchedDomain* in_domain) : Object(kType), domain(in_domain) {}
+
+    // A thread in state created, its ring mapped. kWrongState when the process has gone.
+    core::Result<RefPtr<Thread>> create_thread(const abi::ThreadParams& params);
+
+    // Every thread exits: those that run or are queued as soon as their CPU looks.
+    void kill(std::uint64_t code);
+    void thread_gone(std::uint64_t code);  // called once for each thread, by finish_exit
+
+    // kBusy when somebody waits already. An exit code when it has gone already.
+    core::Result<void> wait_exit(PendingOp waiter, bool& gone, std::uint64_t& code);
+
+    bool alive();
+
+    // Keeps the address space from being returned while another process's thread works on it. False: it has gone.
+    class SpaceHold {
+    public:
+        explicit SpaceHold(Process& process);
+        ~SpaceHold();
+        SpaceHold(const SpaceHold&) = delete;
+        SpaceHold& operator=(const SpaceHold&) = delete;
+        explicit operator bool() const { return space_ != nullptr; }
+
+    private:
+        AddressSpace* space_;
+    };
+
+    AddressSpace& space() { return *space_; }
+    CapTable caps;
+    SchedDomain* const domain;
+    std::array<char, 24> name{};
+
+private:
+    void destroy() override;
+    void gone(std::uint64_t code);
+    bool add_thread();
+    void cancel_thread();
+
+    AddressSpace* space_ = nullptr;  // handed to the reaper when the process has gone
+
+    SpinLock lock_{LockRank::kProcess};
+    std::uint32_t threads_ COX_GUARDED_BY(lock_) = 0;
+    bool dying_ COX_GUARDED_BY(lock_) = false;
+    bool gone_ COX_GUARDED_BY(lock_) = false;
+    std::uint64_t exit_code_ COX_GUARDED_BY(lock_) = 0;
+    PendingOp waiter_ COX_GUARDED_BY(lock_);
+};
+
+// Gives an address space back once no CPU has it loaded; until then it is tried again at each kernel exit of this CPU.
+void reap_later(AddressSpace* space);
+
+}  // namespace cox

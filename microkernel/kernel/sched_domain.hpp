@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// SchedDomain: a set of CPUs and the threads created in it, scheduled by a server (docs/scheduling.md). Now there is one, with
+// all CPUs.
+//
+// `mode_` says who places: kServer while at least one agent is there. Whoever makes a thread unplaced fences and reads it; whoever
+// leaves kServer writes it, fences, and then looks at every thread: so one of the two places the thread.
+// Event rings stay allocated for good, so a poster that is late writes into memory that nobody reads, not into somebody else's.
+#pragma once
+#include <atomic>
+#include <optional>
+
+#include "abi/sched.hpp"
+#include "core/event_ring.hpp"
+#include "kernel/memory_object.hpp"
+#include "kernel/process.hpp"
+#include "kernel/thread.hpp"
+
+namespace cox {
+
+struct Cpu;
+
+class SchedDomain final : public Object {
+public:
+    static constexpr abi::ObjectType kType = abi::ObjectType::kSchedDomain;
+    SchedDomain() : Object(kType) {}
+
+    core::Result<void> attach(Process& server, std::uint64_t table_address);
+    core::Result<void> add_agent(Process& server, Thread& thread, std::uint32_t cpu, std::uint64_t ring_address);
+    core::Result<void> detach(Process& server);
+    // -> true: there are events; false: the operation stays in flight.
+    core::Result<bool> wait_events(Thread& agent, std::uint64_t user_data);
+    core::Result<void> commit(Process& server, abi::ThreadRef ref, std::uint64_t word, std::uint64_t slice_ns);
+
+    bool attached() const { return mode_.load() == Mode::kServer; }
+    bool is_agent_of(const Thread& thread, std::uint32_t cpu) const {
+        return thread.agent_cpu == cpu && attached() && agent_mask_.load(std::memory_order_relaxed) >> cpu & 1;
+    }
+
+    // The caller has changed the line's state, with a seq_cst operation.
+    void post_event(std::uint32_t line, std::uint32_t cpu);
+    void cpu_idle(std::uint32_t cpu);
+    void cpu_busy(std::uint32_t cpu);
+
+    void server_gone(Process& server);
+    void agent_gone(Thread& agent);
+    // Whether the thread that answers for `cpu`'s events is itself kept from its CPU.
+    bool agent_kept_away(std::uint32_t cpu);
+    void starved(Thread& thread, std::uint32_t cpu, std::uint64_t waited_ns);  // the watchdog
+
+private:
+    enum class Mode : std::uint8_t { kKernel, kServer };
+
+    struct EntryAt {
+        std::atomic<std::uint64_t>* pages[abi::kEventRingPages - 1];
+        std::atomic<std::uint64_t>& operator()(std::uint64_t index) const { return pages[index / 512][index % 512]; }
+    };
+
+    struct Agent {
+        RefPtr<Thread> thread;
+        RefPtr<MemoryObject> memory;  // once made, for good
+        abi::EventRingHeader* header = nullptr;
+        std::optional<core::EventRingProducer<EntryAt>> ring;
+        std::atomic<std::uint64_t> ref{0};
+        std::atomic<std::uint64_t> user_data{0};
+        std::atomic<bool> waits{false};  // kWaitEvents is in flight; whoever sets it back completes it
+    };
+
+    void destroy() override {}
+    core::Result<void> make_ring(Agent& agent) COX_REQUIRES(lock_);
+    void fall_back(abi::Cause cause);
+    core::Result<void> place(Thread& thread, abi::ThreadWord word, std::uint64_t commit, std::uint64_t slice_ns);
+    core::Result<void> recall(Thread& thread);
+
+    std::atomic<Mode> mode_{Mode::kKernel};
+    std::atomic<std::uint64_t> agent_mask_{0};
+    std::atomic<Process*> server_{nullptr};  // compared only
+
+    SpinLock lock_{LockRank::kDomain};
+    Agent agents_[abi::kMaxCpus];
+};
+
+extern SchedDomain root_domain;
+
+}  // namespace cox

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Thread: its registers, its ring, its line in the status table, and the records by which other CPUs speak of it.
+//
+// Who owns what:
+//   frame, fpu, slices, queue link   the CPU in the state word while running or queued; else whoever wins the next transition
+//   the state word                   compare-and-swap by the transitions of core/thread_word.hpp
+//   timer node                       the CPU in `timer_cpu` (timers.hpp)
+//   place, request, timer_record     whoever holds the right to push them (inbox_records.hpp)
+//   the rest                         written before the thread starts
+#pragma once
+#include "abi/calls.hpp"
+#include "abi/sched.hpp"
+#include "arch/frame.hpp"
+#include "core/inbox.hpp"
+#include "core/intrusive_queue.hpp"
+#include "core/thread_word.hpp"
+#include "core/timer_queue.hpp"
+#include "kernel/object.hpp"
+#include "kernel/ring.hpp"
+
+namespace cox {
+
+class Process;
+class SchedDomain;
+
+enum class RecordKind : std::uint8_t { kPlace, kRequest, kTimer, kAttention };
+
+class Thread final : public Object {
+public:
+    static constexpr abi::ObjectType kType = abi::ObjectType::kThread;
+    static constexpr std::uint32_t kNoCpu = ~0u;
+
+    Thread(abi::StatusLine& status, abi::ThreadRef reference, Process& owner, SchedDomain* in_domain);
+    ~Thread();
+
+    core::ThreadStateWord word() { return core::ThreadStateWord(line.word); }
+    void set_cause(abi::Cause cause) { line.cause.store(static_cast<std::uint32_t>(cause), std::memory_order_relaxed); }
+    bool is_agent() const { return agent_cpu != kNoCpu; }
+    bool allowed_on(std::uint32_t cpu) const { return line.affinity.load(std::memory_order_relaxed) >> cpu & 1; }
+
+    arch::TrapFrame frame{};
+    arch::FpuState fpu;
+
+    abi::StatusLine& line;
+    const abi::ThreadRef ref;
+    const RefPtr<Process> process;
+    SchedDomain* const domain;  // nullptr: a system thread or an agent
+    std::uint32_t agent_cpu = kNoCpu;
+    Ring ring;
+    std::uint64_t fs_base = 0;
+
+    core::QueueNode<Thread> queue_link;
+    core::TimerNode<Thread> timer;
+    core::InboxNode place{static_cast<std::uint8_t>(RecordKind::kPlace)};
+    core::InboxNode request{static_cast<std::uint8_t>(RecordKind::kRequest)};
+    core::InboxNode timer_record{static_cast<std::uint8_t>(RecordKind::kTimer)};
+
+    // Placement: written by whoever moves the thread to queued, before it does.
+    std::uint64_t slice = 0;  // ticks; 0: none
+    std::uint32_t place_flags = 0;
+
+    // Running.
+    std::uint64_t switched_in = 0;   // TSC
+    std::uint64_t queued_since = 0;  // TSC
+    std::uint64_t slice_used = 0;    // ticks of the slice
+    std::uint64_t turn_used = 0;     // ticks since it was last at the queue's tail
+    std::uint64_t runtime = 0;       // ticks
+    std::uint32_t fpu_cpu = kNoCpu;  // whose registers held its floating-point state last
+    bool interrupted = false;        // queued only because its CPU's agent went first
+    bool agent_overrun = false;
+
+    // cap_enter in progress.
+    bool waiting_in_enter = false;
+    bool timed_out = false;
+    std::uint32_t consumed = 0;
+    std::uint64_t deadline_parity = 0;
+    std::atomic<std::uint64_t> wait_deadline{~std::uint64_t{0}};  // TSC; see timers.hpp
+    std::atomic<std::uint32_t> timer_cpu{kNoCpu};
+
+    std::uint64_t exit_code = 0;
+
+private:
+    void destroy() override;  // returns the slot (thread_table.cpp)
+};
+
+}  // namespace cox

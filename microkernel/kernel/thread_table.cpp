@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+#include "kernel/thread_table.hpp"
+
+#include <array>
+#include <bit>
+#include <new>
+
+#include "arch/asm.hpp"
+#include "arch/paging.hpp"
+#include "kernel/process.hpp"
+
+namespace cox {
+
+namespace {
+
+constexpr std::size_t kSlotSize = std::bit_ceil(sizeof(Thread));
+static_assert(kSlotSize <= 2048, "two threads a page");
+
+SpinLock lock(LockRank::kThreadTable);
+std::array<std::uint16_t, abi::kMaxThreads> free_slots COX_GUARDED_BY(lock);
+std::uint32_t free_count COX_GUARDED_BY(lock);
+// release: a slot's memory is ready before its index is below the mark; acquire in thread_at
+std::atomic<std::uint32_t> high_water;
+std::byte* slots;
+abi::StatusLine* lines;
+core::EventToken tokens[abi::kStatusLines];
+
+Thread* slot(std::uint32_t index) { return reinterpret_cast<Thread*>(slots + index * kSlotSize); }
+
+// A freed slot, else one never used. kMaxThreads: none.
+std::uint32_t take_slot() {
+    SpinGuard guard(lock);
+    if (free_count) return free_slots[--free_count];
+    const auto next = high_water.load(std::memory_order_relaxed);
+    if (next == abi::kMaxThreads) return next;
+    arch::fill_words(slot(next), 0, kSlotSize / 8);  // reference count 0: nobody lives there yet
+    high_water.store(next + 1, std::memory_order_release);
+    return next;
+}
+
+}  // namespace
+
+void thread_table_init() {
+    slots = static_cast<std::byte*>(allocate_permanent(kSlotSize * abi::kMaxThreads));
+    const auto bytes = std::uint64_t{abi::kStatusTablePages} * abi::kPageSize;
+    lines = static_cast<abi::StatusLine*>(allocate_permanent(bytes));
+    arch::fill_words(lines, 0, bytes / 8);
+    adopt_frames(status_table_frame(), abi::kStatusTablePages);
+}
+
+core::Result<RefPtr<Thread>> allocate_thread(Process& process, SchedDomain* domain, std::uint32_t cpu,
+                                             std::uint64_t affinity) {
+    const auto index = take_slot();
+    if (index == abi::kMaxThreads) return core::fail(abi::Error::kNoSlot);
+    abi::StatusLine& line = lines[index];
+    const auto generation = static_cast<std::uint32_t>(line.ref.load(std::memory_order_relaxed) >> 32) + 1;
+    const abi::ThreadRef ref{index, generation ? generation : 1};
+    line.ref.store(ref.raw(), std::memory_order_relaxed);
+    line.runtime_ns.store(0, std::memory_order_relaxed);
+    line.wakes.store(0, std::memory_order_relaxed);
+    line.affinity.store(affinity, std::memory_order_relaxed);
+    line.label.store(0, std::memory_order_relaxed);
+    line.domain.store(domain != nullptr, std::memory_order_relaxed);
+    auto* thread = new (slot(index)) Thread(line, ref, process, domain);
+    thread->fpu.reset();
+    thread->word().create(cpu);
+    thread->publish(2);
+    return RefPtr<Thread>::adopt(thread);
+}
+
+Thread::Thread(abi::StatusLine& status, abi::ThreadRef reference, Process& owner, SchedDomain* in_domain)
+    : Object(kType, Unborn{}), line(status), ref(reference), process(owner), domain(in_domain) {}
+
+Thread::~Thread() = default;
+
+void Thread::destroy() {
+    const auto index = ref.index;
+    word().free();
+    this->~Thread();
+    SpinGuard guard(lock);
+    free_slots[free_count++] = static_cast<std::uint16_t>(index);
+}
+
+RefPtr<Thread> thread_at(std::uint32_t index) {
+    if (index >= high_water.load(std::memory_order_acquire)) return {};
+    Thread* thread = slot(index);
+    return thread->retain_if_alive() ? RefPtr<Thread>::adopt(thread) : RefPtr<Thread>();
+}
+
+RefPtr<Thread> find_thread(abi::ThreadRef ref) {
+    auto thread = thread_at(ref.index);
+    return thread && thread->ref == ref ? std::move(thread) : RefPtr<Thread>();
+}
+
+std::uint32_t thread_high_water() { return high_water.load(std::memory_order_acquire); }
+abi::StatusLine& status_line(std::uint32_t index) { return lines[index]; }
+core::EventToken& event_token(std::uint32_t index) { return tokens[index]; }
+Physical status_table_frame() { return arch::virtual_to_physical(lines); }
+
+}  // namespace cox

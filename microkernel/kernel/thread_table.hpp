@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// The table of all threads. A slot's memory is a Thread's for ever, so a stale ThreadRef can be looked up safely: the reference
+// count says whether somebody lives there, the generation who.
+#pragma once
+#include "abi/sched.hpp"
+#include "core/event_token.hpp"
+#include "core/result.hpp"
+#include "kernel/frames.hpp"
+#include "kernel/thread.hpp"
+
+namespace cox {
+
+void thread_table_init();  // boot CPU, once
+
+// A thread in state created, with two references: the one returned, and that of its life, which finish_exit releases. kNoSlot.
+core::Result<RefPtr<Thread>> allocate_thread(Process& process, SchedDomain* domain, std::uint32_t cpu,
+                                             std::uint64_t affinity);
+
+RefPtr<Thread> find_thread(abi::ThreadRef ref);  // null when it has gone
+
+// Calls visit(Thread&) for every thread alive. Long.
+template <class Visit>
+void for_each_thread(Visit visit);
+
+std::uint32_t thread_high_water();  // no slot at or above it was ever used
+RefPtr<Thread> thread_at(std::uint32_t index);
+
+abi::StatusLine& status_line(std::uint32_t index);  // threads, then CPUs
+core::EventToken& event_token(std::uint32_t index);
+Physical status_table_frame();  // its first frame; kStatusTablePages in a row
+
+template <class Visit>
+void for_each_thread(Visit visit) {
+    for (std::uint32_t i = 0; i < thread_high_water(); ++i) {
+        if (auto thread = thread_at(i)) visit(*thread);
+    }
+}
+
+}  // namespace cox

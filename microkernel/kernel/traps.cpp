@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// What entry.S calls. Each entry from user mode ends in leave_kernel(), which says whose frame is next.
+#include "arch/lapic.hpp"
+#include "kernel/calls.hpp"
+#include "kernel/dispatch.hpp"
+#include "kernel/exit.hpp"
+#include "kernel/log.hpp"
+#include "kernel/panic.hpp"
+#include "kernel/process.hpp"
+
+namespace cox {
+
+namespace {
+
+using arch::TrapFrame;
+
+// False: not an interrupt that this kernel knows.
+bool handle_interrupt(Cpu& cpu, std::uint64_t vector) {
+    switch (vector) {
+        case arch::kVectorTimer:
+            ++cpu.stats.timer_interrupts;
+            cpu.armed_deadline = kNever;  // it is one-shot
+            break;
+        case arch::kVectorReschedule: ++cpu.stats.ipis_received; break;
+        case arch::kVectorSpurious: return true;  // wants no end-of-interrupt
+        default: return false;
+    }
+    arch::lapic_end_of_interrupt();
+    return true;
+}
+
+void end_faulting_thread(Cpu& cpu, const TrapFrame& frame) {
+    const Thread& t = *cpu.current;
+    print("fault: process={} thread={} cpu={} vector={} error=0x{:x} address=0x{:x} rip=0x{:x}",
+          std::string_view(t.process->name.data()), t.ref.index, cpu.number, frame.vector, frame.error,
+          frame.vector == arch::kVectorPageFault ? arch::read_cr2() : 0, frame.rip);
+    exit_current(cpu, kFaultExitCode, abi::Cause::kFaulted);
+}
+
+}  // namespace
+
+extern "C" {
+
+TrapFrame* syscall_from_user(TrapFrame*) {
+    Cpu& cpu = this_cpu();
+    handle_call(cpu, *cpu.current);
+    return leave_kernel(cpu);
+}
+
+TrapFrame* trap_from_user(TrapFrame* frame) {
+    Cpu& cpu = this_cpu();
+    if (!handle_interrupt(cpu, frame->vector)) end_faulting_thread(cpu, *frame);
+    return leave_kernel(cpu);
+}
+
+// Only the idle loop takes interrupts in kernel mode; whatever else arrives there is a kernel bug.
+void trap_from_kernel(TrapFrame* frame) {
+    if (!handle_interrupt(this_cpu(), frame->vector)) panic("exception in the kernel", frame);
+}
+
+// NMI, #DB, #DF, #MC. Returns the user frame to go on with as an ordinary exception, or nullptr to go back.
+TrapFrame* trap_on_ist(TrapFrame* frame, Cpu* cpu) {
+    if (frame->vector == arch::kVectorNmi) {
+        if (panicking()) arch::halt_forever();
+        return nullptr;
+    }
+    constexpr std::uint64_t kDebug = 1;
+    if (frame->vector != kDebug) panic("machine check or double fault", frame);
+    if (!frame->from_user()) return nullptr;
+    cpu->current->frame = *frame;
+    return &cpu->current->frame;
+}
+
+TrapFrame* first_dispatch() { return leave_kernel(this_cpu()); }
+}
+
+}  // namespace cox

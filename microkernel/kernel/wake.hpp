@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// Making threads runnable, and handing them to a CPU. Any CPU; no lock held.
+#pragma once
+#include "abi/sched.hpp"
+#include "kernel/thread.hpp"
+
+namespace cox {
+
+// What a thread waited for has come (or it is started): it is queued by the kernel, or unplaced and the server told.
+void wake(Thread& thread, abi::Cause cause);
+
+// The caller has just moved the thread to unplaced. Posts its event, or places it if there is no server.
+void became_unplaced(Thread& thread, abi::ThreadWord word);
+
+// Unplaced → queued by the kernel, on the CPU where it ran last. Nothing happens if somebody else has moved it since.
+void place_by_kernel(Thread& thread, abi::ThreadWord word, abi::Cause cause);
+
+// The caller has just moved the thread to queued on `cpu`, and has written its placement.
+void enqueue_on(std::uint32_t cpu, Thread& thread);
+
+// An unplaced thread has been moved elsewhere by whoever calls this.
+void left_unplaced(abi::ThreadWord word);
+
+}  // namespace cox

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include "kernel/watchdog.hpp"
+
+#include "arch/timer.hpp"
+#include "kernel/sched_domain.hpp"
+#include "kernel/thread_table.hpp"
+
+namespace cox {
+
+namespace {
+
+std::uint64_t limit;  // ticks
+
+// While the agent runs, the server is at work, within its budget.
+bool something_waits(const Cpu& cpu) {
+    if (!root_domain.attached() || (cpu.current && cpu.current->is_agent())) return false;
+    return !cpu.queue.empty() || cpu.unplaced_here.load(std::memory_order_relaxed) > 0;
+}
+
+RefPtr<Thread> find_starved(Cpu& cpu, std::uint64_t now, std::uint64_t& since) {
+    const auto too_long = [&](std::uint64_t start) { return now > start && now - start >= limit; };
+    Thread* head = cpu.queue.front();
+    if (head && head->domain && too_long(since = head->queued_since)) return RefPtr(*head);
+    RefPtr<Thread> found;
+    for_each_thread([&](Thread& thread) {
+        const auto word = thread.word().load();
+        if (found || !thread.domain || word.state() != abi::ThreadState::kUnplaced || word.cpu() != cpu.number) return;
+        const auto start = thread.line.runnable_since.load(std::memory_order_relaxed);
+        if (!too_long(start)) return;
+        since = start;
+        found = RefPtr(thread);
+    });
+    return found;
+}
+
+}  // namespace
+
+void watchdog_init(std::uint64_t milliseconds) { limit = arch::clock.to_ticks(milliseconds * 1'000'000); }
+
+std::uint64_t watch_deadline(Cpu& cpu, std::uint64_t now) {
+    if (!something_waits(cpu)) cpu.watch_deadline = kNever;
+    else if (cpu.watch_deadline == kNever) cpu.watch_deadline = now + limit;
+    return cpu.watch_deadline;
+}
+
+void watch(Cpu& cpu, std::uint64_t now) {
+    if (now < cpu.watch_deadline) return;
+    cpu.watch_deadline = kNever;
+    if (!something_waits(cpu) || root_domain.agent_kept_away(cpu.number)) return;
+    std::uint64_t since = 0;
+    if (const auto thread = find_starved(cpu, now, since)) {
+        root_domain.starved(*thread, cpu.number, arch::clock.to_ns(now - since));
+    }
+}
+
+}  // namespace cox

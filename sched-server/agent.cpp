@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+#include "agent.hpp"
+
+#include <bit>
+
+namespace sched {
+namespace {
+
+constexpr std::uint64_t kWaitTag = 1;
+constexpr std::uint64_t kFaultExit = 9;
+constexpr cox::core::EventRingShape kShape{.capacity_log2 = std::countr_zero(abi::kEventEntries)};
+
+// Refusals that the dispatcher deals with. Any other error of a commit means that this server cannot go on.
+bool is_refusal(abi::Error error) {
+    switch (error) {
+        case abi::Error::kStaleRef:
+        case abi::Error::kNotInDomain:
+        case abi::Error::kGone:
+        case abi::Error::kNotRunnable:
+        case abi::Error::kRunningElsewhere:
+        case abi::Error::kStaleSequence:
+        case abi::Error::kCpuNotYours:
+        case abi::Error::kAffinity: return true;
+        default: return false;
+    }
+}
+
+abi::EventRingHeader& header_at(std::uint64_t address) {
+    return *reinterpret_cast<abi::EventRingHeader*>(address);
+}
+
+}  // namespace
+
+Agent::Agent(Server& server, cap::Ring& ring, std::uint64_t event_ring_address)
+    : server_(server),
+      ring_(ring),
+      events_(header_at(event_ring_address).head, {event_ring_address}, kShape) {}
+
+void Agent::run() {
+    for (;;) {
+        batch_.clear();
+        bool may_wait = true;
+        {
+            const SpinGuard guard(server_.lock);
+            may_wait = take_and_decide();
+        }
+        if (fatal_ == abi::Error::kOk) {
+            const auto sent = send(may_wait);
+            if (server_.fault.time_to_exit(batch_.requests().size())) [[unlikely]] {
+                server_.env.exit(kFaultExit);
+            }
+            if (sent) {
+                continue;
+            }
+            fatal_ = sent.error();
+        }
+        server_.fail(fatal_);
+        return;
+    }
+}
+
+bool Agent::take_and_decide() {
+    const std::uint64_t now_ns = server_.env.clock.now_ns();
+    while (const auto completion = ring_.next()) {
+        take_completion(*completion, now_ns);
+    }
+    bool drained = false;
+    for (int i = 0; i < kEventsPerRound && !drained; ++i) {
+        const auto line = events_.take();
+        drained = !line;
+        if (line && !server_.fault.ignores_events()) {
+            server_.dispatcher.observe(*line, now_ns);
+        }
+    }
+    if (server_.fault.ignores_events()) [[unlikely]] {
+        return drained;
+    }
+    return server_.dispatcher.fill(batch_, now_ns) && drained;
+}
+
+void Agent::take_completion(const abi::Completion& completion, std::uint64_t now_ns) {
+    const bool is_commit = CommitTag::is_commit(completion.user_data);
+    if (!is_commit) {
+        wait_under_way_ = false;
+    }
+    if (completion.result >= 0) {
+        return;
+    }
+    const auto error = static_cast<abi::Error>(completion.result);
+    if (is_commit && is_refusal(error)) {
+        server_.dispatcher.refused(CommitTag::from_raw(completion.user_data), error, now_ns);
+    } else {
+        fatal_ = error;
+    }
+}
+
+// The queue is empty here and holds a whole batch and the wait, since the call before took everything.
+cap::Result<void> Agent::send(bool may_wait) {
+    for (const CommitRequest& request : batch_.requests()) {
+        auto entry =
+            cap::submission(abi::Op::kCommit, server_.domain.slot(), request.tag().raw(), request.ref.raw(),
+                            abi::commit_word(request.sequence, request.cpu, request.flags), request.slice_ns);
+        entry.flags = abi::kQuietSuccess;
+        TRY(ring_.prepare(entry));
+    }
+    if (!wait_under_way_) {
+        TRY(ring_.prepare(cap::submission(abi::Op::kWaitEvents, server_.domain.slot(), kWaitTag)));
+        wait_under_way_ = true;
+    }
+    const auto entered = ring_.submit_and_wait(may_wait ? 1 : 0);
+    return entered ? cap::Result<void>() : cap::fail(entered.error());
+}
+
+}  // namespace sched

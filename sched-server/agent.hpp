@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+//
+// Agent: the loop of one agent thread, pinned to its CPU. Each round takes what the kernel said (events,
+// refused commits), decides under the server's lock, and hands over all commits together with the wait for
+// the next event in one cap_enter. It never polls: with nothing to do it waits in the kernel.
+#pragma once
+
+#include "cap/ring.hpp"
+#include "core/event_consumer.hpp"
+#include "server.hpp"
+
+#include <cstdint>
+
+namespace sched {
+
+// Entries of an event ring mapped at this address.
+struct EventEntries {
+    std::uint64_t address;
+    std::atomic<std::uint64_t>& operator()(std::uint64_t index) const {
+        return reinterpret_cast<std::atomic<std::uint64_t>*>(address + abi::kPageSize)[index];
+    }
+};
+
+class Agent {
+public:
+    Agent(Server& server, cap::Ring& ring, std::uint64_t event_ring_address);
+
+    // Returns only when the server is about to end.
+    void run();
+
+private:
+    // Events per round: bounds the time under the lock. What is left makes the next round begin at once.
+    static constexpr int kEventsPerRound = 64;
+
+    // -> whether nothing is left to do before the next event.
+    bool take_and_decide() __attribute__((requires_capability(server_.lock)));
+    void take_completion(const abi::Completion& completion, std::uint64_t now_ns)
+        __attribute__((requires_capability(server_.lock)));
+    [[nodiscard]] cap::Result<void> send(bool may_wait);
+
+    Server& server_;
+    cap::Ring& ring_;
+    cox::core::EventRingConsumer<EventEntries> events_;
+    CommitBatch batch_;
+    bool wait_under_way_ = false;
+    abi::Error fatal_ = abi::Error::kOk;
+};
+
+}  // namespace sched

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+//
+// Dispatcher: the server between the kernel's events and the policy, as pure logic. It holds a Record per
+// line of the status table, compares each line that it is told to look at with what it knew, tells the policy
+// what changed, and emits the commits that fill the CPUs. No call, no clock. Not thread-safe: agents share
+// one under one lock.
+//
+// Facts come from the status line alone, so observing a line twice, or out of turn, changes nothing. A
+// commit counts as done when it is emitted, until the line shows otherwise or the kernel refuses it
+// (refused()); its expected sequence number tells "not executed yet" from "ran and came back".
+//
+// Bounds: observe() is O(1) plus the policy; fill() is O(commits emitted + CPUs that lack threads).
+#pragma once
+
+#include "abi/error.hpp"
+#include "cap/clock.hpp"
+#include "commit.hpp"
+#include "cpu_load.hpp"
+#include "line_view.hpp"
+#include "record.hpp"
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+namespace sched {
+
+class Dispatcher {
+public:
+    using Table = std::span<const abi::StatusLine, abi::kStatusLines>;
+
+    // Places threads on `cpus` alone.
+    Dispatcher(Policy& policy, Table table, std::uint64_t cpus, cap::Clock clock)
+        : policy_(policy), table_(table), clock_(clock), load_(cpus) {}
+    Dispatcher(const Dispatcher&) = delete;
+    Dispatcher& operator=(const Dispatcher&) = delete;
+
+    // Observes every line -> how many live threads the domain has. After the attach, never before.
+    std::uint32_t adopt(std::uint64_t now_ns);
+
+    // There was an event for this line. (A CPU's line holds nothing that fill() does not know.)
+    void observe(std::uint32_t line, std::uint64_t now_ns);
+
+    // The kernel refused the commit of that tag, and looks at its line again.
+    void refused(CommitTag tag, abi::Error error, std::uint64_t now_ns);
+
+    // Emits commits until every CPU has what the policy's depth() allows or the policy has nothing for it:
+    // first one thread for each, then a second, and so on. For a CPU left with none while another has two,
+    // one of those is recalled, or its commit, if that is still under way, repeated for the idle CPU: of two
+    // commits with one sequence number only one succeeds. False when the batch was too small: send it and
+    // call again.
+    [[nodiscard]] bool fill(CommitBatch& batch, std::uint64_t now_ns);
+
+    [[nodiscard]] const CpuLoad& load() const { return load_; }
+    [[nodiscard]] std::uint32_t enqueued() const { return enqueued_; }
+
+private:
+    // In rising order: the running one last, since another waits behind it.
+    enum class Movable : std::uint8_t { kNo, kRunning, kUnderWay, kQueued };
+
+    void observe_unplaced(Record& record, const LineView& view, std::uint64_t now_ns);
+    void observe_placed(Record& record, const LineView& view);
+    void observe_not_runnable(Record& record, abi::Cause cause, std::uint64_t now_ns);
+
+    void enqueue(Record& record, const LineView& view, std::uint64_t now_ns);
+    void dequeue(Record& record);
+    void place(Record& record, std::uint32_t cpu);
+    void leave_cpu(Record& record);
+    void unplace(Record& record, abi::Cause cause, std::uint64_t now_ns);
+    void end_recall(Record& record);
+
+    bool fill_level(std::uint32_t level, CommitBatch& batch, std::uint64_t now_ns);
+    bool feed_idle(CommitBatch& batch);
+    Movable movable(const Record& record) const;
+    std::pair<Record*, Movable> movable_to(std::uint32_t cpu);
+    void move_commit(Record& record, std::uint32_t cpu, CommitBatch& batch);
+    void recall(Record& record, std::uint32_t for_cpu, CommitBatch& batch);
+
+    Policy& policy_;
+    Table table_;
+    cap::Clock clock_;
+    CpuLoad load_;
+    std::uint32_t enqueued_ = 0;
+    std::uint32_t first_cpu_ = 0;        // where fill() starts, so that no CPU is preferred
+    std::uint64_t awaiting_recall_ = 0;  // CPUs for which a recall is under way
+    std::array<Record, abi::kMaxThreads> records_;
+    std::array<PlacedList, abi::kMaxCpus> placed_;
+};
+
+}  // namespace sched

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+//
+// Dispatcher: from the policy to commits.
+#include "core/assert.hpp"
+#include "dispatcher.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace sched {
+namespace {
+
+// Calls visit(cpu) for every CPU of the mask, starting at `first` and going round, until it returns false.
+template <class Visit>
+bool for_each_cpu(std::uint64_t mask, std::uint32_t first, Visit visit) {
+    for (std::uint64_t rest = std::rotr(mask, static_cast<int>(first)); rest != 0; rest &= rest - 1) {
+        if (!visit((static_cast<std::uint32_t>(std::countr_zero(rest)) + first) % abi::kMaxCpus)) {
+            return false;
+        }
+    }
+    return true;
+}
+static_assert(abi::kMaxCpus == 64);
+
+}  // namespace
+
+bool Dispatcher::fill(CommitBatch& batch, std::uint64_t now_ns) {
+    const std::uint32_t depth = std::clamp(policy_.depth(), std::uint32_t{1}, CpuLoad::kLevels);
+    for (std::uint32_t level = 1; level <= depth; ++level) {
+        if (!fill_level(level, batch, now_ns)) {
+            return false;
+        }
+    }
+    return feed_idle(batch);
+}
+
+bool Dispatcher::fill_level(std::uint32_t level, CommitBatch& batch, std::uint64_t now_ns) {
+    return for_each_cpu(load_.below(level), first_cpu_, [&](std::uint32_t cpu) {
+        if (enqueued_ == 0) {
+            return true;
+        }
+        if (batch.full()) {
+            return false;
+        }
+        const std::optional<Pick> pick = policy_.pick_next(cpu, now_ns);
+        if (!pick) {
+            return true;
+        }
+        auto& record = static_cast<Record&>(*pick->task);
+        COX_ASSERT(record.place == Place::kEnqueued && record.may_run_on(cpu));  // or the policy is wrong
+        --enqueued_;
+        place(record, cpu);
+        record.commit_under_way = true;
+        record.slice_ns = pick->slice_ns;
+        batch.push({record.ref, record.sequence, cpu, 0, pick->slice_ns});
+        first_cpu_ = (cpu + 1) % abi::kMaxCpus;
+        return true;
+    });
+}
+
+bool Dispatcher::feed_idle(CommitBatch& batch) {
+    if (load_.at_least(2) == 0) {
+        return true;
+    }
+    return for_each_cpu(load_.below(1) & ~awaiting_recall_, first_cpu_, [&](std::uint32_t cpu) {
+        if (batch.full()) {
+            return false;
+        }
+        const auto [record, how] = movable_to(cpu);
+        if (how == Movable::kUnderWay) {
+            move_commit(*record, cpu, batch);
+        } else if (how != Movable::kNo) {
+            recall(*record, cpu, batch);
+        }
+        return true;
+    });
+}
+
+// How well a thread placed elsewhere suits for moving, by the state that its line shows. (Success of a commit
+// posts no event, so the line may be ahead of the record.) Relaxed: a guess, which the kernel checks.
+Dispatcher::Movable Dispatcher::movable(const Record& record) const {
+    const abi::ThreadWord word{table_[record.ref.index].word.load(std::memory_order_relaxed)};
+    switch (word.state()) {
+        case abi::ThreadState::kQueued: return Movable::kQueued;
+        case abi::ThreadState::kRunning: return Movable::kRunning;
+        case abi::ThreadState::kUnplaced:
+            return record.commit_under_way && word.sequence() == record.sequence ? Movable::kUnderWay
+                                                                                 : Movable::kNo;
+        default: return Movable::kNo;
+    }
+}
+
+// The best thread to move to an idle CPU from one that has two or more; nothing if none may run on `cpu`.
+std::pair<Record*, Dispatcher::Movable> Dispatcher::movable_to(std::uint32_t cpu) {
+    std::pair<Record*, Movable> best{nullptr, Movable::kNo};
+    for_each_cpu(load_.at_least(2), cpu, [&](std::uint32_t from) {
+        for (Record& record : placed_[from]) {
+            if (!record.may_run_on(cpu) || record.recalled_for != Record::kNobody) {
+                continue;
+            }
+            if (const Movable how = movable(record); how > best.second) {
+                best = {&record, how};
+            }
+        }
+        return best.second != Movable::kQueued;
+    });
+    return best;
+}
+
+void Dispatcher::move_commit(Record& record, std::uint32_t cpu, CommitBatch& batch) {
+    leave_cpu(record);
+    place(record, cpu);
+    if (CommitRequest* const earlier = batch.find(record.ref)) {
+        earlier->cpu = cpu;
+    } else {
+        batch.push({record.ref, record.sequence, cpu, 0, record.slice_ns});
+    }
+}
+
+void Dispatcher::recall(Record& record, std::uint32_t for_cpu, CommitBatch& batch) {
+    const abi::ThreadWord word{table_[record.ref.index].word.load(std::memory_order_relaxed)};
+    record.recalled_for = for_cpu;
+    awaiting_recall_ |= std::uint64_t{1} << for_cpu;
+    batch.push({record.ref, word.sequence(), record.cpu, abi::kCommitRecall, abi::kNoSlice});
+}
+
+}  // namespace sched

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+#include "fault.hpp"
+
+#include "core/command_line.hpp"
+
+namespace sched {
+
+std::optional<FaultPlan> parse_fault(std::string_view text) {
+    constexpr std::string_view kExitAfter = "exit_after=";
+    if (text == "ignore") {
+        return FaultPlan{.ignore = true};
+    }
+    if (text.starts_with(kExitAfter)) {
+        const auto commits = cox::core::parse_u64(text.substr(kExitAfter.size()));
+        if (commits && *commits != 0) {
+            return FaultPlan{.exit_after = *commits};
+        }
+    }
+    return std::nullopt;
+}
+
+bool Fault::time_to_exit(std::uint64_t commits) {
+    if (plan_.exit_after == 0) {
+        return false;
+    }
+    // Relaxed: a count.
+    return commits_.fetch_add(commits, std::memory_order_relaxed) + commits >= plan_.exit_after;
+}
+
+}  // namespace sched

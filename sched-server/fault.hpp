@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+//
+// Misbehaviour on demand, for tests of the kernel's watchdog and fallback. A server without a `fault`
+// argument has an empty plan and pays one comparison per activation.
+//
+//     fault=ignore         attached, agents wait and take their events, but nothing is ever committed
+//     fault=exit_after=N   the server's process ends once it has made N commits
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace sched {
+
+struct FaultPlan {
+    bool ignore = false;
+    std::uint64_t exit_after = 0;  // commits; 0: never
+};
+
+// The value of the argument; nullopt if there is no such fault.
+[[nodiscard]] std::optional<FaultPlan> parse_fault(std::string_view text);
+
+// Shared by all agents.
+class Fault {
+public:
+    explicit Fault(FaultPlan plan) : plan_(plan) {}
+
+    [[nodiscard]] bool ignores_events() const { return plan_.ignore; }
+    // `commits` more were made; true when it is time to go.
+    [[nodiscard]] bool time_to_exit(std::uint64_t commits);
+
+private:
+    FaultPlan plan_;
+    std::atomic<std::uint64_t> commits_{0};
+};
+
+}  // namespace sched

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#include "options.hpp"
+
+#include "core/command_line.hpp"
+
+namespace sched {
+namespace {
+
+bool set_option(Options& options, std::string_view key, std::string_view value, cap::LineWriter& error) {
+    if (key == "policy") {
+        options.policy = find_policy(value);
+        if (options.policy == nullptr) {
+            print_unknown_policy(error, value);
+        }
+        return options.policy != nullptr;
+    }
+    if (key == "cpus") {
+        const auto mask = cox::core::parse_u64(value);
+        options.cpus = mask.value_or(0);
+        if (options.cpus == 0) {
+            error.print("error: cpus \"{}\" is not a mask of CPUs, like 0x3", value);
+        }
+        return options.cpus != 0;
+    }
+    if (key == "fault") {
+        const auto plan = parse_fault(value);
+        if (!plan) {
+            error.print("error: fault \"{}\" unknown; known: ignore exit_after=N", value);
+            return false;
+        }
+        options.fault = *plan;
+        return true;
+    }
+    error.print("error: argument \"{}\" unknown; known: policy cpus fault", key);
+    return false;
+}
+
+}  // namespace
+
+std::optional<Options> parse_options(std::string_view arguments, cap::LineWriter& error) {
+    Options options{.policy = find_policy("round_robin"), .fault = {}};
+    bool good = true;
+    cox::core::CommandLine(arguments).for_each([&](const cox::core::CommandLineOption& option) {
+        good = good && set_option(options, option.key, option.value, error);
+    });
+    return good ? std::optional(options) : std::nullopt;
+}
+
+}  // namespace sched

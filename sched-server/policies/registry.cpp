@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+//
+// Every policy has two lines here, in alphabetical order.
+#include "registry.hpp"
+
+#include "cap/format.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace sched {
+
+Policy& make_fifo(PolicyStorage& storage);
+Policy& make_round_robin(PolicyStorage& storage);
+
+namespace {
+
+constexpr std::array kPolicies = {
+    PolicyEntry{"fifo", make_fifo},
+    PolicyEntry{"round_robin", make_round_robin},
+};
+
+}  // namespace
+
+std::span<const PolicyEntry> known_policies() { return kPolicies; }
+
+const PolicyEntry* find_policy(std::string_view name) {
+    const auto found = std::ranges::find(kPolicies, name, &PolicyEntry::name);
+    return found != kPolicies.end() ? &*found : nullptr;
+}
+
+void print_unknown_policy(cap::LineWriter& line, std::string_view name) {
+    line.print("error: policy \"{}\" unknown; known:", name);
+    for (const PolicyEntry& entry : kPolicies) {
+        line.print(" {}", entry.name);
+    }
+}
+
+}  // namespace sched

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+//
+// The table of policies by name. Each policies/<name>.cpp defines one function that constructs its policy in
+// storage given to it; policies/registry.cpp lists them.
+#pragma once
+
+#include "policy.hpp"
+
+#include <cstddef>
+#include <new>
+#include <span>
+#include <string_view>
+
+namespace cap {
+class LineWriter;
+}
+
+namespace sched {
+
+struct PolicyStorage {
+    alignas(64) std::byte bytes[16384];
+};
+
+using MakePolicy = Policy& (*)(PolicyStorage& storage);
+
+struct PolicyEntry {
+    std::string_view name;
+    MakePolicy make;
+};
+
+template <class T>
+Policy& construct_policy(PolicyStorage& storage) {
+    static_assert(sizeof(T) <= sizeof(storage.bytes));
+    return *new (storage.bytes) T();
+}
+
+[[nodiscard]] std::span<const PolicyEntry> known_policies();
+
+// nullptr if there is none of that name.
+[[nodiscard]] const PolicyEntry* find_policy(std::string_view name);
+
+// `error: policy "X" unknown; known: fifo round_robin`
+void print_unknown_policy(cap::LineWriter& line, std::string_view name);
+
+}  // namespace sched

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""scripts/guest-test: boots one test program, and says case by case what became of it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+from . import junit, symbolize
+from .artifacts import Artifacts
+from .boot import Boot, run_qemu
+from .errors import ExitCode
+from .guest_log import Line, clean
+from .qemu import MACHINES, TCG, Machine, check_extra, command
+from .suite_verdict import TestOutcome, Verdict, classify
+
+_EXPECTED = {"pass": Verdict.PASS, "panic": Verdict.PANIC, "unsupported": Verdict.UNSUPPORTED}
+_TAIL_LINES = 200
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="scripts/guest-test", description=__doc__, allow_abbrev=False)
+    add = made.add_argument
+    add("--build", type=Path, required=True, metavar="DIR", help="the build tree")
+    add("--program", required=True, help="in the archive, such as test/ring")
+    add("--name", help="of log and report (the program's last part)")
+    add("--cpus", type=int, default=2, metavar="N", help="(2)")
+    add("--timeout", type=float, default=60.0, metavar="SECONDS", help="(60)")
+    add("--boot", choices=("pvh", "iso"), default="pvh", help="(pvh)")
+    add("--machine", choices=MACHINES, help="(microvm, and pc for --boot iso)")
+    add("--memory", default="256M", help="(256M)")
+    add("--cpu-model", default="", help="(max)")
+    add("--accel", choices=("tcg",), default="tcg", help="(tcg)")
+    add("--seed", type=int, default=int(os.environ.get("COXSWAIN_SEED", "1")), help="(COXSWAIN_SEED, or 1)")
+    add("--append", default="", metavar="WORDS", help="more kernel arguments")
+    add("--expect", choices=sorted(_EXPECTED), default="pass", help="(pass)")
+    add("--match", action="append", default=[], metavar="REGEX", help="some line of the output must match; repeatable")
+    add("--quiet", action="store_true", help="do not show the guest's output")
+    add("qemu", nargs="*", help="after --: more QEMU arguments")
+    return made
+
+
+def _label(args: argparse.Namespace, machine: Machine) -> str:
+    """Names log and report; runs that differ in what is part of it may run side by side."""
+    parts = [args.name or args.program.rsplit("/", 1)[-1], str(machine.cpus)]
+    if not args.name:
+        parts += [part for part in (machine.machine, machine.boot) if part not in ("microvm", "pvh")]
+    return re.sub(r"[^A-Za-z0-9_.+-]", "_", ".".join(parts))
+
+
+def _machine(args: argparse.Namespace) -> Machine:
+    return Machine(
+        cpus=args.cpus,
+        accelerator=replace(TCG, reason="guest tests run under it"),
+        machine=args.machine or ("pc" if args.boot == "iso" else "microvm"),
+        boot=args.boot,
+        memory=args.memory,
+        cpu_model=args.cpu_model,
+        extra=check_extra(args.qemu),
+    )
+
+
+def unmatched(patterns: list[str], lines: list[Line]) -> list[str]:
+    texts = [clean(line.text) for line in lines]
+    return [pattern for pattern in patterns if not any(re.search(pattern, text) for text in texts)]
+
+
+def _show(line: Line) -> None:
+    print(clean(line.text), flush=True)
+
+
+def _report(label: str, outcome: TestOutcome, expected: Verdict, boot: Boot, artifacts: Artifacts, log: Path) -> None:
+    if outcome.verdict is Verdict.PANIC:
+        print(symbolize.explain(boot.lines, artifacts.kernel))
+    for case in outcome.suite.failures:
+        print(f"failed case {case.name}: {case.message or 'no message'}")
+    if boot.stderr.strip():
+        print(f"QEMU says: {boot.stderr.strip()}")
+    wanted = "" if expected is Verdict.PASS else f" (expected: {expected.value})"
+    seconds = (boot.ended_ns - boot.started_ns) / 1e9
+    print(f"{label}: {outcome.verdict.value}{wanted}: {outcome.detail} [{seconds:.2f} s, log {log}]", flush=True)
+
+
+def main(argv: list[str]) -> ExitCode:
+    args = _parser().parse_args(argv)
+    artifacts = Artifacts(args.build.absolute())
+    artifacts.require()
+    machine = _machine(args)
+    label, expected = _label(args, machine), _EXPECTED[args.expect]
+    words = [f"root={args.program}", f"seed={args.seed}", *shlex.split(args.append)]
+    log = artifacts.build / "logs" / "guest" / f"{label}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+
+    boot = run_qemu(command(machine, artifacts, words), args.timeout, log, None if args.quiet else _show)
+    outcome = classify(boot)
+    absent = unmatched(args.match, boot.lines)
+    met = outcome.verdict is expected and not absent
+
+    _report(label, outcome, expected, boot, artifacts, log)
+    for pattern in absent:
+        print(f"{label}: no line matches {pattern}")
+    tail = "\n".join(clean(line.text) for line in boot.lines[-_TAIL_LINES:])
+    report = junit.render(label, outcome, met, (boot.ended_ns - boot.started_ns) / 1e9, tail)
+    junit.write(report, artifacts.build / "junit" / f"{label}.xml")
+    if met:
+        return ExitCode.OK
+    if outcome.exit_code is ExitCode.OK:
+        return ExitCode.REFUSED  # passed, but something else was expected
+    return outcome.exit_code

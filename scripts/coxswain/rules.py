@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""What must hold in every pair before its speedup may be claimed. Each rule returns its refusal, with numbers, or "".
+
+A rule about the guest holds in every single run. Where the host's own noise can disturb one run (how long the
+sections overlapped, when a line arrived, how many CPUs were free), the median of the runs must hold, and each run
+must keep a wider limit: so one hiccup decides nothing, and a habit is refused.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+
+from .run import Run
+from .scale_log import Cpu, ScaleLog
+
+MIN_SHARE, MIN_OVERLAP, MIN_OVERLAP_EACH = 0.5, 0.85, 0.5
+CLOCK_SHARE, CLOCK_NS = 0.05, 30e6
+CLOCK_SHARE_EACH, CLOCK_NS_EACH = 0.20, 200e6
+MIN_SECTION_NS = 300e6  # below this the clocks cannot be compared well enough
+BUSY_CPUS = 0.25  # of a CPU that others may use
+
+Rule = Callable[[Sequence[Run], Sequence[Run]], str]
+
+
+def _log(run: Run) -> ScaleLog:
+    assert run.log is not None
+    return run.log
+
+
+def _where(run: Run) -> str:
+    return f"repetition {run.step.repetition}, {run.step.workers} workers"
+
+
+def no_fallback(base: Sequence[Run], runs: Sequence[Run]) -> str:
+    for run in [*base, *runs]:
+        dispatches = _log(run).result.fallback_dispatches
+        if dispatches:
+            return f"{dispatches} fallback dispatches in the timed section ({_where(run)})"
+    return ""
+
+
+def placed_by_server(base: Sequence[Run], runs: Sequence[Run]) -> str:
+    for run in [*base, *runs]:
+        log = _log(run)
+        if log.result.commits < run.step.workers:
+            return f"{log.result.commits} commits for {run.step.workers} workers ({_where(run)})"
+        for worker in log.workers:
+            if worker.cpu < len(log.cpus) and log.cpus[worker.cpu].server_dispatches == 0:
+                return f"the server dispatched nothing on CPU {worker.cpu} of worker {worker.index} ({_where(run)})"
+    return ""
+
+
+def own_cpus(_base: Sequence[Run], runs: Sequence[Run]) -> str:
+    for run in runs:
+        cpus = [worker.cpu for worker in _log(run).workers]
+        if len(set(cpus)) != len(cpus):
+            return f"workers shared a CPU: they ran on {', '.join(map(str, cpus))} ({_where(run)})"
+    return ""
+
+
+def even_shares(_base: Sequence[Run], runs: Sequence[Run]) -> str:
+    """Both by CPU and by worker, of the time that the kernel accounted to them."""
+    for run in runs:
+        log = _log(run)
+        shares = [(f"CPU {cpu.index}", cpu.domain_ticks, log.worked_ticks) for cpu in busiest(log)]
+        total_ns = sum(worker.runtime_ns for worker in log.workers)
+        shares += [(f"worker {worker.index}", worker.runtime_ns, total_ns) for worker in log.workers]
+        for who, part, whole in shares:
+            if part < MIN_SHARE / run.step.workers * whole or whole == 0:
+                percent = 100 * part / whole if whole else 0
+                return f"{who} did {percent:.0f} % of the work ({_where(run)})"
+    return ""
+
+
+def busiest(log: ScaleLog) -> list[Cpu]:
+    """The W CPUs that worked most: all of them where there are as many CPUs as workers."""
+    return sorted(log.cpus, key=lambda cpu: -cpu.domain_ticks)[: len(log.workers)]
+
+
+def accounted_overlap(log: ScaleLog) -> float:
+    """The most of the timed section in which all W can have run at once: no longer than the laziest CPU worked."""
+    return min(cpu.domain_ticks for cpu in busiest(log)) / log.result.ticks
+
+
+def overlapping(_base: Sequence[Run], runs: Sequence[Run]) -> str:
+    """What the guest says and what the kernel's accounting allows: the lower one counts."""
+    overlaps = [min(_log(run).result.overlap, accounted_overlap(_log(run))) for run in runs]
+    for run, overlap in zip(runs, overlaps):
+        if overlap < MIN_OVERLAP_EACH:
+            return f"all workers ran together in {overlap:.2f} of the timed section ({_where(run)})"
+    median = statistics.median(overlaps)
+    if median < MIN_OVERLAP:
+        return f"all workers ran together in {median:.2f} of the timed section (median), less than {MIN_OVERLAP}"
+    return ""
+
+
+def _clock_error(run: Run, share: float, slack_ns: float) -> float:
+    """The difference between the host's and the guest's time, 1.0 being the most that is allowed."""
+    log = _log(run)
+    return (log.host_ns - log.result.ns) / (share * log.result.ns + slack_ns)
+
+
+def guest_clock(base: Sequence[Run], runs: Sequence[Run]) -> str:
+    for group in (base, runs):
+        for run in group:
+            log = _log(run)
+            by_ticks = log.result.ticks / log.tsc_hz * 1e9
+            for what, other in (("its ticks", by_ticks), ("its phases", log.end_ns - log.begin_ns)):
+                if abs(other - log.result.ns) > 0.02 * log.result.ns + 2e6:
+                    return f"the guest says {log.result.ns / 1e6:.0f} ms, {what} {other / 1e6:.0f} ms ({_where(run)})"
+            if abs(_clock_error(run, CLOCK_SHARE_EACH, CLOCK_NS_EACH)) > 1:
+                return _clock_text(run)
+        median = statistics.median(_clock_error(run, CLOCK_SHARE, CLOCK_NS) for run in group)
+        if abs(median) > 1:
+            return _clock_text(min(group, key=lambda run: abs(_clock_error(run, CLOCK_SHARE, CLOCK_NS) - median)))
+    return ""
+
+
+def _clock_text(run: Run) -> str:
+    log = _log(run)
+    return f"the guest says {log.result.ns / 1e6:.0f} ms, the host's clock {log.host_ns / 1e6:.0f} ms ({_where(run)})"
+
+
+def long_enough(_base: Sequence[Run], runs: Sequence[Run]) -> str:
+    median = statistics.median(run.ns for run in runs)
+    if median < MIN_SECTION_NS:
+        return f"a timed section of {median / 1e6:.0f} ms is too short, at least {MIN_SECTION_NS / 1e6:.0f} ms are needed"
+    return ""
+
+
+def quiet_timers(base: Sequence[Run], runs: Sequence[Run]) -> str:
+    """With one runnable thread on a CPU none is due; another thread's dispatch there explains one each."""
+    for run in [*base, *runs]:
+        for cpu in _log(run).cpus:
+            explained = cpu.system_dispatches + cpu.agent_dispatches
+            if cpu.timer_interrupts > explained:
+                return f"{cpu.timer_interrupts} timer interrupts on CPU {cpu.index}, {explained} explained ({_where(run)})"
+    return ""
+
+
+def quiet_host(base: Sequence[Run], runs: Sequence[Run]) -> str:
+    """The baseline needs the same CPUs free: a host that is busy only then would make the speedup larger."""
+    wanted = runs[0].step.cpus
+    for group in (base, runs):
+        free = statistics.median(run.free_cpus for run in group)
+        if free < wanted - BUSY_CPUS:
+            return f"busy host: {free:.2f} CPUs were free (median), {wanted} are needed"
+    return ""
+
+
+RULES: tuple[Rule, ...] = (
+    no_fallback, placed_by_server, own_cpus, even_shares, quiet_host, overlapping, guest_clock, long_enough, quiet_timers,
+)  # fmt: skip

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""scripts/run: from the command line to the table and the exit code."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from . import accel, build, claim, host, options as run_options, plan, provenance, results, symbolize, table
+from .aggregate import aggregate
+from .artifacts import Artifacts
+from .claim import Claim
+from .ending import Ending
+from .errors import EnvironmentProblem, ExitCode, Skip, UsageError
+from .options import STDOUT, RunOptions
+from .outcome import Outcome
+from .progress import progress
+from .qemu import TCG
+from .rules import BUSY_CPUS
+from .session import Session, failure_code, qemu_command
+
+
+def _require_modules() -> None:
+    for module, package in (("matplotlib", "python3-matplotlib"), ("tqdm", "python3-tqdm")):
+        if importlib.util.find_spec(module) is None:
+            raise EnvironmentProblem(f"Python's {module} is missing: package {package}; scripts/setup installs it")
+
+
+def _dry_run(options: RunOptions, steps: list[plan.Step]) -> ExitCode:
+    for step in steps:
+        print(shlex.join(qemu_command(options, TCG, step, make_iso=False)))
+    print(f"{len(steps)} boots; the accelerator is shown as tcg, --accel {options.accel} decides", file=sys.stderr)
+    return ExitCode.OK
+
+
+def _skip_unless_able(options: RunOptions) -> None:
+    """In a test: no minutes of work on a machine that cannot judge."""
+    host_cpus, wanted = host.cpus(), max(options.cpus)
+    if wanted > host_cpus:
+        raise Skip(f"skipped: {wanted} CPUs are needed, this host has {host_cpus}")
+    free = host.free_now()
+    if free < wanted - BUSY_CPUS:
+        raise Skip(f"skipped: busy host, {free:.2f} CPUs are free, {wanted} are needed")
+
+
+def _decide(session: Session, options: RunOptions, planned: int) -> Outcome:
+    runs = session.runs
+    aggregates = aggregate(runs)
+    notes: list[str] = []
+    if session.interrupted is not None:
+        verdict = Claim(claim.NONE, f"{session.interrupted.signal_name} after {len(runs)} of {planned} runs")
+    else:
+        verdict = claim.decide(runs, aggregates, options.repeats)
+    if verdict.verdict == claim.NONE:
+        for each in claim.claimable(aggregates):
+            notes += [f"would be refused: {found.reason}" for found in claim.objections(runs, each)]
+    return Outcome(options, provenance.gather(), session.accelerator, runs, aggregates, verdict, notes)
+
+
+def _explain_panic(session: Session, options: RunOptions) -> None:
+    for run in session.runs:
+        if run.judgement.ending is Ending.PANIC:
+            print(symbolize.explain(run.boot.lines, Artifacts(options.build_dir).kernel), file=sys.stderr)
+
+
+def _exit_code(session: Session, outcome: Outcome) -> ExitCode:
+    if session.interrupted is not None:
+        return ExitCode.INTERRUPTED
+    for run in session.runs:
+        if not run.verified:
+            return failure_code(run)
+    if outcome.options.ctest and outcome.claim.host_at_fault:
+        return ExitCode.SKIPPED
+    return outcome.claim.exit_code
+
+
+def _measure(options: RunOptions, steps: list[plan.Step]) -> ExitCode:
+    accelerator = accel.choose(options)
+    print(f"accelerator: {accelerator.name} ({accelerator.reason})", file=sys.stderr)
+    folder = results.make_folder(options)
+    session = Session(options, accelerator, folder, progress(len(steps)))
+    session.make(steps)
+    first = session.runs[0] if session.runs else None
+    if first is not None and len(session.runs) == 1 and first.refused_by_guest():
+        shutil.rmtree(folder)  # nothing was measured
+        raise UsageError(f"the guest refuses this: {first.refused_by_guest()}")
+    outcome = _decide(session, options, len(steps))
+    drawn = results.write(outcome, folder)
+    _explain_panic(session, options)
+    to_stderr = STDOUT in (options.json, options.csv)
+    print(table.render(outcome, drawn), file=sys.stderr if to_stderr else sys.stdout, flush=True)
+    code = _exit_code(session, outcome)
+    _last_words(session, code, folder)
+    return code
+
+
+def _last_words(session: Session, code: ExitCode, folder: Path) -> None:
+    if code is ExitCode.INTERRUPTED:
+        print(f"interrupted: kept {len(session.runs)} runs in {folder}; no QEMU is left running", file=sys.stderr)
+    elif code is ExitCode.SKIPPED:
+        print("skipped: this host cannot judge the claim", file=sys.stderr)
+    elif session.runs and not session.runs[-1].verified:
+        print(f"log: {folder / session.runs[-1].log_name}", file=sys.stderr)
+
+
+def main(argv: list[str]) -> ExitCode:
+    options = run_options.parse(argv)
+    steps = plan.make(options.workers, options.cpus, options.repeats, host.cpus())
+    if options.dry_run:
+        return _dry_run(options, steps)
+    _require_modules()
+    if options.ctest:
+        _skip_unless_able(options)
+    if options.build:
+        build.configure_and_build(options.build_dir)
+    Artifacts(options.build_dir).require()
+    return _measure(options, steps)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""Makes the runs of a plan, one QEMU at a time, and keeps what each of them said."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from .artifacts import Artifacts
+from .boot import run_qemu
+from .ending import Ending
+from .errors import ExitCode, Interrupted
+from .guest_log import Line, clean
+from .host import FreeCpus
+from .options import RunOptions
+from .plan import Step
+from .progress import Progress
+from .qemu import Accelerator, Machine, command
+from .run import Run, judge_run
+
+
+def kernel_arguments(options: RunOptions, step: Step) -> list[str]:
+    words = [
+        f"manifest={options.manifest}",
+        f"workers={step.workers}",
+        f"policy={options.policy}",
+        f"seed={options.seed}",
+        f"server={'on' if step.server else 'off'}",
+    ]
+    if options.size:
+        words.append(f"size={options.size}")
+    return [*words, *options.append]
+
+
+def qemu_command(options: RunOptions, accelerator: Accelerator, step: Step, make_iso: bool = True) -> list[str]:
+    machine = Machine(
+        cpus=step.cpus,
+        accelerator=accelerator,
+        machine="microvm" if options.boot == "pvh" else "pc",
+        boot=options.boot,
+        extra=options.extra,
+    )
+    return command(machine, Artifacts(options.build_dir), kernel_arguments(options, step), make_iso)
+
+
+class Session:
+    """`runs` grows as the session goes on, so that an interrupted one can still be reported."""
+
+    def __init__(self, options: RunOptions, accelerator: Accelerator, folder: Path, progress: Progress) -> None:
+        self.runs: list[Run] = []
+        self.interrupted: Interrupted | None = None
+        self._options = options
+        self.accelerator = accelerator
+        self._folder = folder
+        self._progress = progress
+
+    def make(self, steps: list[Step]) -> None:
+        """To the end of the plan, or to the first run that proves nothing, since it decides the outcome."""
+        try:
+            for number, step in enumerate(steps):
+                run = self._one(number, step)
+                self.runs.append(run)
+                if not run.verified:
+                    break
+        except Interrupted as interrupted:
+            self.interrupted = interrupted
+        finally:
+            self._progress.close()
+
+    def _one(self, number: int, step: Step) -> Run:
+        options = self._options
+        name = step.name(options.target.row)
+        log_name = f"{number:03}-{name.replace('/', '-')}.log"
+        line = qemu_command(options, self.accelerator, step)
+        self._progress.starts(name)
+        if options.verbose:
+            self._progress.note(shlex.join(line))
+        with open(self._folder / "commands.txt", "a", encoding="utf-8") as commands:
+            commands.write(f"{log_name}: {shlex.join(line)}\n")
+        meter = FreeCpus()
+        boot = run_qemu(line, options.timeout_s, self._folder / log_name, self._show if options.verbose else None)
+        free = meter.since(boot.cpu_s)
+        run = judge_run(step, boot, options.target, options.policy, free, log_name)
+        self._progress.ended(f"{run.ns / 1e6:.0f} ms" if run.verified else run.problem)
+        return run
+
+    def _show(self, line: Line) -> None:
+        self._progress.note(f"  {clean(line.text)}")
+
+
+def failure_code(run: Run) -> ExitCode:
+    """What a run that proves nothing makes of the whole command."""
+    if run.refused_by_guest():
+        return ExitCode.USAGE
+    return {
+        Ending.PANIC: ExitCode.PANIC,
+        Ending.TRIPLE_FAULT: ExitCode.PANIC,
+        Ending.HANG: ExitCode.TIMEOUT,
+        Ending.UNSUPPORTED: ExitCode.USAGE,
+        Ending.QEMU_ERROR: ExitCode.USAGE,
+    }.get(run.judgement.ending, ExitCode.REFUSED)

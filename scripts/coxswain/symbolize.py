@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""A panic with the kernel's own names in place of addresses."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from .artifacts import ROOT
+from .ending import panic_lines
+from .guest_log import Line
+
+_TOOL = "llvm-symbolizer-19"
+_FRAME = re.compile(r"\b(frame|rip)=(0x[0-9a-fA-F]+)")
+
+
+def _names(kernel: Path, addresses: list[str]) -> list[str]:
+    """For each address "function at file:line", inlined callers behind it; "" where nothing is known."""
+    tool = shutil.which(_TOOL)
+    if tool is None or not kernel.exists() or not addresses:
+        return [""] * len(addresses)
+    done = subprocess.run(
+        [tool, f"--obj={kernel}", "--output-style=LLVM", "--pretty-print", *addresses],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # Answers are separated by empty lines; an inlined call has several lines.
+    text = done.stdout.replace(f"{ROOT}/", "").strip("\n")
+    answers = [" ".join(part.split("\n")) for part in text.split("\n\n")]
+    if done.returncode != 0 or len(answers) != len(addresses):
+        return [""] * len(addresses)
+    return answers
+
+
+def _call_site(kind: str, address: str) -> str:
+    """A frame holds the address to return to; the call is the instruction before it."""
+    return address if kind == "rip" else hex(int(address, 16) - 1)
+
+
+def explain(lines: list[Line], kernel: Path) -> str:
+    texts = panic_lines(lines)
+    found = [_FRAME.search(text) for text in texts]
+    names = iter(_names(kernel, [_call_site(match[1], match[2]) for match in found if match]))
+    return "\n".join(f"{text}  {next(names)}".rstrip() if match else text for text, match in zip(texts, found))

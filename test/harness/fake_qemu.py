@@ -1,0 +1,81 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Stands in for QEMU: prints what a guest would print and ends with its status. FAKE_QEMU says how it misbehaves.
+
+FAKE_QEMU is a word, or `word@server/workers` for a misbehaviour of the runs with that many workers only, where
+server is on or off. FAKE_QEMU_NS is the length of the timed section.
+"""
+
+import os
+import signal
+import sys
+import time
+
+from support import scale_texts, suite_texts
+
+
+def argument(name: str) -> str:
+    return sys.argv[sys.argv.index(name) + 1]
+
+
+def say(text: str) -> None:
+    sys.stdout.buffer.write(text.encode() + b"\r\n")
+    sys.stdout.buffer.flush()
+
+
+def misbehaviour(words: dict[str, str]) -> str:
+    word, _, where = os.environ.get("FAKE_QEMU", "").partition("@")
+    return word if where in ("", f"{words.get('server')}/{words.get('workers')}") else ""
+
+
+def hang() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    say("waiting for what never comes")
+    time.sleep(1000)
+
+
+def guest_test(how: str) -> int:
+    texts = suite_texts(failing={1: "it broke"} if how == "fail" else None)
+    for text in texts[:-1] if how == "short" else texts:
+        say(text)
+    return 35 if how == "fail" else 33
+
+
+def scaling_run(how: str, words: dict[str, str]) -> int:
+    if words["policy"] == "nosuch":
+        say('error: policy "nosuch" unknown; known: fifo round_robin')
+        return 35
+    workers, cpus = int(words["workers"]), int(argument("-smp"))
+    ns = int(os.environ.get("FAKE_QEMU_NS", "40000000")) // workers
+    lies = {"result_changes": {"count": 5}} if how == "wrong" else {}
+    for text in scale_texts(workers, cpus, words["server"] == "on", words["policy"], ns, **lies):
+        if text.startswith("run: phase=end"):
+            time.sleep(ns / 1e9)
+            if how == "short":
+                return 33
+        say(text)
+    return 33
+
+
+def main() -> int:
+    if "--version" in sys.argv:
+        print("QEMU emulator version 0.0 (fake)")
+        return 0
+    words = dict(word.split("=", 1) for word in argument("-append").split())
+    how = misbehaviour(words)
+    say("\x1b[2JSeaBIOS (fake)")
+    if how == "hang":
+        hang()
+    if how == "triple-fault":
+        return 0
+    if how == "panic":
+        say("panic: cpu=0 cause=page_fault rip=0xffffffff80001000")
+        say("panic: frame=0xffffffff80001234")
+        return 37
+    if how == "qemu-error":
+        print("qemu: could not do it", file=sys.stderr)
+        return 1
+    return guest_test(how) if "root" in words else scaling_run(how, words)
+
+
+sys.exit(main())

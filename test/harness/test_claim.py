@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""Every way to cheat is refused with its own reason; an honest session is not."""
+
+import unittest
+
+from support import scale_run, session
+from coxswain.aggregate import aggregate
+from coxswain.claim import decide
+
+HALF = 520_000_000  # nanoseconds; the section of two workers takes 1,040,000,000
+TICKS = 2_080_000_000
+
+
+def claim_of(runs, repeats=15):
+    return decide(runs, aggregate(runs), repeats)
+
+
+class ClaimTest(unittest.TestCase):
+    def refused(self, reason, **lies):
+        claim = claim_of(session(**lies))
+        self.assertEqual(claim.verdict, "refused")
+        self.assertRegex(claim.reason, reason)
+        return claim
+
+    def test_an_honest_session_is_proved(self):
+        claim = claim_of(session())
+        self.assertEqual((claim.verdict, claim.exit_code), ("proved", 0), claim.reason)
+        self.assertIn("median speedup 1.92 of 15 pairs", claim.reason)
+
+    def test_fewer_than_15_pairs_prove_nothing(self):
+        claim = claim_of(session(pairs=14), repeats=14)
+        self.assertEqual((claim.verdict, claim.exit_code), ("none", 0))
+
+    def test_all_workers_on_one_cpu(self):
+        self.refused("workers shared a CPU: they ran on 0, 0", worker_changes={1: {"cpu": 0}})
+
+    def test_a_cpu_that_did_nothing(self):
+        self.refused("CPU 1 did 0 % of the work", cpu_changes={1: {"domain_ticks": 0}})
+
+    def test_one_worker_that_does_all_the_work(self):
+        self.refused("worker 1 did 1 % of the work", worker_changes={1: {"runtime_ns": 10_000_000}})
+
+    def test_workers_that_take_turns(self):
+        by_turns = {index: {"domain_ticks": TICKS // 2, "idle_ticks": TICKS // 2} for index in range(2)}
+        turns = {index: {"runtime_ns": HALF} for index in range(2)}
+        self.refused("all workers ran together in 0.50", cpu_changes=by_turns, worker_changes=turns)
+
+    def test_sections_that_do_not_overlap_by_the_guests_own_word(self):
+        self.refused("all workers ran together in 0.30", result_changes={"overlap": "0.300"})
+        self.refused(r"0.80 of the timed section \(median\)", result_changes={"overlap": "0.800"})
+
+    def test_one_disturbed_run_decides_nothing(self):
+        runs = session()
+        runs[1] = scale_run(2, 0, True, 1_040_000_000, result_changes={"overlap": "0.700"}, free_cpus=1.2)
+        self.assertEqual(claim_of(runs).verdict, "proved")
+
+    def test_a_fallback_dispatch_in_the_timed_section(self):
+        runs = session()
+        runs[1] = scale_run(
+            2, 0, True, 1_040_000_000,
+            cpu_changes={0: {"fallback_dispatches": 1}}, result_changes={"fallback_dispatches": 1},
+        )  # fmt: skip
+        claim = claim_of(runs)
+        self.assertEqual(claim.verdict, "refused")
+        self.assertIn("1 fallback dispatches in the timed section (repetition 0, 2 workers)", claim.reason)
+
+    def test_a_server_that_placed_nothing(self):
+        self.refused("0 commits for 2 workers", result_changes={"commits": 0})
+        self.refused("the server dispatched nothing on CPU 1", cpu_changes={1: {"server_dispatches": 0}})
+
+    def test_a_guest_clock_that_runs_fast_or_slow(self):
+        # Fast: it says 1040 ms of a section that took less by the host's clock.
+        self.refused("the guest says 1040 ms, the host's clock", host_ns=900_000_000)
+        self.refused("the guest says 1040 ms, the host's clock", host_ns=1_200_000_000)
+
+    def test_a_result_that_contradicts_its_own_ticks(self):
+        self.refused("the guest says 1040 ms, its ticks 500 ms", result_changes={"ticks": 1_000_000_000})
+
+    def test_timer_interrupts_that_nothing_explains(self):
+        self.refused("9 timer interrupts on CPU 1, 1 explained", cpu_changes={1: {"timer_interrupts": 9}})
+
+    def test_timer_interrupts_of_another_thread_are_explained(self):
+        runs = session(cpu_changes={0: {"timer_interrupts": 2, "system_dispatches": 3}})
+        self.assertEqual(claim_of(runs).verdict, "proved")
+
+    def test_a_busy_host(self):
+        claim = self.refused("busy host: 1.10 CPUs were free", free_cpus=1.1)
+        self.assertTrue(claim.host_at_fault)
+
+    def test_a_host_busy_beside_the_baseline_alone(self):
+        runs = [scale_run(1, run.step.repetition, True, 2_000_000_000, free_cpus=1.1)
+                if run.step.workers == 1 and run.step.server else run for run in session()]  # fmt: skip
+        self.assertIn("busy host", claim_of(runs).reason)
+
+    def test_a_section_too_short_to_compare_clocks(self):
+        claim = claim_of(session(one_ns=200_000_000, two_ns=104_000_000, ceiling_ns=103_000_000))
+        self.assertIn("a timed section of 104 ms is too short", claim.reason)
+
+    def test_a_speedup_just_below_the_threshold(self):
+        claim = self.refused(r"median speedup 1\.59\d, below the threshold 1\.60", two_ns=1_255_000_000)
+        self.assertFalse(claim.host_at_fault)
+
+    def test_a_speedup_just_above_the_threshold_needs_its_ceiling_too(self):
+        just_above = {"two_ns": 1_245_000_000}
+        self.refused(r"1\.606, below 0\.90 of the ceiling 1\.942", **just_above)
+        claim = claim_of(session(ceiling_ns=1_200_000_000, **just_above))
+        self.assertEqual(claim.verdict, "proved", claim.reason)
+
+    def test_a_host_that_gives_no_speedup_itself_is_at_fault(self):
+        self.assertTrue(claim_of(session(two_ns=1_500_000_000, ceiling_ns=1_490_000_000)).host_at_fault)
+
+    def test_a_speedup_without_its_ceiling(self):
+        runs = [run for run in session() if run.step.server]
+        self.assertIn("no ceiling was measured", claim_of(runs).reason)
+
+    def test_an_oversubscribed_host(self):
+        runs = [scale_run(run.step.workers, run.step.repetition, run.step.server, run.ns,
+                          oversubscribed=run.step.workers == 2) for run in session()]  # fmt: skip
+        claim = claim_of(runs)
+        self.assertEqual(claim.verdict, "refused")
+        self.assertIn("oversubscribed", claim.reason)
+
+    def test_four_workers_on_two_cpus_do_not_disturb_the_claim_of_two(self):
+        runs = session()
+        runs += [scale_run(4, repetition, True, 1_100_000_000, oversubscribed=True) for repetition in range(15)]
+        self.assertEqual(claim_of(runs).verdict, "proved")
+
+    def test_different_work(self):
+        runs = session()
+        runs[5] = scale_run(2, 1, True, 1_040_000_000, result_changes={"checksum": "0x99"})
+        self.assertIn("different work", claim_of(runs).reason)
+
+    def test_one_wrong_run_is_refused_with_any_number_of_pairs(self):
+        runs = session(pairs=1)
+        runs[3] = scale_run(2, 0, False, result_changes={"count": 5})
+        claim = claim_of(runs, repeats=1)
+        self.assertEqual((claim.verdict, claim.exit_code), ("refused", 1))
+        self.assertIn("count 5, expected 664579 (repetition 0, 2 workers, without the server)", claim.reason)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""What QEMU is told, what is kept from it, and a panic in the kernel's own words."""
+
+import shutil
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+import support  # noqa: F401  (puts the harness on the path)
+from coxswain.artifacts import Artifacts
+from coxswain.errors import UsageError
+from coxswain.guest_log import Line
+from coxswain.qemu import TCG, Machine, check_extra, command
+from coxswain.symbolize import explain
+
+TREE = Artifacts(Path("/a b,c/build"))
+
+
+class CommandLineTest(unittest.TestCase):
+    def test_direct_boot(self):
+        line = command(Machine(2, TCG), TREE, ["workers=2", "seed=1"])
+        self.assertEqual(line[line.index("-append") + 1], "workers=2 seed=1")
+        self.assertEqual(line[line.index("-kernel") + 1], "/a b,c/build/coxswain.elf")
+        self.assertIn("tcg,thread=multi", line)
+        self.assertTrue(line[line.index("-machine") + 1].startswith("microvm,"))
+
+    def test_a_comma_in_an_iso_path_is_doubled(self):
+        line = command(Machine(2, TCG, machine="pc", boot="iso"), TREE, [], make_iso=False)
+        self.assertIn("file=/a b,,c/build/iso/", line[line.index("-drive") + 1])
+
+    def test_microvm_has_no_cd_drive(self):
+        with self.assertRaises(UsageError):
+            command(Machine(2, TCG, boot="iso"), TREE, [], make_iso=False)
+
+    def test_the_kernels_arguments_need_no_quoting(self):
+        for word in ("a b", "x='1'", 'x="1"', "x=$y", "x=\\", "a=b;c", "{", ""):
+            with self.assertRaises(UsageError, msg=word):
+                command(Machine(2, TCG), TREE, [word])
+
+    def test_extra_arguments_may_not_change_what_is_reported(self):
+        for argument in ("-accel", "--accel", "-enable-kvm", "-smp", "-M", "-machine", "-kernel", "-icount"):
+            with self.assertRaises(UsageError, msg=argument):
+                check_extra([argument, "x"])
+        self.assertEqual(check_extra(["-d", "int", "-D", "log"]), ("-d", "int", "-D", "log"))
+
+
+@unittest.skipUnless(shutil.which("llvm-symbolizer-19") and shutil.which("clang++-19"), "needs clang-19 and llvm-19")
+class SymbolizeTest(unittest.TestCase):
+    def test_names_functions_and_lines(self):
+        with tempfile.TemporaryDirectory() as folder:
+            source, image = Path(folder) / "x.cpp", Path(folder) / "x"
+            source.write_text("void outer();\nvoid inner() {\n  outer();\n}\n")
+            subprocess.run(["clang++-19", "-g", "-c", "-O1", "-o", image, source], check=True)
+            texts = ["panic: cpu=0 cause=x rip=0x1", "panic: frame=0x5", "panic: registers rax=0x1"]
+            told = explain([Line(0, text) for text in texts], image).splitlines()
+        self.assertRegex(told[0], r"rip=0x1  inner\(\) at .*x\.cpp:3")
+        self.assertRegex(told[1], r"^panic: frame=0x5  inner\(\) at .*x\.cpp:3")
+        self.assertEqual(told[2], texts[2])
+
+    def test_without_a_kernel_the_addresses_stay(self):
+        self.assertEqual(explain([Line(0, "panic: frame=0x6")], Path("/nonexistent")), "panic: frame=0x6")
+
+
+if __name__ == "__main__":
+    unittest.main()

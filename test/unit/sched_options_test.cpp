@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "options.hpp"
+
+using namespace sched;
+
+namespace {
+
+std::string error_of(std::string_view arguments) {
+    cap::LineBuffer<128> line;
+    CHECK(!parse_options(arguments, line));
+    return std::string(line.view());
+}
+
+Options options_of(std::string_view arguments) {
+    cap::LineBuffer<128> line;
+    const auto options = parse_options(arguments, line);
+    REQUIRE(options);
+    CHECK(line.view().empty());
+    return *options;
+}
+
+}  // namespace
+
+TEST_CASE("sched options: defaults and what is accepted") {
+    CHECK(options_of("").policy->name == "round_robin");
+    CHECK(options_of("").cpus == ~std::uint64_t{0});
+    CHECK(options_of("policy=fifo cpus=0x6").policy->name == "fifo");
+    CHECK(options_of("policy=fifo cpus=0x6").cpus == 6);
+    CHECK(options_of("fault=ignore").fault.ignore);
+    CHECK(options_of("fault=exit_after=12").fault.exit_after == 12);
+}
+
+TEST_CASE("sched options: every refusal names the value and what is known") {
+    CHECK(error_of("policy=nosuch") == "error: policy \"nosuch\" unknown; known: fifo round_robin");
+    CHECK(error_of("policy") == "error: policy \"\" unknown; known: fifo round_robin");
+    CHECK(error_of("cpus=0") == "error: cpus \"0\" is not a mask of CPUs, like 0x3");
+    CHECK(error_of("cpus=two") == "error: cpus \"two\" is not a mask of CPUs, like 0x3");
+    CHECK(error_of("fault=exit_after=0") == "error: fault \"exit_after=0\" unknown; known: ignore exit_after=N");
+    CHECK(error_of("polcy=fifo") == "error: argument \"polcy\" unknown; known: policy cpus fault");
+}
+
+TEST_CASE("sched fault: the process ends with the commit that reaches the number, not before") {
+    Fault never{FaultPlan{}};
+    CHECK(!never.time_to_exit(1000));
+    Fault after{FaultPlan{.exit_after = 5}};
+    CHECK(!after.time_to_exit(0));
+    CHECK(!after.time_to_exit(4));
+    CHECK(after.time_to_exit(1));
+}

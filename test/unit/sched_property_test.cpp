@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+//
+// Random runs of the server against the kernel's model: threads come, block, wake, are moved, killed and go, while agents
+// decide and send in any order. Whenever everything has settled, every runnable thread must be where the
+// protocol and the policy promise, and no step may break the contract between dispatcher and policy. A policy that loses a
+// thread must be caught.
+#include <catch2/catch.hpp>
+#include <memory>
+#include <random>
+
+#include "policies/take_first.hpp"
+#include "support/checked_policy.hpp"
+#include "support/sched_crew.hpp"
+
+using namespace test;
+using abi::ThreadState;
+
+namespace {
+
+class RandomRun {
+public:
+    RandomRun(std::uint64_t cpus, sched::Policy& policy, unsigned seed)
+        : kernel_(cpus),
+          checked_(policy),
+          crew_(kernel_, checked_),
+          random_(seed),
+          cpu_count_(std::popcount(cpus)),
+          max_live_(1 + random_() % 12 * (1 + random_() % 3)) {}
+
+    // The first complaint, with the step at which it arose; empty if there is none.
+    std::string run(int steps) {
+        for (int i = 0; i < steps; ++i) {
+            step();
+            if (below(50) == 0) {
+                if (const std::string found = settled_complaint(); !found.empty()) {
+                    return "step " + std::to_string(i) + ": " + found;
+                }
+            }
+        }
+        return finish();
+    }
+
+    std::uint64_t commits() const { return crew_.commits(); }
+    std::uint64_t refusals() const { return crew_.refusals(); }
+
+private:
+    std::uint32_t below(std::uint32_t limit) { return static_cast<std::uint32_t>(random_() % limit); }
+    std::uint32_t any_cpu() { return below(cpu_count_); }
+    std::optional<std::uint32_t> any_in(ThreadState state) {
+        const auto lines = kernel_.in_state(state);
+        return lines.empty() ? std::nullopt : std::optional(lines[below(static_cast<std::uint32_t>(lines.size()))]);
+    }
+    std::uint64_t any_affinity() {
+        const std::uint64_t mask = random_() & kernel_.cpus();
+        return below(3) == 0 && mask != 0 ? mask : FakeKernel::kAll;
+    }
+
+    std::string settled_complaint() { return crew_.settle() ? crew_.complaint() : "does not settle"; }
+
+    // Runs until nothing runs: every thread that was left behind shows, since the CPUs are free for it.
+    std::string finish() {
+        for (;;) {
+            if (const std::string found = settled_complaint(); !found.empty()) {
+                return "at the end: " + found;
+            }
+            const auto line = any_in(ThreadState::kRunning);
+            if (!line) {
+                return {};
+            }
+            kernel_.exit(kernel_.word(*line).cpu());
+        }
+    }
+
+    void step() {
+        const std::uint32_t cpu = any_cpu();
+        switch (below(14)) {
+            case 0: begin_thread(cpu); break;
+            case 1: end_thread(); break;
+            case 2:
+                if (const auto line = any_in(ThreadState::kGone)) kernel_.free(*line);
+                break;
+            case 3:
+            case 4:
+                if (const auto line = any_in(ThreadState::kWaiting)) kernel_.wake(*line);
+                break;
+            case 5:
+                if (kernel_.running(cpu)) kernel_.block(cpu);
+                break;
+            case 6: kernel_.slice_end(cpu); break;
+            case 7:
+                if (const auto line = any_in(ThreadState::kRunning)) kernel_.set_affinity(*line, any_affinity());
+                break;
+            case 8:
+                if (const auto line = any_in(ThreadState::kUnplaced)) kernel_.set_affinity(*line, any_affinity());
+                break;
+            case 9: kernel_.serve(cpu); break;
+            case 10:
+            case 11: crew_.decide(cpu); break;
+            default: crew_.send(cpu); break;
+        }
+    }
+
+    void begin_thread(std::uint32_t cpu) {
+        std::size_t live = 0;
+        for (const auto state : {ThreadState::kRunning, ThreadState::kQueued, ThreadState::kWaiting, ThreadState::kUnplaced}) {
+            live += kernel_.in_state(state).size();
+        }
+        if (below(10) == 0) {
+            (void)kernel_.create(FakeKernel::kAll, 0, cpu);  // of no domain; may take a line that an event is due for
+        } else if (live < max_live_) {
+            kernel_.start(kernel_.create(any_affinity(), 1, cpu));
+        }
+    }
+
+    void end_thread() {
+        constexpr ThreadState kStates[] = {ThreadState::kRunning, ThreadState::kQueued, ThreadState::kWaiting,
+                                           ThreadState::kUnplaced};
+        if (const auto line = any_in(kStates[below(4)])) {
+            kernel_.kill(*line);
+        }
+    }
+
+    FakeKernel kernel_;
+    CheckedPolicy checked_;
+    Crew crew_;
+    std::mt19937_64 random_;
+    std::uint32_t cpu_count_;
+    std::size_t max_live_;
+};
+
+// Forgets every 50th thread that is enqueued.
+class Lossy final : public sched::Policy {
+public:
+    std::string_view name() const override { return "lossy"; }
+    void enqueue(sched::Task& task, abi::Cause, std::uint64_t) override {
+        if (++count_ % 50 != 0) {
+            queue_.push_back(task);
+        }
+    }
+    std::optional<sched::Pick> pick_next(std::uint32_t cpu, std::uint64_t) override {
+        sched::Task* const task = sched::take_first(queue_, cpu);
+        return task != nullptr ? std::optional(sched::Pick{task, 0}) : std::nullopt;
+    }
+    void remove(sched::Task& task) override {
+        if (task.queue_node.linked()) {
+            queue_.remove(task);
+        }
+    }
+
+private:
+    sched::TaskQueue queue_;
+    int count_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("sched property: nothing is lost and no CPU idles beside work, under every policy") {
+    for (const sched::PolicyEntry& entry : sched::known_policies()) {
+        for (const std::uint64_t cpus : {0b1u, 0b11u, 0b1111u}) {
+            for (unsigned seed = 1; seed <= 60; ++seed) {
+                INFO(entry.name << " cpus " << cpus << " seed " << seed);
+                auto storage = std::make_unique<sched::PolicyStorage>();
+                RandomRun run(cpus, entry.make(*storage), seed);
+                REQUIRE(run.run(1500) == "");
+                REQUIRE(run.commits() > 0);
+            }
+        }
+    }
+}
+
+TEST_CASE("sched property: the runs reach refused commits") {
+    auto storage = std::make_unique<sched::PolicyStorage>();
+    RandomRun run(0b1111, sched::find_policy("round_robin")->make(*storage), 7);
+    CHECK(run.run(5000) == "");
+    CHECK(run.refusals() > 5);
+}
+
+TEST_CASE("sched property: a policy that loses a thread is caught") {
+    Lossy lossy;
+    RandomRun run(0b11, lossy, 1);
+    CHECK(run.run(5000) != "");
+}

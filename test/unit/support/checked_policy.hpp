@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+//
+// CheckedPolicy: stands between the dispatcher and a policy and checks that both keep the contract of policy.hpp. A breach
+// throws.
+#pragma once
+
+#include <map>
+#include <stdexcept>
+
+#include "policy.hpp"
+
+namespace test {
+
+class CheckedPolicy final : public sched::Policy {
+public:
+    explicit CheckedPolicy(sched::Policy& policy) : policy_(policy) {}
+
+    std::string_view name() const override { return policy_.name(); }
+    std::uint32_t depth() const override { return policy_.depth(); }
+
+    void enqueue(sched::Task& task, sched::abi::Cause cause, std::uint64_t now_ns) override {
+        expect(!known_.contains(&task), "enqueued, but it is enqueued or picked");
+        known_[&task] = {.picked = false, .affinity = task.affinity, .ref = task.ref};
+        policy_.enqueue(task, cause, now_ns);
+    }
+
+    std::optional<sched::Pick> pick_next(std::uint32_t cpu, std::uint64_t now_ns) override {
+        const auto pick = policy_.pick_next(cpu, now_ns);
+        if (pick) {
+            Known& known = of(*pick->task);
+            expect(!known.picked, "picked twice");
+            expect(pick->task->may_run_on(cpu), "picked against its affinity");
+            known.picked = true;
+        }
+        return pick;
+    }
+
+    void remove(sched::Task& task) override {
+        expect(!of(task).picked, "removed, but it is picked");
+        known_.erase(&task);
+        policy_.remove(task);
+    }
+
+    // Threads that the kernel placed stop without having been picked.
+    void stopped(sched::Task& task, sched::abi::Cause cause, std::uint64_t now_ns) override {
+        if (known_.contains(&task)) {
+            expect(of(task).picked, "stopped, but it is enqueued");
+            known_.erase(&task);
+        }
+        policy_.stopped(task, cause, now_ns);
+    }
+
+private:
+    struct Known {
+        bool picked;
+        std::uint64_t affinity;
+        sched::abi::ThreadRef ref;
+    };
+
+    static void expect(bool condition, const char* what) {
+        if (!condition) {
+            throw std::logic_error(what);
+        }
+    }
+
+    Known& of(const sched::Task& task) {
+        const auto found = known_.find(&task);
+        expect(found != known_.end(), "a task that is neither enqueued nor picked");
+        Known& known = found->second;
+        expect(known.ref == task.ref, "the task's thread changed while the policy knew it");
+        expect(known.picked || known.affinity == task.affinity, "the affinity changed while it was enqueued");
+        return known;
+    }
+
+    sched::Policy& policy_;
+    std::map<const sched::Task*, Known> known_;
+};
+
+}  // namespace test

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+#include "support/fake_kernel.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <stdexcept>
+
+namespace test {
+namespace {
+
+using abi::Cause;
+using abi::Error;
+using abi::ThreadState;
+
+std::uint64_t pack(ThreadState state, std::uint32_t cpu, std::uint32_t requests, bool by_kernel, std::uint32_t sequence) {
+    return static_cast<std::uint64_t>(state) | std::uint64_t{cpu} << 8 | std::uint64_t{requests} << 16 |
+           std::uint64_t{by_kernel} << 25 | std::uint64_t{sequence} << 32;
+}
+
+void expect(bool condition, const char* what) {
+    if (!condition) {
+        throw std::logic_error(what);
+    }
+}
+
+bool on_cpu(ThreadState state) {
+    return state == ThreadState::kRunning || state == ThreadState::kQueued;
+}
+
+}  // namespace
+
+FakeKernel::FakeKernel(std::uint64_t cpus)
+    : cpus_(cpus), lines_(new abi::StatusLine[abi::kStatusLines]()), stands_(abi::kStatusLines) {
+    for (std::uint32_t cpu = 0; cpu < abi::kMaxCpus; ++cpu) {
+        lines_[abi::kMaxThreads + cpu].ref.store(cpu);
+    }
+}
+
+std::uint32_t FakeKernel::create(std::uint64_t affinity, std::uint32_t domain, std::uint32_t cpu) {
+    std::uint32_t line = 0;
+    while (word(line).state() != ThreadState::kFree) {
+        ++line;
+    }
+    lines_[line].ref.store(abi::ThreadRef{line, ref(line).generation + 1}.raw());
+    lines_[line].affinity.store(affinity);
+    lines_[line].domain.store(domain);
+    lines_[line].word.store(pack(ThreadState::kCreated, cpu, 0, false, word(line).sequence()));
+    return line;
+}
+
+void FakeKernel::start(std::uint32_t line) {
+    expect(word(line).state() == ThreadState::kCreated, "started twice");
+    enter(line, ThreadState::kUnplaced, Cause::kStarted, true);
+}
+
+void FakeKernel::wake(std::uint32_t line) {
+    expect(word(line).state() == ThreadState::kWaiting, "woken, but it does not wait");
+    enter(line, ThreadState::kUnplaced, Cause::kWoken, true);
+}
+
+void FakeKernel::set_affinity(std::uint32_t line, std::uint64_t affinity) {
+    lines_[line].affinity.store(affinity);
+    const abi::ThreadWord now = word(line);
+    if (on_cpu(now.state()) && (affinity >> now.cpu() & 1) == 0) {
+        leave_cpu(line);
+        enter(line, ThreadState::kUnplaced, Cause::kAffinityChanged, true);
+        dispatch(now.cpu());
+    } else if (in_domain(line) && now.state() != ThreadState::kCreated) {
+        post(line, now.cpu());
+    }
+}
+
+void FakeKernel::kill(std::uint32_t line) {
+    const abi::ThreadWord now = word(line);
+    if (on_cpu(now.state())) {
+        leave_cpu(line);
+    }
+    enter(line, ThreadState::kGone, Cause::kKilled, true);
+    if (on_cpu(now.state())) {
+        dispatch(now.cpu());
+    }
+}
+
+void FakeKernel::free(std::uint32_t line) {
+    expect(word(line).state() == ThreadState::kGone, "freed, but it lives");
+    lines_[line].word.store(pack(ThreadState::kFree, 0, 0, false, word(line).sequence()));
+}
+
+void FakeKernel::place_by_kernel(std::uint32_t line, std::uint32_t cpu) {
+    put_on(line, cpu, false, true);
+}
+
+void FakeKernel::block(std::uint32_t cpu) {
+    const std::uint32_t line = running(cpu).value();
+    leave_cpu(line);
+    enter(line, ThreadState::kWaiting, Cause::kBlocked, true);
+    dispatch(cpu);
+}
+
+void FakeKernel::exit(std::uint32_t cpu) {
+    const std::uint32_t line = running(cpu).value();
+    leave_cpu(line);
+    enter(line, ThreadState::kGone, Cause::kExited, true);
+    dispatch(cpu);
+}
+
+void FakeKernel::slice_end(std::uint32_t cpu) {
+    if (queues_[cpu].size() < 2) {
+        return;
+    }
+    const std::uint32_t line = running(cpu).value();
+    leave_cpu(line);
+    enter(line, ThreadState::kUnplaced, Cause::kSliceEnd, true);
+    dispatch(cpu);
+}
+
+// In the order of the table in docs/scheduling.md.
+Error FakeKernel::commit(const sched::CommitRequest& request) {
+    const std::uint32_t line = request.ref.index;
+    const abi::ThreadWord now = word(line);
+    if (ref(line) != request.ref || now.state() == ThreadState::kFree) {
+        return Error::kStaleRef;
+    }
+    if (!in_domain(line)) {
+        return Error::kNotInDomain;
+    }
+    if (now.state() == ThreadState::kGone) {
+        return Error::kGone;
+    }
+    if (now.state() == ThreadState::kWaiting || now.state() == ThreadState::kCreated) {
+        return Error::kNotRunnable;
+    }
+    if (request.recall()) {
+        if (on_cpu(now.state())) {
+            lines_[line].word.store(now.raw | std::uint64_t{abi::kRequestRecall} << 16);
+        }
+        return Error::kOk;
+    }
+    if (on_cpu(now.state())) {
+        return Error::kRunningElsewhere;
+    }
+    Error refusal = Error::kOk;
+    if (now.sequence() != request.sequence) {
+        refusal = Error::kStaleSequence;
+    } else if (request.cpu >= abi::kMaxCpus || (cpus_ >> request.cpu & 1) == 0) {
+        refusal = Error::kCpuNotYours;
+    } else if ((affinity(line) >> request.cpu & 1) == 0) {
+        refusal = Error::kAffinity;
+    }
+    if (refusal != Error::kOk) {
+        post(line, now.cpu());
+        return refusal;
+    }
+    put_on(line, request.cpu, (request.flags & abi::kCommitHead) != 0, false);
+    return Error::kOk;
+}
+
+void FakeKernel::serve(std::uint32_t cpu) {
+    const std::deque<std::uint32_t> threads = queues_[cpu];
+    for (const std::uint32_t line : threads) {
+        if ((word(line).requests() & abi::kRequestRecall) != 0) {
+            leave_cpu(line);
+            enter(line, ThreadState::kUnplaced, Cause::kRecalled, true);
+        }
+    }
+    dispatch(cpu);
+}
+
+std::optional<std::uint32_t> FakeKernel::take_event(std::uint32_t cpu) {
+    if (events_[cpu].empty()) {
+        return std::nullopt;
+    }
+    const std::uint32_t line = events_[cpu].front();
+    events_[cpu].pop_front();
+    stands_[line] = false;
+    return line;
+}
+
+std::optional<std::uint32_t> FakeKernel::running(std::uint32_t cpu) const {
+    return queues_[cpu].empty() ? std::nullopt : std::optional(queues_[cpu].front());
+}
+
+std::vector<std::uint32_t> FakeKernel::in_state(ThreadState state) const {
+    std::vector<std::uint32_t> found;
+    for (std::uint32_t line = 0; line < abi::kMaxThreads; ++line) {
+        if (word(line).state() == state) {
+            found.push_back(line);
+        }
+    }
+    return found;
+}
+
+bool FakeKernel::has_requests(std::uint32_t cpu) const {
+    return std::ranges::any_of(queues_[cpu], [this](std::uint32_t line) { return word(line).requests() != 0; });
+}
+
+// To a state without a CPU. Requests are consumed.
+void FakeKernel::enter(std::uint32_t line, ThreadState state, Cause cause, bool new_sequence) {
+    const abi::ThreadWord now = word(line);
+    lines_[line].cause.store(static_cast<std::uint32_t>(cause));
+    lines_[line].word.store(pack(state, now.cpu(), 0, false, now.sequence() + (new_sequence ? 1 : 0)));
+    if (in_domain(line)) {
+        post(line, now.cpu());
+    }
+}
+
+void FakeKernel::leave_cpu(std::uint32_t line) {
+    auto& queue = queues_[word(line).cpu()];
+    const auto found = std::ranges::find(queue, line);
+    expect(found != queue.end(), "a thread is not where its word says");
+    queue.erase(found);
+}
+
+void FakeKernel::put_on(std::uint32_t line, std::uint32_t cpu, bool at_head, bool by_kernel) {
+    auto& queue = queues_[cpu];
+    const std::uint32_t sequence = word(line).sequence() + (by_kernel ? 0 : 1);
+    queue.insert(at_head && !queue.empty() ? queue.begin() + 1 : queue.end(), line);
+    lines_[line].word.store(pack(ThreadState::kQueued, cpu, 0, by_kernel, sequence));
+    dispatch(cpu);
+}
+
+// The head of the queue runs; a CPU without a thread says so.
+void FakeKernel::dispatch(std::uint32_t cpu) {
+    if (const auto line = running(cpu)) {
+        const std::uint64_t raw = word(*line).raw;
+        lines_[*line].word.store((raw & ~std::uint64_t{0xff}) | static_cast<std::uint64_t>(ThreadState::kRunning));
+    } else {
+        post(abi::kMaxThreads + cpu, cpu);
+    }
+}
+
+void FakeKernel::post(std::uint32_t line, std::uint32_t cpu) {
+    if (!stands_[line]) {
+        stands_[line] = true;
+        const bool has_agent = (cpus_ >> cpu & 1) != 0;
+        events_[has_agent ? cpu : static_cast<std::uint32_t>(std::countr_zero(cpus_))].push_back(line);
+    }
+}
+
+}  // namespace test

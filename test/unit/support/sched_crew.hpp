@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+//
+// Crew: a dispatcher with a policy, and an agent per CPU, over a FakeKernel. An agent's round is cut into the two parts
+// that really are apart: decide() happens under the server's lock, send() afterwards, when others may have decided.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dispatcher.hpp"
+#include "registry.hpp"
+#include "support/fake_kernel.hpp"
+
+namespace test {
+
+class Crew {
+public:
+    Crew(FakeKernel& kernel, sched::Policy& policy)
+        : kernel_(kernel),
+          policy_(policy),
+          dispatcher_(std::make_unique<sched::Dispatcher>(policy, kernel.table(), kernel.cpus(), cap::Clock(1'000'000'000))) {}
+
+    sched::Dispatcher& dispatcher() { return *dispatcher_; }
+    std::uint64_t commits() const { return commits_; }
+    std::uint64_t refusals() const { return refusals_; }
+
+    void decide(std::uint32_t cpu);
+    void send(std::uint32_t cpu);
+    bool idle(std::uint32_t cpu) const {
+        return agents_[cpu].refusals.empty() && agents_[cpu].batch.requests().empty() && agents_[cpu].full_stop;
+    }
+
+    // Lets every agent and every CPU go on until nothing happens any more. False if that takes too long.
+    [[nodiscard]] bool settle();
+
+    // What is wrong once everything has settled; empty if nothing.
+    [[nodiscard]] std::string complaint();
+
+private:
+    struct Agent {
+        sched::CommitBatch batch;
+        std::vector<std::pair<sched::CommitTag, abi::Error>> refusals;
+        bool full_stop = false;  // the last round left nothing to do; every agent begins with a round
+    };
+
+    bool settle_once();
+    std::string complaint_about_cpu(std::uint32_t cpu) const;
+
+    FakeKernel& kernel_;
+    sched::Policy& policy_;
+    std::unique_ptr<sched::Dispatcher> dispatcher_;
+    std::array<Agent, abi::kMaxCpus> agents_;
+    std::uint64_t now_ns_ = 0;
+    std::uint64_t commits_ = 0;
+    std::uint64_t refusals_ = 0;
+};
+
+}  // namespace test

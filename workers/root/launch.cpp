@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+#include "root/launch.hpp"
+
+#include <array>
+
+namespace root {
+
+namespace {
+
+// What of a program or of the server makes a process.
+struct Image {
+    std::string_view name;
+    std::string_view program;
+    std::string_view arguments;
+    const manifest::Grants& grants;
+    std::uint64_t index;
+};
+
+cap::Result<cap::Spawned> spawn(Context& context, const Image& image, const Placement& placement) {
+    const cap::Env& env = context.env;
+    std::array<cap::GivenCap, manifest::kMaxGrants> caps;
+    std::size_t count = 0;
+    for (const manifest::Grant& grant : image.grants) {
+        const abi::CapSlot slot = TRY(context.objects.get(env, context.manifest, grant.object, image.index));
+        caps[count++] = {grant.name, slot, grant.rights};
+    }
+    std::array<char, sizeof(abi::StartInfo::arguments)> buffer;
+    const auto arguments = manifest::expand_arguments(image.arguments, context.manifest, image.index, buffer);
+    if (!arguments) {
+        return cap::fail(abi::Error::kBadArgument);
+    }
+    const auto domain = placement.domain ? TRY_OR(env.find_slot("domain"), abi::Error::kBadSlot) : abi::CapSlot{};
+    const auto file = TRY_OR(context.archive.find(image.program), abi::Error::kBadArgument);
+    return cap::spawn(env, {.name = image.name,
+                            .image = file,
+                            .arguments = *arguments,
+                            .caps = std::span(caps).first(count),
+                            .domain = domain,
+                            .affinity = placement.affinity,
+                            .label = image.index,
+                            .first_cpu = placement.first_cpu});
+}
+
+cap::Result<cap::Spawned> spawn_watched(Context& context, const Image& image, const Placement& placement,
+                                        std::uint64_t exit_tag) {
+    auto spawned = spawn(context, image, placement);
+    if (spawned) {
+        TRY(context.env.ring.prepare(cap::submission(abi::Op::kWaitExit, spawned->process.slot(), exit_tag)));
+    } else {
+        context.env.log.print("error: cannot start {} ({}, number {}): {}", image.name, image.program, image.index,
+                              spawned.error());
+    }
+    return spawned;
+}
+
+// The notification that the server signals. The manifest has been checked: there is one.
+cap::Result<abi::CapSlot> ready_notification(Context& context) {
+    for (const manifest::Grant& grant : context.manifest.server.grants) {
+        if (grant.name == "ready") {
+            return context.objects.get(context.env, context.manifest, grant.object, 0);
+        }
+    }
+    return cap::fail(abi::Error::kBadSlot);
+}
+
+cap::Result<void> launch_server(Context& context) {
+    const manifest::Server& server = context.manifest.server;
+    const Image image{"sched-server", server.program, server.arguments, server.grants, 0};
+    const abi::CapSlot ready = TRY(ready_notification(context));
+    const auto spawned = TRY(spawn_watched(context, image, {}, kServerExit));
+    TRY(context.env.ring.prepare(cap::submission(abi::Op::kWaitBits, ready, kServerReady)));
+    return spawned.thread.start();
+}
+
+}  // namespace
+
+cap::Result<cap::Spawned> launch(Context& context, const manifest::Program& program, std::uint64_t index,
+                                 const Placement& placement, std::uint64_t exit_tag) {
+    const Image image{program.name, program.program, program.arguments, program.grants, index};
+    return spawn_watched(context, image, placement, exit_tag);
+}
+
+bool start_server(Context& context) {
+    constexpr std::uint64_t kSaidWhy = 2;
+    const cap::Env& env = context.env;
+    if (const auto launched = launch_server(context); !launched) {
+        env.log.print("error: the scheduler server cannot be started: {}", launched.error());
+        return false;
+    }
+    Waiting waiting(env, context.manifest.run.ready_timeout_s);
+    bool ready = false;
+    while (!ready) {
+        const auto completion = waiting.next();
+        if (!completion) {
+            env.log.print("error: the scheduler server is not ready: {}", completion.error());
+            return false;
+        }
+        if (completion->user_data == kServerExit) {
+            if (completion->result != static_cast<std::int64_t>(kSaidWhy)) {
+                env.log.print("error: the scheduler server ended with code {} before it was ready", completion->result);
+            }
+            return false;
+        }
+        ready = completion->user_data == kServerReady;
+    }
+    return true;
+}
+
+}  // namespace root

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+//
+// Starting what the manifest names, with the capabilities that it names and no others.
+#pragma once
+
+#include "cap/spawn.hpp"
+#include "root/context.hpp"
+
+#include <cstdint>
+#include <string_view>
+
+namespace root {
+
+struct Placement {
+    bool domain = false;         // in the scheduling domain, or in none
+    std::uint64_t affinity = 0;  // 0: all CPUs
+    std::uint64_t first_cpu = 0;
+};
+
+// A child that is not started yet; its exit is being waited for, and will complete with the tag `exit_tag`.
+[[nodiscard]] cap::Result<cap::Spawned> launch(Context& context, const manifest::Program& program, std::uint64_t index,
+                                               const Placement& placement, std::uint64_t exit_tag);
+
+// Starts the scheduler server and waits until its agents run. Its exit will complete with kServerExit.
+// It says itself what is wrong with its arguments.
+[[nodiscard]] bool start_server(Context& context);
+
+}  // namespace root

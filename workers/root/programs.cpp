@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include "cap/format.hpp"
+#include "root/flows.hpp"
+#include "root/launch.hpp"
+
+#include <array>
+
+namespace root {
+
+namespace {
+
+constexpr std::size_t kMaxChildren = 64;
+
+struct Child {
+    const manifest::Program* program = nullptr;
+    std::uint64_t index = 0;
+    bool exited = false;
+    std::uint64_t exit_code = 0;
+};
+
+std::array<Child, kMaxChildren> children;
+
+class Programs {
+public:
+    explicit Programs(Context& context) : context_(context), env_(context.env) {}
+
+    void announce() {
+        std::uint64_t cases = context_.manifest.run.server ? 1 : 0;
+        for (const manifest::Program& program : context_.manifest.programs) {
+            cases += program.instances(context_.manifest.run);
+        }
+        env_.log.print("suite: name={} cases={}", context_.name, cases);
+    }
+
+    void server_is_ready() {
+        ++passed_;
+        env_.log.write("case: name=server result=pass");
+    }
+
+    bool launch_all() {
+        for (const manifest::Program& program : context_.manifest.programs) {
+            for (std::uint64_t i = 0; i < program.instances(context_.manifest.run); ++i) {
+                if (!launch_one(program, i)) {
+                    return false;
+                }
+            }
+        }
+        return true;
+    }
+
+    bool wait_for_all() {
+        Waiting waiting(env_, context_.manifest.run.run_timeout_s);
+        for (std::size_t left = count_; left != 0;) {
+            const auto completion = waiting.next();
+            if (!completion) {
+                env_.log.print("error: waited for {} programs to end: {}", left, completion.error());
+                return false;
+            }
+            if (completion->user_data < kChildExit) {
+                env_.log.print("error: the scheduler server ended with code {}", completion->result);
+                return false;
+            }
+            Child& child = children[completion->user_data - kChildExit];
+            child.exited = true;
+            child.exit_code = static_cast<std::uint64_t>(completion->result);
+            --left;
+        }
+        return true;
+    }
+
+    bool report() {
+        for (std::size_t i = 0; i < count_; ++i) {
+            const Child& child = children[i];
+            const bool right = child.exit_code == child.program->exit_code;
+            cap::LogLine line;
+            line.print("case: name={}.{} result={}", child.program->name, child.index, right ? "pass" : "fail");
+            if (!right) {
+                line.print(" message=\"ended with code {}, expected {}\"", child.exit_code, child.program->exit_code);
+            }
+            env_.log.write(line.view());
+            ++(right ? passed_ : failed_);
+        }
+        env_.log.print("suite: name={} passed={} failed={} verdict={}", context_.name, passed_, failed_,
+                       failed_ == 0 ? "ok" : "failed");
+        return failed_ == 0;
+    }
+
+private:
+    bool launch_one(const manifest::Program& program, std::uint64_t index) {
+        if (count_ == kMaxChildren) {
+            env_.log.print("error: more than {} instances of all programs together", kMaxChildren);
+            return false;
+        }
+        const bool domain = context_.manifest.run.server && program.domain;
+        const Placement placement{domain, program.cpus, index % env_.info.cpu_count};
+        const auto child = launch(context_, program, index, placement, kChildExit + count_);
+        if (!child || !child->thread.start()) {
+            return false;
+        }
+        children[count_++] = {&program, index, false, 0};
+        return true;
+    }
+
+    Context& context_;
+    const cap::Env& env_;
+    std::size_t count_ = 0;
+    std::uint64_t passed_ = 0;
+    std::uint64_t failed_ = 0;
+};
+
+}  // namespace
+
+bool run_programs(Context& context) {
+    Programs programs(context);
+    programs.announce();
+    if (context.manifest.run.server) {
+        if (!start_server(context)) {
+            return false;
+        }
+        programs.server_is_ready();
+    }
+    return programs.launch_all() && programs.wait_for_all() && programs.report();
+}
+
+}  // namespace root

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#include "root/report.hpp"
+
+namespace root {
+
+namespace {
+
+using cox::sieve::Tally;
+using cox::sieve::WorkerState;
+
+// Thousandths as a decimal fraction; the formatter has integers only.
+struct Milli {
+    cap::LineBuffer<32> text;
+
+    explicit Milli(std::uint64_t milli) {
+        text.print("{}.{}{}{}", milli / 1000, milli / 100 % 10, milli / 10 % 10, milli % 10);
+    }
+};
+
+class Reporter {
+public:
+    Reporter(const Context& context, ScaleRun& run) : context_(context), log_(context.env.log), run_(run) {}
+
+    void add_workers() {
+        for (std::uint64_t i = 0; i < run_.workers; ++i) {
+            const WorkerSlot& worker = run_.slots[i];
+            // Pairs with the worker's release.
+            if (worker.page->state.load(std::memory_order_acquire) != WorkerState::kDone || worker.exit_code != 0) {
+                complain("worker {} ended with code {} and without a valid result", i, worker.exit_code);
+                continue;
+            }
+            add_worker(i, *worker.page);
+        }
+    }
+
+    void add_cpus() {
+        for (std::uint32_t i = 0; i < run_.cpus; ++i) {
+            const abi::CpuStats cpu = difference(run_.before.cpus[i], run_.after.cpus[i]);
+            log_.print("cpu: index={} server_dispatches={} fallback_dispatches={} system_dispatches={} "
+                       "agent_dispatches={} commits={} commits_refused={} timer_interrupts={} domain_ticks={} idle_ticks={}",
+                       i, cpu.server_dispatches, cpu.fallback_dispatches, cpu.system_dispatches, cpu.agent_dispatches,
+                       cpu.commits_accepted, cpu.commits_refused, cpu.timer_interrupts, cpu.domain_ticks, cpu.idle_ticks);
+            commits_ += cpu.commits_accepted;
+            fallback_dispatches_ += cpu.fallback_dispatches;
+        }
+    }
+
+    bool conclude() {
+        const cox::sieve::Known& known = run_.known;
+        if (const auto fault = fault_in(known, total_); !fault.empty() && reason_.view().empty()) {
+            reason_.append(fault);
+        }
+        const bool right = reason_.view().empty();
+        const manifest::Run& asked = context_.manifest.run;
+        const auto workers = static_cast<std::uint32_t>(run_.workers);
+        const Milli ideal(cox::sieve::ideal_speedup_milli(known.range, workers));
+        const Milli overlap(overlap_milli(run_.worker_times()));
+        cap::LogLine line;
+        line.print("result: target=smp-process-scale workers={} cpus={} policy={} server={} size={} count={} expected={} "
+                   "checksum=0x{:x} ideal={} ticks={} ns={} commits={} fallback_dispatches={} overlap={} verdict={}",
+                   workers, run_.cpus, context_.manifest.server.policy, asked.server ? "on" : "off", known.name,
+                   total_.count, known.tally.count, total_.checksum, ideal.text.view(), last_end_,
+                   section_ns(run_.worker_times()), commits_, fallback_dispatches_, overlap.text.view(),
+                   right ? "ok" : "wrong");
+        if (!right) {
+            line.print(" reason=\"{}\"", reason_.view());
+        }
+        log_.write(line.view());
+        return right;
+    }
+
+private:
+    void add_worker(std::uint64_t i, const cox::sieve::ResultPage& page) {
+        const std::uint64_t start = page.start - run_.release;
+        const std::uint64_t end = page.end - run_.release;
+        const std::uint64_t runtime = run_.after.workers[i].runtime_ns - run_.before.workers[i].runtime_ns;
+        const std::uint64_t wakes = run_.after.workers[i].wakes - run_.before.workers[i].wakes;
+        log_.print("worker: index={} count={} checksum=0x{:x} start={} end={} runtime_ns={} cpu={} wakes={}", i,
+                   page.tally.count, page.tally.checksum, start, end, runtime, run_.after.workers[i].word.cpu(), wakes);
+        if (page.end < page.start || page.start < run_.release) {
+            complain("worker {} has times that cannot be", i);
+            return;
+        }
+        const cap::Clock& clock = context_.env.clock;
+        run_.times[i] = {clock.ns(start), clock.ns(end), runtime};
+        last_end_ = std::max(last_end_, end);
+        total_ += page.tally;
+    }
+
+    // The first complaint is the result's reason.
+    template <class... Args>
+    void complain(cap::FormatString<std::type_identity_t<Args>...> text, const Args&... args) {
+        if (reason_.view().empty()) {
+            reason_.print(text, args...);
+        }
+    }
+
+    const Context& context_;
+    const cap::Log& log_;
+    ScaleRun& run_;
+    Tally total_;
+    std::uint64_t last_end_ = 0;
+    std::uint64_t commits_ = 0;
+    std::uint64_t fallback_dispatches_ = 0;
+    cap::LineBuffer<160> reason_;
+};
+
+}  // namespace
+
+bool report(const Context& context, ScaleRun& run) {
+    Reporter reporter(context, run);
+    reporter.add_workers();
+    reporter.add_cpus();
+    return reporter.conclude();
+}
+
+}  // namespace root
