@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Looks at what it was given, and ends with 7 if that is exactly what the smoke manifest says: "log" and "bell" to write
-// to, "scratch" as memory to read and write, itself, and nothing else.
+// Looks at what it was given, and ends with 7 if that is exactly what the smoke manifest says: "log" and
+// "bell" to write to, "scratch" as memory to read and write, itself, and nothing else.
 #include "cap/env.hpp"
 
 namespace hello {

@@ -2,9 +2,10 @@
 //
 // Counts the primes in one share of a range.
 //
-// Arguments: index= and workers= (which share, of how many), size= (sieve/known.hpp), seed=, fault= (primes_fault.hpp).
-// Capabilities: "ready", a notification that it signals when it is prepared; "go", one of its own that it waits on;
-// "result", a memory object for its ResultPage. Exit codes: 0 done, 2 usage, 3 anything else.
+// Arguments: index= and workers= (which share, of how many), size= (sieve/known.hpp), seed=, fault=
+// (primes_fault.hpp). Capabilities: "ready", a notification that it signals when it is prepared; "go", one of
+// its own that it waits on; "result", a memory object for its ResultPage. Exit codes: 0 done, 2 usage, 3
+// anything else.
 //
 // Between the wake and the last look at the TSC it makes no call and shares nothing with anyone.
 #include "cap/env.hpp"
@@ -50,7 +51,8 @@ std::optional<Options> parse_options(const cap::Env& env) {
     }
     const auto known = sieve::find_known(line.find("size").value_or("default"));
     if (!known) {
-        env.log.print("error: worker: size \"{}\" unknown; known: {}", *line.find("size"), sieve::kKnownNames);
+        env.log.print("error: worker: size \"{}\" unknown; known: {}", *line.find("size"),
+                      sieve::kKnownNames);
         return std::nullopt;
     }
     const auto fault = parse_fault(line.find("fault").value_or("none"));
@@ -58,8 +60,8 @@ std::optional<Options> parse_options(const cap::Env& env) {
         env.log.print("error: worker: fault \"{}\" unknown; known: {}", *line.find("fault"), kFaultNames);
         return std::nullopt;
     }
-    return Options{static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(workers), number_or(line, "seed", 0),
-                   *known, index == 0 ? *fault : Fault::kNone};
+    return Options{static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(workers),
+                   number_or(line, "seed", 0), *known, index == 0 ? *fault : Fault::kNone};
 }
 
 // What a fault does instead of, or before, the work. kNone comes by here too.
@@ -76,8 +78,8 @@ void misbehave(const cap::Env& env, Fault fault) {
     }
 }
 
-cap::Result<void> work(const cap::Env& env, const Options& options, cap::Notification ready, cap::Notification go,
-                       cap::Memory memory) {
+cap::Result<void> work(const cap::Env& env, const Options& options, cap::Notification ready,
+                       cap::Notification go, cap::Memory memory) {
     const std::uint64_t address = TRY(env.space.reserve(1));
     TRY(env.process.map(memory, address, 0, 1, abi::kRead | abi::kWrite));
     auto& page = *reinterpret_cast<sieve::ResultPage*>(address);

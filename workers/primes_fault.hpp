@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Misbehaviour on demand, so that tests can see it noticed. Only worker 0 misbehaves, and only with the argument `fault`.
+// Misbehaviour on demand, so that tests can see it noticed. Only worker 0 misbehaves, and only with the
+// argument `fault`.
 #pragma once
 
 #include <cstdint>

@@ -18,13 +18,26 @@
 
 namespace cox::core {
 
-// EntryAt as for EventRingProducer.
-template <class EntryAt>
+// The head in shared memory.
+class EventHead {
+public:
+    EventHead(std::atomic<std::uint64_t>& head) : head_(head) {}  // NOLINT(google-explicit-constructor)
+
+    [[nodiscard]] std::uint64_t load() const { return head_.load(std::memory_order_relaxed); }
+    void store(std::uint64_t position) { head_.store(position, std::memory_order_release); }
+    static void fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
+
+private:
+    std::atomic<std::uint64_t>& head_;
+};
+
+// EntryAt as for EventRingProducer; Head is EventHead, or what a test puts in its place.
+template <class EntryAt, class Head = EventHead>
 class EventRingConsumer {
 public:
     // Goes on where `head` stands, so a server that takes over a ring starts at what its predecessor had not released.
-    EventRingConsumer(std::atomic<std::uint64_t>& head, EntryAt entry_at, EventRingShape shape)
-        : head_(head), position_(head.load(std::memory_order_relaxed)), shape_(shape), entry_at_(entry_at) {}
+    EventRingConsumer(Head head, EntryAt entry_at, EventRingShape shape)
+        : head_(head), position_(head.load()), shape_(shape), entry_at_(entry_at) {}
 
     // The slot at the head, left in place; nullopt when nothing is published there.
     [[nodiscard]] std::optional<std::uint32_t> peek() const {
@@ -38,8 +51,8 @@ public:
     // After a peek that found something.
     void release() {
         ++position_;
-        head_.store(position_, std::memory_order_release);
-        std::atomic_thread_fence(std::memory_order_seq_cst);
+        head_.store(position_);
+        head_.fence();
     }
 
     [[nodiscard]] std::optional<std::uint32_t> take() {
@@ -53,7 +66,7 @@ public:
     [[nodiscard]] std::uint64_t position() const { return position_; }
 
 private:
-    std::atomic<std::uint64_t>& head_;
+    Head head_;
     std::uint64_t position_;
     EventRingShape shape_;
     EntryAt entry_at_;

@@ -44,7 +44,8 @@ public:
     [[nodiscard]] bool queued() const { return queued_.load(std::memory_order_acquire); }
 
 private:
-    friend class Inbox;
+    template <class Probe>
+    friend class BasicInbox;
     friend class InboxBatch;
 
     InboxNode* next_ = nullptr;  // written by the producer that set queued_, then by the owner, until it clears queued_
@@ -82,11 +83,17 @@ private:
     InboxNode* first_;
 };
 
-class Inbox {
+struct NoProbe {
+    static void between_steps() {}
+};
+
+// Probe::between_steps() is called where another CPU may come in between, so that a test can be that CPU.
+template <class Probe>
+class BasicInbox {
 public:
-    Inbox() = default;
-    Inbox(const Inbox&) = delete;
-    Inbox& operator=(const Inbox&) = delete;
+    BasicInbox() = default;
+    BasicInbox(const BasicInbox&) = delete;
+    BasicInbox& operator=(const BasicInbox&) = delete;
 
     // Any CPU. The loop is lock-free: a failed CAS means that another push succeeded.
     [[nodiscard]] PushResult push(InboxNode& node) {
@@ -97,12 +104,14 @@ public:
         do {
             node.next_ = head;
         } while (!head_.compare_exchange_weak(head, &node, std::memory_order_release, std::memory_order_relaxed));
+        Probe::between_steps();
         return notified_.exchange(true, std::memory_order_acq_rel) ? PushResult::kQueued : PushResult::kNotify;
     }
 
     // The owner. Producers build a stack; reversing it once restores the order.
     [[nodiscard]] InboxBatch take_all() {
         notified_.exchange(false, std::memory_order_acq_rel);
+        Probe::between_steps();
         InboxNode* stack = head_.exchange(nullptr, std::memory_order_acquire);
         InboxNode* first = nullptr;
         while (stack != nullptr) {
@@ -114,12 +123,17 @@ public:
         return InboxBatch(first);
     }
 
-    // Whether there is something to take; a hint except to the owner that has cleared the flag.
-    [[nodiscard]] bool empty() const { return head_.load(std::memory_order_relaxed) == nullptr; }
+    // The owner, to skip a take_all() that would do nothing. False as long as the flag is set, even with nothing to take:
+    // a drain may have taken a node before its producer set the flag, and the flag must not stay.
+    [[nodiscard]] bool empty() const {
+        return head_.load(std::memory_order_relaxed) == nullptr && !notified_.load(std::memory_order_relaxed);
+    }
 
 private:
     alignas(64) std::atomic<InboxNode*> head_{nullptr};
     std::atomic<bool> notified_{false};
 };
+
+using Inbox = BasicInbox<NoProbe>;
 
 }  // namespace cox::core

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from .boot import Boot
 from .ending import Ending, Judgement, error_lines, judge
 from .plan import Step, Target
 from .scale_log import ScaleLog
-from .verify import NotVerified, verify
+from .verify import NotVerified, stated_reason, verify
+
+_USAGE = re.compile(r'error: (\w+ ".*" unknown; known: |no manifest |manifest )')
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,10 @@ class Run:
         return self.log.result.ns
 
     def refused_by_guest(self) -> str:
-        """The guest's own word on a command line that it cannot follow, before any work began."""
+        """The guest's own word on a command line or manifest that it cannot follow; other errors are its failures."""
         if self.judgement.ending is not Ending.FAILED:
             return ""
-        return "\n".join(error_lines(self.boot.lines))
+        return next(filter(_USAGE.match, error_lines(self.boot.lines)), "")
 
 
 def judge_run(step: Step, boot: Boot, target: Target, policy: str, free_cpus: float, log_name: str = "") -> Run:
@@ -58,6 +61,9 @@ def _why_failed(boot: Boot, step: Step, target: Target, policy: str) -> str:
     errors = error_lines(boot.lines)
     if errors:
         return errors[0]
+    reason = stated_reason(boot.lines)
+    if reason:
+        return reason
     try:
         verify(boot.lines, step, target, policy)
     except NotVerified as error:

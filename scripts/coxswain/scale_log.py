@@ -19,7 +19,7 @@ class Worker:
     end: int
     runtime_ns: int  # on a CPU, by the kernel's accounting
     cpu: int
-    dispatches: int
+    wakes: int
 
 
 @dataclass(frozen=True)

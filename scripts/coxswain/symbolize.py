@@ -13,7 +13,7 @@ from .ending import panic_lines
 from .guest_log import Line
 
 _TOOL = "llvm-symbolizer-19"
-_FRAME = re.compile(r"\b(frame|rip)=(0x[0-9a-fA-F]+)")
+_FRAME = re.compile(r"panic: frame=(0x[0-9a-fA-F]+)")
 
 
 def _names(kernel: Path, addresses: list[str]) -> list[str]:
@@ -35,13 +35,13 @@ def _names(kernel: Path, addresses: list[str]) -> list[str]:
     return answers
 
 
-def _call_site(kind: str, address: str) -> str:
-    """A frame holds the address to return to; the call is the instruction before it."""
-    return address if kind == "rip" else hex(int(address, 16) - 1)
+def _call_sites(addresses: list[str]) -> list[str]:
+    """The first is where the kernel was. The others are where calls return to; the call is right before that."""
+    return [*addresses[:1], *(hex(int(address, 16) - 1) for address in addresses[1:])]
 
 
 def explain(lines: list[Line], kernel: Path) -> str:
     texts = panic_lines(lines)
-    found = [_FRAME.search(text) for text in texts]
-    names = iter(_names(kernel, [_call_site(match[1], match[2]) for match in found if match]))
+    found = [_FRAME.match(text) for text in texts]
+    names = iter(_names(kernel, _call_sites([match[1] for match in found if match])))
     return "\n".join(f"{text}  {next(names)}".rstrip() if match else text for text, match in zip(texts, found))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .guest_log import Line, MalformedRecord
+from .guest_log import Line, MalformedRecord, parse
 from .plan import Step, Target
 from .scale_log import Result, ScaleLog, read
 
@@ -62,6 +62,15 @@ def _check_numbers(log: ScaleLog, step: Step) -> None:
         raise NotVerified(f"fallback_dispatches={result.fallback_dispatches}, the CPU lines add up to {fallback}")
     if result.ns == 0 or result.ticks == 0 or log.tsc_hz == 0:
         raise NotVerified("the timed section took no time")
+
+
+def stated_reason(lines: list[Line]) -> str:
+    """Why the guest itself calls its result wrong; "" if it does not."""
+    for record in parse(lines):
+        verdict = record.fields.get("verdict", "") if record.kind == "result" else ""
+        if verdict not in ("", "ok"):
+            return f"verdict={verdict} {record.fields.get('reason', '')}".strip()
+    return ""
 
 
 def verify(lines: list[Line], step: Step, target: Target, policy: str) -> ScaleLog:

@@ -51,7 +51,7 @@ def scale_texts(
         count = PRIMES // workers + (PRIMES % workers if index == 0 else 0)
         fields: dict[str, object] = {
             "index": index, "count": count, "checksum": "0x1", "start": 1000, "end": ticks,
-            "runtime_ns": ns, "cpu": index % cpus, "dispatches": 1,
+            "runtime_ns": ns, "cpu": index % cpus, "wakes": 1,
         }  # fmt: skip
         texts.append(_record("worker", fields, (worker_changes or {}).get(index, {})))
     for index in range(cpus):

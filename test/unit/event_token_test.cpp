@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
 // The event protocol in every interleaving: posters and one agent, on memory that orders as x86 does, around the real
-// post_event(). Each fault that the protocol's comment warns of is then built in, and must be found.
+// post_event() and EventRingConsumer. Each fault that the protocol's comment warns of is then built in, and must be found.
 #include "core/event_token.hpp"
 
 #include <catch2/catch.hpp>
 #include <limits>
 
+#include "core/event_consumer.hpp"
 #include "core/event_ring.hpp"
 #include "support/tso_explorer.hpp"
 
@@ -40,6 +41,31 @@ struct Ring {
     void publish(std::uint64_t position, std::uint32_t slot) {
         port.store(base + kEntries + kShape.index(position), kShape.entry(position, slot));
     }
+};
+
+// The agent's side, as EventRingConsumer uses it.
+struct Head {
+    Port& port;
+    std::size_t base;
+    bool fenced;
+    std::uint64_t load() { return port.load(base + kHead); }
+    void store(std::uint64_t position) { port.store(base + kHead, position); }
+    void fence() {
+        if (fenced) {
+            port.fence();
+        }
+    }
+};
+
+struct EntryAt {
+    Port& port;
+    std::size_t base;
+    struct Entry {
+        Port& port;
+        std::size_t cell;
+        std::uint64_t load(std::memory_order) const { return port.load(cell); }
+    };
+    Entry operator()(std::uint64_t index) const { return {port, base + kEntries + index}; }
 };
 
 enum class Fault { kNone, kNoPosterFence, kPostBeforeState, kPublishBeforeToken, kNoAgentFence, kReadBeforeRelease };
@@ -76,9 +102,8 @@ void post_once(Port& port, std::size_t poster, std::uint32_t agent, Fault fault)
     }
 }
 
-// As EventRingConsumer does it, `looks` times; what it has not taken by then is judged at the end.
+// Looks into the ring `looks` times; what it has not taken by then is judged at the end.
 void consume(Port& port, std::size_t base, int looks, Fault fault) {
-    std::uint64_t position = port.load(base + kHead);
     const auto read_state = [&] {
         for (std::size_t poster = 0; poster < 2; ++poster) {
             if (port.load(kState + poster) != 0) {
@@ -86,19 +111,14 @@ void consume(Port& port, std::size_t base, int looks, Fault fault) {
             }
         }
     };
+    EventRingConsumer<EntryAt, Head> consumer({port, base, fault != Fault::kNoAgentFence}, {port, base}, kShape);
     for (int look = 0; look < looks; ++look) {
-        const std::uint64_t entry = port.load(base + kEntries + kShape.index(position));
-        if (entry >> 32 != kShape.lap(position)) {
-            continue;
-        }
         if (fault == Fault::kReadBeforeRelease) {
-            read_state();
-        }
-        port.store(base + kHead, ++position);
-        if (fault != Fault::kNoAgentFence) {
-            port.fence();
-        }
-        if (fault != Fault::kReadBeforeRelease) {
+            if (consumer.peek()) {
+                read_state();
+                consumer.release();
+            }
+        } else if (consumer.take()) {
             read_state();
         }
     }

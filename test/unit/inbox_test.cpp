@@ -9,6 +9,7 @@
 #include <functional>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/owner_of.hpp"
@@ -149,6 +150,66 @@ TEST_CASE("inbox: a change during processing is not lost; broken twins lose it, 
     CHECK(push_while_taking_is_seen<BrokenInbox<InboxFault::kNone>, BrokenNode>());
     CHECK_FALSE(change_while_processed_is_seen<BrokenInbox<InboxFault::kUnqueueAfterProcessing>, BrokenNode>());
     CHECK_FALSE(push_while_taking_is_seen<BrokenInbox<InboxFault::kClearNotifiedAfterDraining>, BrokenNode>());
+}
+
+namespace {
+
+// Does once, at the next point where another CPU may come in between, what a test has set.
+struct Between {
+    static inline std::function<void()> action;
+    static void between_steps() {
+        if (const auto now = std::exchange(action, nullptr)) {
+            now();
+        }
+    }
+};
+using ProbedInbox = BasicInbox<Between>;
+
+// An owner that takes only when it has been notified, as a halted CPU does. Returns the kinds it took.
+std::vector<int> serve_notified(ProbedInbox& inbox, bool& notified) {
+    std::vector<int> kinds;
+    while (std::exchange(notified, false)) {
+        if (inbox.empty()) {
+            continue;
+        }
+        for (InboxBatch batch = inbox.take_all(); InboxNode* node = batch.pop();) {
+            kinds.push_back(node->kind());
+        }
+    }
+    return kinds;
+}
+
+}  // namespace
+
+TEST_CASE("inbox: a push between the two steps of taking is taken, or notifies") {
+    ProbedInbox inbox;
+    InboxNode a(1);
+    InboxNode b(2);
+    bool notified = inbox.push(a) == PushResult::kNotify;
+    Between::action = [&] { notified |= inbox.push(b) == PushResult::kNotify; };
+    CHECK(serve_notified(inbox, notified) == std::vector<int>{1, 2});
+}
+
+TEST_CASE("inbox: taking between the two steps of a push loses neither this node nor the next") {
+    ProbedInbox inbox;
+    InboxNode a(1);
+    InboxNode b(2);
+    InboxNode c(3);
+    std::vector<int> kinds;
+    const auto add = [&](const std::vector<int>& more) { kinds.insert(kinds.end(), more.begin(), more.end()); };
+    for (const bool with_other : {false, true}) {
+        kinds.clear();
+        bool notified = with_other && inbox.push(a) == PushResult::kNotify;
+        Between::action = [&] {
+            notified = true;  // for a reason of its own
+            add(serve_notified(inbox, notified));
+        };
+        notified |= inbox.push(b) == PushResult::kNotify;
+        add(serve_notified(inbox, notified));  // perhaps with nothing to take; the flag must not survive it
+        notified |= inbox.push(c) == PushResult::kNotify;
+        add(serve_notified(inbox, notified));
+        CHECK(kinds == (with_other ? std::vector<int>{1, 2, 3} : std::vector<int>{2, 3}));
+    }
 }
 
 namespace {

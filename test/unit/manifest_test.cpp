@@ -67,7 +67,8 @@ count = 3
 
 std::string with(const std::string& line) { return "[run]\nserver = off\n" + line + "\n"; }
 
-void check_error(const std::string& text, std::uint32_t line, const std::string& key, const std::string& part) {
+void check_error(const std::string& text, std::uint32_t line, const std::string& key,
+                 const std::string& part) {
     const Parsed parsed(text);
     CAPTURE(text);
     REQUIRE_FALSE(parsed.result.has_value());
@@ -116,7 +117,8 @@ TEST_CASE("manifest: everything that a manifest can say", "[manifest]") {
 }
 
 TEST_CASE("manifest: line ends, spaces and comments", "[manifest]") {
-    const Parsed parsed("\t[ run ]\r\n  server=off\r\n#[server]\r\n\tsize\t=\tsmall # = x\r\n[notification  bell ]");
+    const Parsed parsed(
+        "\t[ run ]\r\n  server=off\r\n#[server]\r\n\tsize\t=\tsmall # = x\r\n[notification  bell ]");
     REQUIRE(parsed.result.has_value());
     CHECK_FALSE(parsed.manifest->run.server);
     CHECK(parsed.manifest->run.size == "small");
@@ -176,7 +178,8 @@ TEST_CASE("manifest: what the server needs", "[manifest]") {
     check_error("[server]\nprogram = s\n", 1, "server", "cap.ready");
     check_error("[server]\nprogram = s\ncap.ready = bell write\n", 1, "server", "to a notification");
     check_error("[server]\nprogram = s\ncap.ready = m write\n[memory m]\n", 1, "server", "to a notification");
-    check_error("[server]\nprogram = s\ncap.ready = b write\n[notification b]\neach = instance\n", 3, "b", "each instance");
+    check_error("[server]\nprogram = s\ncap.ready = b write\n[notification b]\neach = instance\n", 3, "b",
+                "each instance");
     check_error("[server]\nfavourite = x\n", 2, "favourite", "[server] has program");
 }
 
@@ -261,7 +264,8 @@ TEST_CASE("manifest: garbage gives an error, never anything worse", "[manifest]"
         } else {
             for (int i = 0; i < round % 4; ++i) {
                 const std::size_t at = random() % text.size();
-                random() % 2 == 0 ? text.erase(at, random() % 20) : text.insert(at, 1, alphabet[random() % alphabet.size()]);
+                random() % 2 == 0 ? text.erase(at, random() % 20)
+                                  : text.insert(at, 1, alphabet[random() % alphabet.size()]);
             }
         }
         const Parsed parsed(text);

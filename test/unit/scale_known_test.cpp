@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The table of known results, checked by means that share nothing with the sieve: a recurrence on sums over numbers
-// without small factors (Legendre, Meissel), which never finds out which numbers are prime.
+// The table of known results, checked by means that share nothing with the sieve: a recurrence on sums over
+// numbers without small factors (Legendre, Meissel), which never finds out which numbers are prime.
 //
 //     S(v, p) = sum of f(n), 2 <= n <= v, over the n that are prime or have no factor up to p
 //     S(v, p) = S(v, p - 1) - f(p) * (S(v / p, p - 1) - S(p - 1, p - 1))     if p is prime and p * p <= v
@@ -119,9 +119,9 @@ TEST_CASE("scale known: names and numbers", "[scale]") {
         CHECK(kKnownNames.find(known.name) != std::string_view::npos);
         CHECK(find_known(known.name)->range.hi <= kMaxHigh);
     }
-    CHECK(find_known("268435456")->name == "default");
-    CHECK(find_known("0x10000000")->name == "default");
-    CHECK(find_known("256M")->name == "default");
+    CHECK(find_known("268435456")->name == "medium");
+    CHECK(find_known("0x10000000")->name == "medium");
+    CHECK(find_known("1G")->name == "default");
     CHECK(find_known("4G")->name == "giant");
     CHECK(find_known("10000000")->name == "smoke");
     CHECK_FALSE(find_known(""));

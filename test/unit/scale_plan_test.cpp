@@ -86,7 +86,8 @@ TEST_CASE("scale plan: a seed permutes the shares", "[scale]") {
 }
 
 TEST_CASE("scale plan: square roots", "[scale]") {
-    for (const std::uint64_t n : {0ULL, 1ULL, 2ULL, 3ULL, 4ULL, 8ULL, 9ULL, 255ULL, 256ULL, (1ULL << 32) - 1, 1ULL << 32}) {
+    for (const std::uint64_t n :
+         {0ULL, 1ULL, 2ULL, 3ULL, 4ULL, 8ULL, 9ULL, 255ULL, 256ULL, (1ULL << 32) - 1, 1ULL << 32}) {
         const std::uint64_t root = square_root(n);
         CHECK(root * root <= n);
         CHECK((root + 1) * (root + 1) > n);

@@ -146,6 +146,29 @@ TEST_CASE("sched dispatcher: an idle CPU gets a thread that waits elsewhere") {
     CHECK(rig.on(1) == 1);
 }
 
+TEST_CASE("sched dispatcher: one recall at a time for an idle CPU") {
+    Rig rig(0b11);
+    for (int i = 0; i < 4; ++i) {
+        rig.started(0b01);
+    }
+    rig.settle();
+    for (const std::uint32_t line : rig.kernel.in_state(ThreadState::kUnplaced)) {
+        rig.kernel.kill(line);
+    }
+    rig.settle();
+    for (const std::uint32_t line : rig.kernel.on(0)) {
+        rig.kernel.set_affinity(line, FakeKernel::kAll);  // two threads on CPU 0 that could move to CPU 1
+    }
+    const auto commits = rig.crew.commits();
+    for (int i = 0; i < 3; ++i) {
+        rig.crew.decide(0);
+        rig.crew.send(0);
+    }
+    CHECK(rig.crew.commits() == commits + 1);
+    rig.settle();
+    CHECK(rig.on(1) == 1);
+}
+
 TEST_CASE("sched dispatcher: an idle CPU gets the running thread if the waiting one may not go") {
     Rig rig(0b11);
     const std::uint32_t anywhere = rig.started();

@@ -49,9 +49,10 @@ Tally count_plainly(Range range) {
 }  // namespace
 
 TEST_CASE("sieve: small ranges with any edges", "[sieve]") {
-    const Range ranges[] = {{0, 3},     {0, 100},   {2, 3},       {3, 18},         {1, 256},         {5, 257},
-                            {7, 10000}, {13, 17},   {255, 70001}, {65521, 65522},  {65519, 131101},  {99991, 300000},
-                            {0, 65536}, {0, 65537}, {256, 65792}, {131071, 131072}};
+    const Range ranges[] = {{0, 3},       {0, 100},       {2, 3},          {3, 18},
+                            {1, 256},     {5, 257},       {7, 10000},      {13, 17},
+                            {255, 70001}, {65521, 65522}, {65519, 131101}, {99991, 300000},
+                            {0, 65536},   {0, 65537},     {256, 65792},    {131071, 131072}};
     for (const Range range : ranges) {
         CAPTURE(range.lo, range.hi);
         const Tally plain = count_plainly(range);

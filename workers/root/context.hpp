@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What all parts of the root task share. Functions that return bool have said why when they return false, in one
-// line that begins with "error: ".
+// What all parts of the root task share. Functions that return bool have said why when they return false, in
+// one line that begins with "error: ".
 #pragma once
 
 #include "cap/env.hpp"

@@ -29,7 +29,8 @@ cap::Result<cap::Spawned> spawn(Context& context, const Image& image, const Plac
     if (!arguments) {
         return cap::fail(abi::Error::kBadArgument);
     }
-    const auto domain = placement.domain ? TRY_OR(env.find_slot("domain"), abi::Error::kBadSlot) : abi::CapSlot{};
+    const auto domain =
+        placement.domain ? TRY_OR(env.find_slot("domain"), abi::Error::kBadSlot) : abi::CapSlot{};
     const auto file = TRY_OR(context.archive.find(image.program), abi::Error::kBadArgument);
     return cap::spawn(env, {.name = image.name,
                             .image = file,
@@ -47,8 +48,8 @@ cap::Result<cap::Spawned> spawn_watched(Context& context, const Image& image, co
     if (spawned) {
         TRY(context.env.ring.prepare(cap::submission(abi::Op::kWaitExit, spawned->process.slot(), exit_tag)));
     } else {
-        context.env.log.print("error: cannot start {} ({}, number {}): {}", image.name, image.program, image.index,
-                              spawned.error());
+        context.env.log.print("error: cannot start {} ({}, number {}): {}", image.name, image.program,
+                              image.index, spawned.error());
     }
     return spawned;
 }
@@ -97,7 +98,8 @@ bool start_server(Context& context) {
         }
         if (completion->user_data == kServerExit) {
             if (completion->result != static_cast<std::int64_t>(kSaidWhy)) {
-                env.log.print("error: the scheduler server ended with code {} before it was ready", completion->result);
+                env.log.print("error: the scheduler server ended with code {} before it was ready",
+                              completion->result);
             }
             return false;
         }

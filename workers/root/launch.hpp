@@ -18,8 +18,9 @@ struct Placement {
 };
 
 // A child that is not started yet; its exit is being waited for, and will complete with the tag `exit_tag`.
-[[nodiscard]] cap::Result<cap::Spawned> launch(Context& context, const manifest::Program& program, std::uint64_t index,
-                                               const Placement& placement, std::uint64_t exit_tag);
+[[nodiscard]] cap::Result<cap::Spawned> launch(Context& context, const manifest::Program& program,
+                                               std::uint64_t index, const Placement& placement,
+                                               std::uint64_t exit_tag);
 
 // Starts the scheduler server and waits until its agents run. Its exit will complete with kServerExit.
 // It says itself what is wrong with its arguments.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The root task: the first program, with every initial capability. It reads a manifest, starts what that names, judges
-// the outcome, and switches the machine off with it.
+// The root task: the first program, with every initial capability. It reads a manifest, starts what that
+// names, judges the outcome, and switches the machine off with it.
 //
 // Arguments are the kernel's command line: manifest=NAME (process-scale), and what override_option() takes.
 #include "core/command_line.hpp"

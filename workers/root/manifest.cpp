@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-//     line     = [ section | key "=" value ] [ "#" comment ]       a comment begins the line or follows a space
-//     section  = "[" kind [ name ] "]"
+//     line     = [ section | key "=" value ] [ "#" comment ]       a comment begins the line or follows a
+//     space section  = "[" kind [ name ] "]"
 #include "root/manifest.hpp"
 
 #include "root/manifest_check.hpp"
@@ -60,7 +60,8 @@ private:
             return open_single(text, kind == "run", name);
         }
         if (kind != "notification" && kind != "memory" && kind != "program") {
-            return wrong(text, "must be [run], [server], [notification NAME], [memory NAME] or [program NAME]");
+            return wrong(text,
+                         "must be [run], [server], [notification NAME], [memory NAME] or [program NAME]");
         }
         if (!is_name(name)) {
             return wrong(text, "needs a name of 1 to 23 letters, digits, - or _, which is no right");
@@ -130,7 +131,8 @@ private:
 
 template <class List>
 auto find_named(const List& list, std::string_view name) {
-    const auto* const found = std::find_if(list.begin(), list.end(), [&](const auto& item) { return item.name == name; });
+    const auto* const found =
+        std::find_if(list.begin(), list.end(), [&](const auto& item) { return item.name == name; });
     return found != list.end() ? found : nullptr;
 }
 
@@ -156,8 +158,8 @@ Result<void> override_option(Manifest& manifest, std::string_view key, std::stri
     if (key == "policy") {
         return set_key(manifest.server, Assignment{0, key, value}, seen);
     }
-    constexpr std::string_view kOptions[] = {"workers", "size", "seed", "server", "fault", "ready_timeout_s",
-                                             "run_timeout_s"};
+    constexpr std::string_view kOptions[] = {"workers",         "size",         "seed", "server", "fault",
+                                             "ready_timeout_s", "run_timeout_s"};
     if (std::find(std::begin(kOptions), std::end(kOptions), key) == std::end(kOptions)) {
         return {};
     }

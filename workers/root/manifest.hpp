@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// The manifest: what the root task starts, and exactly which capabilities each program gets. docs/manifest.md is its
-// specification. Parsing is pure; any bytes at all give a manifest or an error, and a manifest that was accepted is
-// consistent: every capability names something that exists. Texts refer to the text that was parsed.
+// The manifest: what the root task starts, and exactly which capabilities each program gets. docs/manifest.md
+// is its specification. Parsing is pure; any bytes at all give a manifest or an error, and a manifest that
+// was accepted is consistent: every capability names something that exists. Texts refer to the text that was
+// parsed.
 #pragma once
 
 #include "abi/types.hpp"
@@ -22,7 +23,8 @@ inline constexpr std::size_t kMaxGrants = 16;
 inline constexpr std::uint64_t kMaxInstances = 64;
 inline constexpr std::size_t kMaxName = 23;  // of what a program finds by name
 
-// "line 7: cap.log: rights among read write execute manage grant". Line 0 stands for the kernel's command line.
+// "line 7: cap.log: rights among read write execute manage grant". Line 0 stands for the kernel's command
+// line.
 struct Error {
     std::uint32_t line = 0;
     std::string_view key;      // the key or section that is wrong
@@ -71,7 +73,7 @@ struct Object {
     std::uint32_t line = 0;
     ObjectKind kind = ObjectKind::kNotification;
     std::string_view name;
-    std::uint64_t pages = 1;    // memory
+    std::uint64_t pages = 1;     // memory
     bool each_instance = false;  // one for each instance of a program, or one for all
 };
 
@@ -105,8 +107,8 @@ struct Manifest {
 // "policy", or a key of [run], as the kernel's command line may set it. Options for others are passed over.
 [[nodiscard]] Result<void> override_option(Manifest& manifest, std::string_view key, std::string_view value);
 
-// Arguments with {index}, {workers}, {size}, {seed}, {fault}, {policy} and {cpus} (the server's, as a mask) replaced,
-// written to `buffer`. An error if it is too small.
+// Arguments with {index}, {workers}, {size}, {seed}, {fault}, {policy} and {cpus} (the server's, as a mask)
+// replaced, written to `buffer`. An error if it is too small.
 [[nodiscard]] Result<std::string_view> expand_arguments(std::string_view arguments, const Manifest& manifest,
                                                         std::uint64_t index, std::span<char> buffer);
 

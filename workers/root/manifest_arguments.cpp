@@ -62,7 +62,8 @@ private:
     bool full_ = false;
 };
 
-void append_placeholder(Writer& writer, std::string_view name, const Manifest& manifest, std::uint64_t index) {
+void append_placeholder(Writer& writer, std::string_view name, const Manifest& manifest,
+                        std::uint64_t index) {
     if (name == "index") {
         writer.append(index);
     } else if (name == "workers") {
@@ -95,8 +96,8 @@ bool read_arguments(std::string_view text, std::string_view& out) {
     return true;
 }
 
-Result<std::string_view> expand_arguments(std::string_view arguments, const Manifest& manifest, std::uint64_t index,
-                                          std::span<char> buffer) {
+Result<std::string_view> expand_arguments(std::string_view arguments, const Manifest& manifest,
+                                          std::uint64_t index, std::span<char> buffer) {
     Writer writer(buffer);
     for (std::string_view rest = arguments; !rest.empty();) {
         const Piece piece = take_piece(rest);

@@ -29,8 +29,9 @@ Result<void> check_grants(const Manifest& manifest, const Grants& grants, bool i
     for (const Grant& grant : grants) {
         const Object* const object = manifest.find_object(grant.object);
         if (object == nullptr && !is_initial(grant.object)) {
-            return wrong(grant.line, grant.object,
-                         "no such object; there are log domain machine archive and the objects with a section");
+            return wrong(
+                grant.line, grant.object,
+                "no such object; there are log domain machine archive and the objects with a section");
         }
         if (object != nullptr && object->each_instance && !instances) {
             return wrong(grant.line, grant.object, "exists once for each instance, and the server has none");

@@ -7,7 +7,8 @@
 
 namespace cox::manifest {
 
-// What must stand in a section stands there, names are unique, and every capability names something that exists.
+// What must stand in a section stands there, names are unique, and every capability names something that
+// exists.
 [[nodiscard]] Result<void> check(const Manifest& manifest);
 
 // A name that the root task itself holds from the start.

@@ -23,7 +23,8 @@ constexpr Text kNumberAllowed = "must be a number";
 constexpr Text kSecondsAllowed = "must be a number of seconds from 1 to 86400";
 constexpr Text kArgumentsAllowed =
     "may hold the placeholders {index} {workers} {size} {seed} {fault} {policy} {cpus} and no other brace";
-constexpr Text kGrantAllowed = "must be [OBJECT] RIGHT..., each right once, among read write execute manage grant";
+constexpr Text kGrantAllowed =
+    "must be [OBJECT] RIGHT..., each right once, among read write execute manage grant";
 constexpr std::uint64_t kAnyNumber = ~std::uint64_t{0};
 constexpr std::uint64_t kMaxSeconds = 86400;
 
@@ -39,8 +40,10 @@ constexpr Key<Run> kRunKeys[] = {
     {"workers", "must be a number from 1 to 64",
      [](Run& run, Text value) { return read_number(value, 1, kMaxInstances, run.workers); }},
     {"size", kWordAllowed, [](Run& run, Text value) { return read_word(value, run.size); }},
-    {"seed", kNumberAllowed, [](Run& run, Text value) { return read_number(value, 0, kAnyNumber, run.seed); }},
-    {"server", "must be on or off", [](Run& run, Text value) { return read_choice(value, "on", "off", run.server); }},
+    {"seed", kNumberAllowed,
+     [](Run& run, Text value) { return read_number(value, 0, kAnyNumber, run.seed); }},
+    {"server", "must be on or off",
+     [](Run& run, Text value) { return read_choice(value, "on", "off", run.server); }},
     {"fault", kWordAllowed, [](Run& run, Text value) { return read_word(value, run.fault); }},
     {"ready_timeout_s", kSecondsAllowed,
      [](Run& run, Text value) { return read_number(value, 1, kMaxSeconds, run.ready_timeout_s); }},
@@ -61,7 +64,8 @@ constexpr Key<Object> kObjectKeys[] = {
      [](Object& object, Text value) { return read_choice(value, "instance", "run", object.each_instance); }},
     {"pages", "must be a number from 1 to 512, and only memory has it",
      [](Object& object, Text value) {
-         return object.kind == ObjectKind::kMemory && read_number(value, 1, abi::kMaxPagesPerCall, object.pages);
+         return object.kind == ObjectKind::kMemory &&
+                read_number(value, 1, abi::kMaxPagesPerCall, object.pages);
      }},
 };
 
@@ -92,7 +96,9 @@ constexpr std::span<const Key<Program>> keys_of(const Program&) { return kProgra
 constexpr Text key_names(const Run&) {
     return "unknown; [run] has flow workers size seed server fault ready_timeout_s run_timeout_s";
 }
-constexpr Text key_names(const Server&) { return "unknown; [server] has program policy cpus arguments cap.NAME"; }
+constexpr Text key_names(const Server&) {
+    return "unknown; [server] has program policy cpus arguments cap.NAME";
+}
 constexpr Text key_names(const Object&) { return "unknown; an object has each, memory also pages"; }
 constexpr Text key_names(const Program&) {
     return "unknown; [program NAME] has program count domain cpus arguments exit cap.NAME";

@@ -61,7 +61,8 @@ std::string_view take_word(std::string_view& rest) {
 
 bool is_name(std::string_view text) {
     const auto allowed = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+               c == '_';
     };
     return !text.empty() && text.size() <= kMaxName && std::all_of(text.begin(), text.end(), allowed) &&
            right_named(text) == 0;

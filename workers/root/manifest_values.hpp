@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The values that keys can have. Each function sets `out` and returns true, or returns false and leaves it alone.
+// The values that keys can have. Each function sets `out` and returns true, or returns false and leaves it
+// alone.
 #pragma once
 
 #include "root/manifest.hpp"
@@ -11,7 +12,8 @@
 namespace cox::manifest {
 
 // Decimal or 0x hexadecimal, K, M, G allowed.
-[[nodiscard]] bool read_number(std::string_view text, std::uint64_t low, std::uint64_t high, std::uint64_t& out);
+[[nodiscard]] bool read_number(std::string_view text, std::uint64_t low, std::uint64_t high,
+                               std::uint64_t& out);
 // One word of two.
 [[nodiscard]] bool read_choice(std::string_view text, std::string_view yes, std::string_view no, bool& out);
 // "all" (0), or numbers and ranges below kMaxCpus: "0,2-3".

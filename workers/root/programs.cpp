@@ -73,9 +73,11 @@ public:
             const Child& child = children[i];
             const bool right = child.exit_code == child.program->exit_code;
             cap::LogLine line;
-            line.print("case: name={}.{} result={}", child.program->name, child.index, right ? "pass" : "fail");
+            line.print("case: name={}.{} result={}", child.program->name, child.index,
+                       right ? "pass" : "fail");
             if (!right) {
-                line.print(" message=\"ended with code {}, expected {}\"", child.exit_code, child.program->exit_code);
+                line.print(" message=\"ended with code {}, expected {}\"", child.exit_code,
+                           child.program->exit_code);
             }
             env_.log.write(line.view());
             ++(right ? passed_ : failed_);

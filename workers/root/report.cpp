@@ -25,7 +25,8 @@ public:
         for (std::uint64_t i = 0; i < run_.workers; ++i) {
             const WorkerSlot& worker = run_.slots[i];
             // Pairs with the worker's release.
-            if (worker.page->state.load(std::memory_order_acquire) != WorkerState::kDone || worker.exit_code != 0) {
+            if (worker.page->state.load(std::memory_order_acquire) != WorkerState::kDone ||
+                worker.exit_code != 0) {
                 complain("worker {} ended with code {} and without a valid result", i, worker.exit_code);
                 continue;
             }
@@ -36,10 +37,13 @@ public:
     void add_cpus() {
         for (std::uint32_t i = 0; i < run_.cpus; ++i) {
             const abi::CpuStats cpu = difference(run_.before.cpus[i], run_.after.cpus[i]);
-            log_.print("cpu: index={} server_dispatches={} fallback_dispatches={} system_dispatches={} "
-                       "agent_dispatches={} commits={} commits_refused={} timer_interrupts={} domain_ticks={} idle_ticks={}",
-                       i, cpu.server_dispatches, cpu.fallback_dispatches, cpu.system_dispatches, cpu.agent_dispatches,
-                       cpu.commits_accepted, cpu.commits_refused, cpu.timer_interrupts, cpu.domain_ticks, cpu.idle_ticks);
+            log_.print(
+                "cpu: index={} server_dispatches={} fallback_dispatches={} system_dispatches={} "
+                "agent_dispatches={} commits={} commits_refused={} timer_interrupts={} domain_ticks={} "
+                "idle_ticks={}",
+                i, cpu.server_dispatches, cpu.fallback_dispatches, cpu.system_dispatches,
+                cpu.agent_dispatches, cpu.commits_accepted, cpu.commits_refused, cpu.timer_interrupts,
+                cpu.domain_ticks, cpu.idle_ticks);
             commits_ += cpu.commits_accepted;
             fallback_dispatches_ += cpu.fallback_dispatches;
         }
@@ -56,12 +60,14 @@ public:
         const Milli ideal(cox::sieve::ideal_speedup_milli(known.range, workers));
         const Milli overlap(overlap_milli(run_.worker_times()));
         cap::LogLine line;
-        line.print("result: target=smp-process-scale workers={} cpus={} policy={} server={} size={} count={} expected={} "
-                   "checksum=0x{:x} ideal={} ticks={} ns={} commits={} fallback_dispatches={} overlap={} verdict={}",
-                   workers, run_.cpus, context_.manifest.server.policy, asked.server ? "on" : "off", known.name,
-                   total_.count, known.tally.count, total_.checksum, ideal.text.view(), last_end_,
-                   section_ns(run_.worker_times()), commits_, fallback_dispatches_, overlap.text.view(),
-                   right ? "ok" : "wrong");
+        line.print(
+            "result: target=smp-process-scale workers={} cpus={} policy={} server={} size={} count={} "
+            "expected={} "
+            "checksum=0x{:x} ideal={} ticks={} ns={} commits={} fallback_dispatches={} overlap={} verdict={}",
+            workers, run_.cpus, context_.manifest.server.policy, asked.server ? "on" : "off", known.name,
+            total_.count, known.tally.count, total_.checksum, ideal.text.view(), last_end_,
+            section_ns(run_.worker_times()), commits_, fallback_dispatches_, overlap.text.view(),
+            right ? "ok" : "wrong");
         if (!right) {
             line.print(" reason=\"{}\"", reason_.view());
         }
@@ -75,8 +81,9 @@ private:
         const std::uint64_t end = page.end - run_.release;
         const std::uint64_t runtime = run_.after.workers[i].runtime_ns - run_.before.workers[i].runtime_ns;
         const std::uint64_t wakes = run_.after.workers[i].wakes - run_.before.workers[i].wakes;
-        log_.print("worker: index={} count={} checksum=0x{:x} start={} end={} runtime_ns={} cpu={} wakes={}", i,
-                   page.tally.count, page.tally.checksum, start, end, runtime, run_.after.workers[i].word.cpu(), wakes);
+        log_.print("worker: index={} count={} checksum=0x{:x} start={} end={} runtime_ns={} cpu={} wakes={}",
+                   i, page.tally.count, page.tally.checksum, start, end, runtime,
+                   run_.after.workers[i].word.cpu(), wakes);
         if (page.end < page.start || page.start < run_.release) {
             complain("worker {} has times that cannot be", i);
             return;

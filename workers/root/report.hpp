@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Verifies a scaling run and writes its records: a line for each worker, one for each CPU, and last the result.
-// docs/manifest.md explains their fields.
+// Verifies a scaling run and writes its records: a line for each worker, one for each CPU, and last the
+// result. docs/manifest.md explains their fields.
 #pragma once
 
 #include "root/scale_run.hpp"

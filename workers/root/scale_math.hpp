@@ -25,9 +25,9 @@ struct WorkerTimes {
     return last;
 }
 
-// A lower bound, in thousandths, on the share of the section in which all W workers ran at once: if they spend all
-// but x of W sections on their CPUs, then at least 1 - x of the section saw all of them there. A worker's time after its
-// finish (its way out) is not of the section, so no more than its finish counts.
+// A lower bound, in thousandths, on the share of the section in which all W workers ran at once: if they
+// spend all but x of W sections on their CPUs, then at least 1 - x of the section saw all of them there. A
+// worker's time after its finish (its way out) is not of the section, so no more than its finish counts.
 [[nodiscard]] constexpr std::uint64_t overlap_milli(std::span<const WorkerTimes> workers) {
     const std::uint64_t section = section_ns(workers);
     if (section == 0) {

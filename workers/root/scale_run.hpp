@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// The numbers of one scaling run, as they are gathered: kernel accounting before and after the timed section, and
-// what the workers left. Report writes them down (report.hpp).
+// The numbers of one scaling run, as they are gathered: kernel accounting before and after the timed section,
+// and what the workers left. Report writes them down (report.hpp).
 #pragma once
 
 #include "cap/machine.hpp"
@@ -40,8 +40,10 @@ struct ScaleRun {
     std::array<WorkerSlot, manifest::kMaxInstances> slots;
     std::array<WorkerTimes, manifest::kMaxInstances> times{};
 
-    [[nodiscard]] std::span<WorkerSlot> worker_slots() { return std::span(slots).first(workers); }
-    [[nodiscard]] std::span<const WorkerTimes> worker_times() const { return std::span(times).first(workers); }
+    [[nodiscard]] std::span<const WorkerSlot> worker_slots() const { return std::span(slots).first(workers); }
+    [[nodiscard]] std::span<const WorkerTimes> worker_times() const {
+        return std::span(times).first(workers);
+    }
 };
 
 // Reads the accounting of all CPUs and workers.

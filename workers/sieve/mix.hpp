@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// A cheap mixing function on 64 bits: multiplications by odd constants spread low bits upwards, shifts bring them back.
-// mix(0) is 0.
+// A cheap mixing function on 64 bits: multiplications by odd constants spread low bits upwards, shifts bring
+// them back. mix(0) is 0.
 #pragma once
 
 #include <cstdint>

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 //
-// How a range [lo, hi) is split over W workers. Pure and decided before the start; nobody takes work from anybody.
+// How a range [lo, hi) is split over W workers. Pure and decided before the start; nobody takes work from
+// anybody.
 //
-//     segment   0  1  2  3 | 4  5  6  7 | 8  9 10 11 |      W = 4: dealt like cards, one to each share per round
-//     share     0  1  2  3 | 0  1  2  3 | 0  1  2  3 |
+//     segment   0  1  2  3 | 4  5  6  7 | 8  9 10 11 |      W = 4: dealt like cards, one to each share per
+//     round share     0  1  2  3 | 0  1  2  3 | 0  1  2  3 |
 //
-// Segments are of equal length, at most kSegmentNumbers, and begin at multiples of kGroupNumbers. Their number is a
-// multiple of W as nearly as that grain allows, so the length depends on W, but what is covered does not.
+// Segments are of equal length, at most kSegmentNumbers, and begin at multiples of kGroupNumbers. Their
+// number is a multiple of W as nearly as that grain allows, so the length depends on W, but what is covered
+// does not.
 //
-// Cost model: the sieve strikes every base prime in every segment, also those whose square lies above it. That wastes
-// a few per cent and makes all segments cost the same wherever they lie: a term for the length and one for each
-// base prime. A share costs the sum of its segments.
+// Cost model: the sieve strikes every base prime in every segment, also those whose square lies above it.
+// That wastes a few per cent and makes all segments cost the same wherever they lie: a term for the length
+// and one for each base prime. A share costs the sum of its segments.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +24,7 @@ struct Range {
     std::uint64_t hi;  // exclusive
 };
 
-inline constexpr std::uint32_t kGroupNumbers = 256;      // 128 odd numbers
+inline constexpr std::uint32_t kGroupNumbers = 256;        // 128 odd numbers
 inline constexpr std::uint32_t kSegmentBytes = 32 * 1024;  // one byte for each odd number
 inline constexpr std::uint32_t kSegmentNumbers = 2 * kSegmentBytes;
 inline constexpr std::uint32_t kMaxWorkers = 64;
@@ -33,7 +35,8 @@ public:
     // lo < hi <= kMaxHigh; 1 <= workers <= kMaxWorkers.
     constexpr Plan(Range range, std::uint32_t workers) : range_(range), workers_(workers) {
         const std::uint64_t groups = (range.hi + kGroupNumbers - 1) / kGroupNumbers - first_group();
-        const std::uint64_t rounds = divide_up(groups, std::uint64_t{workers} * (kSegmentNumbers / kGroupNumbers));
+        const std::uint64_t rounds =
+            divide_up(groups, std::uint64_t{workers} * (kSegmentNumbers / kGroupNumbers));
         segment_groups_ = static_cast<std::uint32_t>(divide_up(groups, rounds * workers));
         segments_ = static_cast<std::uint32_t>(divide_up(groups, segment_groups_));
     }
@@ -87,14 +90,15 @@ constexpr std::uint64_t Plan::segment_cost() const {
     return std::uint64_t{segment_groups_} * (kGroupNumbers / 2) * kByteCost + base_primes * kPrimeCost;
 }
 
-// The speedup that this split allows at most over one worker, in thousandths. (One worker may waste more of its last
-// segment, which no split can be credited with.)
+// The speedup that this split allows at most over one worker, in thousandths. (One worker may waste more of
+// its last segment, which no split can be credited with.)
 [[nodiscard]] constexpr std::uint64_t ideal_speedup_milli(Range range, std::uint32_t workers) {
     const std::uint64_t ratio = Plan(range, 1).total_cost() * 1000 / Plan(range, workers).largest_cost();
     return ratio < workers * 1000 ? ratio : workers * 1000;
 }
 
-// Which share worker `worker` gets: a permutation chosen by `seed`; 0 is the identity. Results do not depend on it.
+// Which share worker `worker` gets: a permutation chosen by `seed`; 0 is the identity. Results do not depend
+// on it.
 [[nodiscard]] std::uint32_t share_of(std::uint32_t worker, std::uint32_t workers, std::uint64_t seed);
 
 }  // namespace cox::sieve

@@ -22,7 +22,8 @@ Tally Sieve::run() {
 }
 
 void Sieve::copy_pattern(std::uint32_t offset) {
-    // Written out, since the compiler may not assume a fast memcpy here. Whole groups, so 8 divides the length.
+    // Written out, since the compiler may not assume a fast memcpy here. Whole groups, so 8 divides the
+    // length.
     const std::uint8_t* from = pattern_.data() + offset;
     std::uint8_t* to = segment_.data();
     for (std::size_t i = 0; i < segment_bytes_; i += 8) {
@@ -30,8 +31,8 @@ void Sieve::copy_pattern(std::uint32_t offset) {
     }
 }
 
-// Every prime has `strikes` multiples in the segment and perhaps one more, which goes to the sink if it lies outside: a
-// store instead of a branch that would be mispredicted for half of the primes.
+// Every prime has `strikes` multiples in the segment and perhaps one more, which goes to the sink if it lies
+// outside: a store instead of a branch that would be mispredicted for half of the primes.
 void Sieve::strike() {
     std::uint8_t* const flags = segment_.data();
     const std::size_t length = segment_bytes_;
@@ -75,7 +76,8 @@ void Sieve::mask(std::uint64_t first_byte) {
     if (first_byte == 0) {
         segment_[0] = range_.lo <= 2 && range_.hi > 2;
     }
-    for (std::uint64_t byte = first_byte + segment_bytes_; byte > first_byte && 2 * byte - 1 >= range_.hi; --byte) {
+    for (std::uint64_t byte = first_byte + segment_bytes_; byte > first_byte && 2 * byte - 1 >= range_.hi;
+         --byte) {
         segment_[byte - 1 - first_byte] = 0;
     }
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// The segmented sieve of Eratosthenes over one share of a plan. Odd numbers only, one byte each: under an emulator a plain
-// store is far cheaper than the read, mask and write of a bit, and it needs no population count.
+// The segmented sieve of Eratosthenes over one share of a plan. Odd numbers only, one byte each: under an
+// emulator a plain store is far cheaper than the read, mask and write of a bit, and it needs no population
+// count.
 //
-//     prepare()  base primes up to sqrt(hi), their positions, the pattern of the smallest primes; touches all memory
-//     run()      the timed part: no system call, no division by a prime, nothing shared
+//     prepare()  base primes up to sqrt(hi), their positions, the pattern of the smallest primes; touches all
+//     memory run()      the timed part: no system call, no division by a prime, nothing shared
 //
 // The number 1 is no prime and the number 2 is not odd, so the byte of 1 stands for 2.
 // About 140 KiB: an object of static storage duration. May be used again.
@@ -33,12 +34,12 @@ private:
     static constexpr std::uint32_t kPatternBytes = 3 * 5 * 7 * 11 * 13;
     static constexpr std::uint32_t kFirstBasePrime = 17;
     static constexpr std::size_t kMaxBasePrimes = 6542 - 6;  // below 2^16, without 2 and the pattern's
-    static constexpr std::size_t kSink = kSegmentBytes;     // a byte behind the segment that nobody reads
+    static constexpr std::size_t kSink = kSegmentBytes;      // a byte behind the segment that nobody reads
 
     struct BasePrime {
         std::uint16_t prime;
-        std::uint16_t next;     // its first odd multiple in the next segment, as an index of bytes; below prime
-        std::uint16_t step;     // by how much the way to the share's next segment lowers that, modulo prime
+        std::uint16_t next;  // its first odd multiple in the next segment, as an index of bytes; below prime
+        std::uint16_t step;  // by how much the way to the share's next segment lowers that, modulo prime
         std::uint16_t strikes;  // how many multiples every segment has at least
     };
 

@@ -10,7 +10,8 @@
 namespace cox::sieve {
 
 struct SieveSpoiler {
-    // After prepare(): base prime number `index` strikes nothing but the odd last multiple, so composites survive.
+    // After prepare(): base prime number `index` strikes nothing but the odd last multiple, so composites
+    // survive.
     static void forget(Sieve& sieve, std::size_t index) { sieve.primes_[index].strikes = 0; }
 
     // After prepare(): base prime number `index` is one place off in every segment.

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
 // Primes are not looked at one by one, which would cost as much as finding them. With a number written as
-// n = 256 g + 2 c + 1 (group g, column c), the sum over all n needs only how many primes each group has and how many each
-// column has. Eight columns share a 64-bit word, a byte each:
+// n = 256 g + 2 c + 1 (group g, column c), the sum over all n needs only how many primes each group has and
+// how many each column has. Eight columns share a 64-bit word, a byte each:
 //
 //     group g     word 0 | word 1 | ... | word 15      columns[w] += word w        bytes: primes per column
 //     group g+1   word 0 | word 1 | ... | word 15      in_group += all 16 words    bytes: at most 16
 //
-// A column of a segment has at most 256 bytes, of which at most two in three can be prime (the columns step by 256, so 3
-// divides every third), so no byte overflows; flags that break this give a wrong tally and nothing worse.
+// A column of a segment has at most 256 bytes, of which at most two in three can be prime (the columns step
+// by 256, so 3 divides every third), so no byte overflows; flags that break this give a wrong tally and
+// nothing worse.
 #include "sieve/tally.hpp"
 
 #include <array>

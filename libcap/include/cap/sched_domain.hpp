@@ -22,7 +22,11 @@ public:
     [[nodiscard]] Result<void> add_agent(Thread thread, std::uint32_t cpu,
                                          std::uint64_t event_ring_address) const;
     // The domain's CPUs as a mask.
-    [[nodiscard]] Result<std::uint64_t> cpus() const { return call(abi::Op::kGetCpus); }
+    [[nodiscard]] Result<std::uint64_t> cpus() const {
+        const auto reply = cap_call(slot(), abi::Op::kGetCpus);
+        if (reply.result < 0) return fail(static_cast<abi::Error>(reply.result));
+        return reply.result2;
+    }
 
     // One commit in a call of its own; agents put theirs into the ring instead.
     [[nodiscard]] Result<void> commit(abi::ThreadRef ref, std::uint32_t sequence, std::uint32_t cpu,
