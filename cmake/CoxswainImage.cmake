@@ -33,34 +33,29 @@ add_custom_target(archive ALL DEPENDS "${archive}")
 # The ISO gets a kernel without debug information, since GRUB would load that too.
 set(COXSWAIN_CMDLINE "" CACHE STRING "Kernel arguments of the targets image, boot and debug")
 separate_arguments(kernel_arguments UNIX_COMMAND "${COXSWAIN_CMDLINE}")
-if(TARGET kernel)
-    set(iso "${CMAKE_BINARY_DIR}/coxswain.iso")
-    set(image_script "${CMAKE_CURRENT_LIST_DIR}/make_image.py")
-    add_custom_command(OUTPUT "${stripped_dir}/coxswain.elf"
-        COMMAND "${CMAKE_COMMAND}" -E make_directory "${stripped_dir}"
-        COMMAND "${COXSWAIN_OBJCOPY}" --strip-debug "$<TARGET_FILE:kernel>" "${stripped_dir}/coxswain.elf"
-        DEPENDS kernel COMMENT "Stripping coxswain.elf" VERBATIM)
-    add_custom_command(OUTPUT "${iso}"
-        COMMAND "${COXSWAIN_PYTHON}" "${image_script}" "${iso}" "${stripped_dir}/coxswain.elf" "${archive}"
-            ${kernel_arguments}
-        DEPENDS "${stripped_dir}/coxswain.elf" "${archive}" "${image_script}"
-        COMMENT "Making coxswain.iso" VERBATIM)
-    add_custom_target(image ALL DEPENDS "${iso}")
+set(iso "${CMAKE_BINARY_DIR}/coxswain.iso")
+set(image_script "${CMAKE_CURRENT_LIST_DIR}/make_image.py")
+add_custom_command(OUTPUT "${stripped_dir}/coxswain.elf"
+    COMMAND "${CMAKE_COMMAND}" -E make_directory "${stripped_dir}"
+    COMMAND "${COXSWAIN_OBJCOPY}" --strip-debug "$<TARGET_FILE:kernel>" "${stripped_dir}/coxswain.elf"
+    DEPENDS kernel COMMENT "Stripping coxswain.elf" VERBATIM)
+add_custom_command(OUTPUT "${iso}"
+    COMMAND "${COXSWAIN_PYTHON}" "${image_script}" "${iso}" "${stripped_dir}/coxswain.elf" "${archive}"
+        ${kernel_arguments}
+    DEPENDS "${stripped_dir}/coxswain.elf" "${archive}" "${image_script}"
+    COMMENT "Making coxswain.iso" VERBATIM)
+add_custom_target(image ALL DEPENDS "${iso}")
 
-    foreach(mode IN ITEMS boot debug)
-        add_custom_target(${mode}
-            COMMAND "${CMAKE_CURRENT_LIST_DIR}/boot.sh" ${mode} "${CMAKE_BINARY_DIR}" ${kernel_arguments}
-            USES_TERMINAL VERBATIM)
-        add_dependencies(${mode} kernel archive)
-    endforeach()
-endif()
+foreach(mode IN ITEMS boot debug)
+    add_custom_target(${mode}
+        COMMAND "${CMAKE_CURRENT_LIST_DIR}/boot.sh" ${mode} "${CMAKE_BINARY_DIR}" ${kernel_arguments}
+        USES_TERMINAL VERBATIM)
+    add_dependencies(${mode} kernel archive)
+endforeach()
 
 # Ninja has built everything by then, so scripts/run does not.
 add_custom_target(run-smp-process-scale
     COMMAND "${COXSWAIN_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/run_target.py"
         "${PROJECT_SOURCE_DIR}/scripts/run" process-scale --build-dir "${CMAKE_BINARY_DIR}" --no-build
     USES_TERMINAL VERBATIM)
-add_dependencies(run-smp-process-scale archive)
-if(TARGET image)
-    add_dependencies(run-smp-process-scale image)
-endif()
+add_dependencies(run-smp-process-scale archive image)

@@ -54,7 +54,9 @@ void Agent::run() {
             }
             fatal_ = sent.error();
         }
-        server_.fail(fatal_);
+        if (!server_.fault.ignores_events()) {
+            server_.fail(fatal_);
+        }
         return;
     }
 }

@@ -29,7 +29,7 @@ namespace abi = cox::abi;
 struct Task {
     // Kept by the server.
     abi::ThreadRef ref;
-    std::uint64_t affinity = 0;  // mask of CPUs
+    std::uint64_t affinity = 0;  // mask of CPUs; does not change while the task is enqueued
     std::uint64_t label = 0;
     std::uint64_t runtime_ns = 0;         // until it last stopped
     std::uint64_t runnable_since_ns = 0;  // on the clock of `now_ns`
@@ -53,9 +53,10 @@ class Policy {
 public:
     [[nodiscard]] virtual std::string_view name() const = 0;
 
-    // How many threads the server keeps at a CPU, the running one included. With 1 a CPU has nothing to
-    // switch to until the server hears that it is free. With 2 the kernel goes on at once, and slices count:
-    // it arms one only while another thread waits there.
+    // How many threads the server keeps at a CPU, the running one included. With 1 a CPU has nothing to switch
+    // to until the server hears that it is free. With 2 the kernel goes on at once, and slices count: it arms
+    // one only while another thread waits there. With 2 or more, a CPU left with none is given a thread of
+    // another one, so a policy that leaves CPUs idle on purpose keeps to 1.
     [[nodiscard]] virtual std::uint32_t depth() const { return 1; }
 
     // `task` has become runnable; why is the cause.

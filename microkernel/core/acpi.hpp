@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// The few facts that the kernel takes from ACPI: which CPUs there are, where their LAPIC is, and which clocks can calibrate it.
+// The few facts that the kernel takes from ACPI: which CPUs there are, where their LAPIC is, and which clocks
+// can calibrate it.
 //
-// From the RSDP (its address or a copy of it) through the XSDT, or the RSDT where there is none, to MADT, FADT and HPET. Each
-// table is read through the view, and its checksum is verified, before any field of it is used; tables that nobody needs
-// are not read past their headers. Every loop moves forward by a checked length, so malformed tables are errors, never loops.
+// From the RSDP (its address or a copy of it) through the XSDT, or the RSDT where there is none, to MADT,
+// FADT and HPET. Each table is read through the view, and its checksum is verified, before any field of it is
+// used; tables that nobody needs are not read past their headers. Every loop moves forward by a checked
+// length, so malformed tables are errors, never loops.
 #pragma once
 
 #include "core/bytes.hpp"
@@ -24,7 +26,7 @@ struct Madt {
     static constexpr std::size_t kMaxCpus = 64;
 
     std::uint64_t lapic_base = 0;
-    std::array<std::uint32_t, kMaxCpus> apic_ids{};  // of enabled processors, in the table's order, none twice
+    std::array<std::uint32_t, kMaxCpus> apic_ids{};  // enabled ones in the table's order, none twice
     std::size_t cpu_count = 0;
     std::uint32_t cpus_beyond_limit = 0;  // enabled ones that did not fit
     std::uint32_t cpus_not_enabled = 0;

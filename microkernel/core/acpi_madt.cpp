@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// MADT: header, LAPIC address u32 at 36, flags u32 at 40, then entries from 44 on: type u8, length u8, payload.
+// MADT: header, LAPIC address u32 at 36, flags u32 at 40, then entries from 44 on: type u8, length u8,
+// payload.
 #include "core/acpi.hpp"
 
 #include "core/try.hpp"
@@ -17,7 +18,8 @@ constexpr std::uint32_t kEnabled = 1;
 
 enum EntryType : std::uint8_t { kLocalApic = 0, kLapicOverride = 5, kLocalX2Apic = 9 };
 
-// An ID of all ones is the broadcast address and marks an unused entry. Firmware may list a CPU in both kinds of entry.
+// An ID of all ones is the broadcast address and marks an unused entry. Firmware may list a CPU in both kinds
+// of entry.
 void add_cpu(Madt& madt, std::uint32_t apic_id, std::uint32_t broadcast, std::uint32_t flags) {
     const auto known = madt.cpus();
     if (apic_id == broadcast || std::ranges::find(known, apic_id) != known.end()) {
@@ -47,9 +49,7 @@ std::expected<void, AcpiError> add_entry(Madt& madt, Bytes entry) {
             add_cpu(madt, apic_id, 0xffffffff, flags);
             return {};
         }
-        case kLapicOverride:
-            madt.lapic_base = TRY_OR(read_le<std::uint64_t>(entry, 4), kShort);
-            return {};
+        case kLapicOverride: madt.lapic_base = TRY_OR(read_le<std::uint64_t>(entry, 4), kShort); return {};
         default: return {};
     }
 }

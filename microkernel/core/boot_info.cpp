@@ -29,7 +29,8 @@ void BootInfo::add_module(const BootModule& module) {
 
 void BootInfo::append_command_line(std::string_view text) {
     const std::size_t fits = std::min(text.size(), command_line_text.size() - command_line_size);
-    std::copy_n(text.begin(), fits, command_line_text.begin() + static_cast<std::ptrdiff_t>(command_line_size));
+    std::copy_n(text.begin(), fits,
+                command_line_text.begin() + static_cast<std::ptrdiff_t>(command_line_size));
     command_line_size += fits;
     truncated |= fits < text.size();
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// BootInfo: what the kernel needs from whoever loaded it, in one shape for every boot protocol.
-// It owns copies of what it holds, except a module's name, which stays where the loader put it and is for the log.
-// A parser fills it on the boot CPU before any memory is handed out. A missing item is not the parser's error: no memory map
-// leaves memory_count 0, no module leaves `archive` empty, no ACPI leaves both RSDP fields 0.
+// BootInfo: what the kernel needs from whoever loaded it, in one shape for every boot protocol. It owns
+// copies of what it holds, except a module's name, which stays where the loader put it and is for the log. A
+// parser fills it on the boot CPU before any memory is handed out. A missing item is not the parser's error:
+// no memory map leaves memory_count 0, no module leaves `archive` empty, no ACPI leaves both RSDP fields 0.
 #pragma once
 
 #include "core/bytes.hpp"
@@ -44,7 +44,8 @@ struct BootInfo {
     std::optional<BootModule> archive;  // the first module
     std::uint32_t module_count = 0;
 
-    // PVH points to the RSDP; multiboot2 brings a copy, whose address means nothing. One of the two, or neither.
+    // PVH points to the RSDP; multiboot2 brings a copy, whose address means nothing. One of the two, or
+    // neither.
     std::uint64_t rsdp_address = 0;
     std::array<std::byte, kMaxRsdp> rsdp_copy{};
     std::size_t rsdp_copy_size = 0;
@@ -54,8 +55,12 @@ struct BootInfo {
 
     bool truncated = false;  // more ranges, or a longer command line, than fit here
 
-    [[nodiscard]] std::span<const MemoryRange> ranges() const { return std::span(memory).first(memory_count); }
-    [[nodiscard]] std::string_view command_line() const { return {command_line_text.data(), command_line_size}; }
+    [[nodiscard]] std::span<const MemoryRange> ranges() const {
+        return std::span(memory).first(memory_count);
+    }
+    [[nodiscard]] std::string_view command_line() const {
+        return {command_line_text.data(), command_line_size};
+    }
     [[nodiscard]] Bytes rsdp_bytes() const { return Bytes(rsdp_copy).first(rsdp_copy_size); }
 
     // For parsers. An empty range is dropped; false when the range wraps around.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Bounds-checked reading of bytes that nobody vouches for: boot tags, ACPI tables, ELF files, archives.
-// Nothing here reads outside the span, whatever offset and length it is asked for; what does not fit is nullopt.
-// Offsets and lengths are 64-bit and compared without adding them, so that no sum can wrap.
+// Nothing here reads outside the span, whatever offset and length it is asked for; what does not fit is
+// nullopt. Offsets and lengths are 64-bit and compared without adding them, so that no sum can wrap.
 #pragma once
 
 #include <concepts>
@@ -20,7 +20,8 @@ using Bytes = std::span<const std::byte>;
     return offset <= size && length <= size - offset;
 }
 
-[[nodiscard]] constexpr std::optional<Bytes> sub_bytes(Bytes bytes, std::uint64_t offset, std::uint64_t length) {
+[[nodiscard]] constexpr std::optional<Bytes> sub_bytes(Bytes bytes, std::uint64_t offset,
+                                                       std::uint64_t length) {
     if (!range_fits(offset, length, bytes.size())) {
         return std::nullopt;
     }

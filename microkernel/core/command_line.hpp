@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 //
-// CommandLine: options separated by spaces, "key=value" or a bare "key". Quotes keep spaces together, around a value
-// (key="a b") or, as GRUB writes it, around the whole option ("key=a b"); there are no escapes, and a quote left open lasts to the
-// end. Views refer to the text given. Where a key stands twice the last one wins, so that an option appended by hand
-// overrides what the image brings.
+// CommandLine: options separated by spaces, "key=value" or a bare "key". Quotes keep spaces together, around
+// a value (key="a b") or, as GRUB writes it, around the whole option ("key=a b"); there are no escapes, and a
+// quote left open lasts to the end. Views refer to the text given. Where a key stands twice the last one
+// wins, so that an option appended by hand overrides what the image brings.
 //
-// parse_u64: decimal or 0x hexadecimal, with an optional suffix K, M or G (powers of 1024). Exact or an error.
+// parse_u64: decimal or 0x hexadecimal, with an optional suffix K, M or G (powers of 1024); exact, or an
+// error.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <expected>
-#include <limits>
 #include <optional>
 #include <string_view>
 
@@ -50,19 +50,18 @@ private:
 
     // A word ends at the first space outside quotes.
     static constexpr std::optional<std::string_view> take_word(std::string_view& rest) {
-        std::size_t begin = 0;
-        while (begin < rest.size() && is_space(rest[begin])) {
-            ++begin;
+        while (!rest.empty() && is_space(rest.front())) {
+            rest.remove_prefix(1);
         }
-        if (begin == rest.size()) {
+        if (rest.empty()) {
             return std::nullopt;
         }
         bool quoted = false;
-        std::size_t end = begin;
+        std::size_t end = 0;
         for (; end < rest.size() && (quoted || !is_space(rest[end])); ++end) {
             quoted ^= rest[end] == '"';
         }
-        const std::string_view word = rest.substr(begin, end - begin);
+        const std::string_view word(rest.data(), end);
         rest.remove_prefix(end);
         return word;
     }
@@ -83,7 +82,9 @@ private:
         if (equals == std::string_view::npos) {
             return {.key = word, .value = {}};
         }
-        return {.key = word.substr(0, equals), .value = unquote(word.substr(equals + 1))};
+        const std::string_view key(word.data(), equals);
+        word.remove_prefix(equals + 1);
+        return {.key = key, .value = unquote(word)};
     }
 
     std::string_view text_;

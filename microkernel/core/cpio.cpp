@@ -7,16 +7,16 @@ namespace cox::core {
 namespace {
 
 constexpr std::uint64_t kHeaderSize = 110;
-constexpr std::uint64_t kModeField = 14;
-constexpr std::uint64_t kFileSizeField = 54;
-constexpr std::uint64_t kNameSizeField = 94;
+constexpr std::size_t kModeField = 14;
+constexpr std::size_t kFileSizeField = 54;
+constexpr std::size_t kNameSizeField = 94;
 constexpr std::string_view kTrailer = "TRAILER!!!";
 
 constexpr std::uint64_t align_up(std::uint64_t value) { return (value + 3) & ~std::uint64_t{3}; }
 
-std::expected<std::uint32_t, CpioError> hex_field(std::string_view header, std::uint64_t offset) {
+std::expected<std::uint32_t, CpioError> hex_field(Bytes header, std::size_t offset) {
     std::uint32_t value = 0;
-    for (const char c : header.substr(static_cast<std::size_t>(offset), 8)) {
+    for (const char c : as_text(header.subspan(offset, 8))) {
         const char lower = static_cast<char>(c | 0x20);
         std::uint32_t digit = 0;
         if (c >= '0' && c <= '9') {
@@ -32,7 +32,8 @@ std::expected<std::uint32_t, CpioError> hex_field(std::string_view header, std::
 }
 
 std::string_view without_dot_slash(std::string_view name) {
-    return name.starts_with("./") ? name.substr(2) : name;
+    name.remove_prefix(name.starts_with("./") ? 2 : 0);
+    return name;
 }
 
 // Sums stay far below 2^64: all lengths are 32-bit and `position` lies inside the archive.
@@ -42,15 +43,16 @@ std::expected<CpioEntry, CpioError> read_entry(Bytes bytes, std::uint64_t& posit
     if (!text.starts_with("070701") && !text.starts_with("070702")) {
         return std::unexpected(CpioError::kMagic);
     }
-    const std::uint32_t mode = TRY(hex_field(text, kModeField));
-    const std::uint64_t file_size = TRY(hex_field(text, kFileSizeField));
-    const std::uint64_t name_size = TRY(hex_field(text, kNameSizeField));
+    const std::uint32_t mode = TRY(hex_field(header, kModeField));
+    const std::uint64_t file_size = TRY(hex_field(header, kFileSizeField));
+    const std::uint64_t name_size = TRY(hex_field(header, kNameSizeField));
 
     const std::uint64_t name_at = position + kHeaderSize;
     const Bytes name_bytes = TRY_OR(sub_bytes(bytes, name_at, name_size), CpioError::kNamePastEnd);
     const std::string_view name = TRY_OR(c_string(name_bytes), CpioError::kNameNotTerminated);
     const std::uint64_t data_at = align_up(name_at + name_size);
-    const Bytes data = name == kTrailer ? Bytes{} : TRY_OR(sub_bytes(bytes, data_at, file_size), CpioError::kDataPastEnd);
+    const Bytes data =
+        name == kTrailer ? Bytes{} : TRY_OR(sub_bytes(bytes, data_at, file_size), CpioError::kDataPastEnd);
     position = align_up(data_at + file_size);
     return CpioEntry{.name = without_dot_slash(name), .mode = mode, .data = data};
 }

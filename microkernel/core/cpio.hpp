@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// Reader of the initial archive: cpio in the "newc" format (magic 070701, or 070702 with checksums, which are not verified).
+// Reader of the initial archive: cpio in the "newc" format (magic 070701, or 070702 with checksums, which are
+// not verified).
 //
-//     header of 110 characters (magic, then 13 fields of 8 hex digits) | name, NUL | pad to 4 | data | pad to 4 | next header
+//     110 characters: magic, 13 fields of 8 hex digits | name, NUL | pad to 4 | data | pad to 4 | next entry
 //
-// open() walks the whole archive once and accepts it only if every entry lies inside it and the entry TRAILER!!! closes it;
-// what follows the trailer is ignored. From then on reading cannot fail. The fields read are mode, file size and name size.
-// A leading "./" is dropped from names. Entries refer to the archive's bytes.
+// open() walks the whole archive once and accepts it only if every entry lies inside it and the entry
+// TRAILER!!! closes it; what follows the trailer is ignored. From then on reading cannot fail. The fields
+// read are mode, file size and name size. A leading "./" is dropped from names. Entries refer to the
+// archive's bytes.
 #pragma once
 
 #include "core/bytes.hpp"

@@ -25,7 +25,9 @@ T field(Bytes header, std::uint64_t offset) {
 }
 
 std::expected<void, ElfError> check_header(Bytes header) {
-    if (as_text(header.first(4)) != "\x7f" "ELF") {
+    if (as_text(header.first(4)) !=
+        "\x7f"
+        "ELF") {
         return std::unexpected(ElfError::kMagic);
     }
     if (field<std::uint8_t>(header, 4) != 2 || field<std::uint8_t>(header, 5) != 1) {
@@ -40,7 +42,8 @@ std::expected<void, ElfError> check_header(Bytes header) {
     if (field<std::uint16_t>(header, 18) != kMachineX86) {
         return std::unexpected(ElfError::kNotX86);
     }
-    if (field<std::uint16_t>(header, 52) != kHeaderSize || field<std::uint16_t>(header, 54) != kProgramHeaderSize) {
+    if (field<std::uint16_t>(header, 52) != kHeaderSize ||
+        field<std::uint16_t>(header, 54) != kProgramHeaderSize) {
         return std::unexpected(ElfError::kHeaderSize);
     }
     return {};
@@ -58,7 +61,8 @@ std::expected<ElfSegment, ElfError> read_segment(Bytes file, Bytes header, ElfLi
     const ElfSegment segment{
         .address = field<std::uint64_t>(header, 16),
         .size = field<std::uint64_t>(header, 40),
-        .file = TRY_OR(sub_bytes(file, field<std::uint64_t>(header, 8), file_size), ElfError::kSegmentOutsideFile),
+        .file = TRY_OR(sub_bytes(file, field<std::uint64_t>(header, 8), file_size),
+                       ElfError::kSegmentOutsideFile),
         .readable = (flags & kFlagRead) != 0,
         .writable = (flags & kFlagWrite) != 0,
         .executable = (flags & kFlagExecute) != 0,
@@ -95,7 +99,8 @@ std::expected<ElfImage, ElfError> parse_elf(Bytes file, ElfLimits limits) {
     const Bytes header = TRY_OR(sub_bytes(file, 0, kHeaderSize), ElfError::kTooShort);
     TRY(check_header(header));
     const std::uint64_t table_size = kProgramHeaderSize * field<std::uint16_t>(header, 56);
-    Bytes table = TRY_OR(sub_bytes(file, field<std::uint64_t>(header, 32), table_size), ElfError::kProgramHeadersOutside);
+    Bytes table = TRY_OR(sub_bytes(file, field<std::uint64_t>(header, 32), table_size),
+                         ElfError::kProgramHeadersOutside);
 
     ElfImage image;
     image.entry = field<std::uint64_t>(header, 24);
@@ -136,7 +141,8 @@ std::string_view describe(ElfError error) {
         case ElfError::kInterpreter: return "the program wants an interpreter; link it statically";
         case ElfError::kSegmentOutsideFile: return "a segment lies outside the file";
         case ElfError::kFileSizeAboveMemorySize: return "a segment has more bytes in the file than in memory";
-        case ElfError::kAddressOutsideLimits: return "a segment lies outside the addresses that programs may use";
+        case ElfError::kAddressOutsideLimits:
+            return "a segment lies outside the addresses that programs may use";
         case ElfError::kWritableAndExecutable: return "a segment is both writable and executable";
         case ElfError::kOverlap: return "two segments share a page";
         case ElfError::kTooManySegments: return "too many segments";

@@ -2,9 +2,10 @@
 //
 // Reader of ELF64 x86-64 executables (ET_EXEC) that are about to become a process.
 //
-// parse_elf accepts a file only if it can be mapped as it stands: all headers and file ranges inside the file; every segment
-// inside the caller's limits, once rounded out to pages; no two segments sharing a page; none both writable and executable; the
-// entry point inside an executable segment; no interpreter wanted. The segments refer to the file's bytes, so keep those.
+// parse_elf accepts a file only if it can be mapped as it stands: all headers and file ranges inside the
+// file; every segment inside the caller's limits, once rounded out to pages; no two segments sharing a page;
+// none both writable and executable; the entry point inside an executable segment; no interpreter wanted. The
+// segments refer to the file's bytes, so keep those.
 #pragma once
 
 #include "core/bytes.hpp"
@@ -34,7 +35,9 @@ struct ElfSegment {
 
     // The pages that hold it.
     [[nodiscard]] constexpr std::uint64_t first_page() const { return address & ~kPageMask; }
-    [[nodiscard]] constexpr std::uint64_t end_page() const { return (address + size + kPageMask) & ~kPageMask; }
+    [[nodiscard]] constexpr std::uint64_t end_page() const {
+        return (address + size + kPageMask) & ~kPageMask;
+    }
 
     static constexpr std::uint64_t kPageMask = 4095;
 };
@@ -46,7 +49,9 @@ struct ElfImage {
     std::array<ElfSegment, kMaxSegments> segment_table{};
     std::size_t segment_count = 0;
 
-    [[nodiscard]] std::span<const ElfSegment> segments() const { return std::span(segment_table).first(segment_count); }
+    [[nodiscard]] std::span<const ElfSegment> segments() const {
+        return std::span(segment_table).first(segment_count);
+    }
 };
 
 enum class ElfError : std::uint8_t {

@@ -2,12 +2,13 @@
 //
 // EventRingConsumer: the agent's side of an event ring, in user space. One consumer per ring.
 //
-// take() reads the entry at the head, releases it, and executes a full fence; only then may the caller read the status line that
-// the slot names. A change that the kernel makes after the release posts the slot again; one made before it is seen by that read.
-// Reading the line first and releasing afterwards would lose the changes in between.
+// take() reads the entry at the head, releases it, and executes a full fence; only then may the caller read
+// the status line that the slot names. A change that the kernel makes after the release posts the slot again;
+// one made before it is seen by that read. Reading the line first and releasing afterwards would lose the
+// changes in between.
 //
-// Atomics: entry, acquire: pairs with EventRingProducer::publish(). head, release then fence: pairs with the poster's fence and
-// its reading of the head in post_event().
+// Atomics: entry, acquire: pairs with EventRingProducer::publish(). head, release then fence: pairs with the
+// poster's fence and its reading of the head in post_event().
 #pragma once
 
 #include "core/event_ring.hpp"
@@ -21,7 +22,7 @@ namespace cox::core {
 // The head in shared memory.
 class EventHead {
 public:
-    EventHead(std::atomic<std::uint64_t>& head) : head_(head) {}  // NOLINT(google-explicit-constructor)
+    EventHead(std::atomic<std::uint64_t>& head) : head_(head) {}  // implicit
 
     [[nodiscard]] std::uint64_t load() const { return head_.load(std::memory_order_relaxed); }
     void store(std::uint64_t position) { head_.store(position, std::memory_order_release); }
@@ -35,7 +36,8 @@ private:
 template <class EntryAt, class Head = EventHead>
 class EventRingConsumer {
 public:
-    // Goes on where `head` stands, so a server that takes over a ring starts at what its predecessor had not released.
+    // Goes on where `head` stands, so a server that takes over a ring starts at what its predecessor had not
+    // released.
     EventRingConsumer(Head head, EntryAt entry_at, EventRingShape shape)
         : head_(head), position_(head.load()), shape_(shape), entry_at_(entry_at) {}
 

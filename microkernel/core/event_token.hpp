@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: MIT
 //
-// EventToken: says for one slot (a thread, a CPU) whether it stands in an event ring, and where, so that it stands in at most one
-// ring, at most once. post_event() is the only way into a ring; it is wait-free and may be called on any CPU.
+// EventToken: says for one slot (a thread, a CPU) whether it stands in an event ring, and where, so that it
+// stands in at most one ring, at most once. post_event() is the only way into a ring; it is wait-free and may
+// be called on any CPU.
 //
-// The rule is: poster and agent each write, fence, and read what the other wrote, so at least one of them sees the other.
-//     poster: change the state; full fence; post_event: read the token, and the head of the ring that it names
+// Poster and agent each write, fence, and read what the other wrote; so at least one sees the other:
+//     poster: change the state; full fence; post_event: read the token, and the head of the ring it names
 //     agent:  store head + 1 (release the entry); full fence; read the state
 //
-// post_event answers false when an entry that is not yet released covers the change. Why the agent then sees the change:
-//   - The token names (agent, position), position not below the head read: the store that releases it comes after that read, and
-//     the agent's read of the state after that store. Fences on both sides: it sees the change.
-//   - The token says kPosting: another poster is between its two stores, token then entry. The token read precedes its token
-//     store, which precedes its publishing, which the agent's reading, releasing, fence and reading of the state follow.
-//     So the token must be stored before the entry is published: else the entry might be read and released while it says kPosting.
-//   - The CAS fails: another poster has changed the token since it was read; the same chain leads through that poster's entry.
-//     So nobody needs to try again, and nothing that an agent writes can make a poster loop.
+// post_event answers false when an entry not yet released covers the change. The agent sees the change, for:
+// - The token names (agent, position), and the position is not below the head read: the store that releases
+//   it comes after that read, and the agent's read of the state after that store, with fences on both sides.
+// - The token says kPosting: another poster is between its two stores, token then entry. Reading the token
+//   comes before that store, which comes before the publishing, which comes before the agent's reading,
+//   releasing, fence, and reading of the state. So the token must be stored before the entry is published:
+//   else the entry might have been read and released while the token still says kPosting.
+// - The CAS fails: another poster has changed the token since it was read; the same chain leads through that
+//   poster's entry. So nobody needs to try again, and nothing that an agent writes can make a poster loop.
 //
-// Atomics: the caller's seq_cst fence pairs with EventRingConsumer::release(). The token itself carries no data: its stores come
-// before publish(), whose release orders them; relaxed otherwise. The head is read after the token: acquire on the token's load.
+// Atomics: the caller's seq_cst fence pairs with EventRingConsumer::release(). The token carries no data: it
+// is stored relaxed, ordered before publish() by that one's release. The head is read after the token, whose
+// load acquires.
 #pragma once
 
 #include <atomic>
@@ -53,10 +56,10 @@ private:
     std::atomic<std::uint64_t> value_{kNone};
 };
 
-// Posts `slot` to agent `agent`'s ring unless the slot stands in a ring already; returns whether it did. The caller has
-// changed the state and executed a seq_cst fence. head_of(agent) gives the head that this agent shows, and the largest value
-// for an agent that is gone. While it runs, `ring` and the heads must stay in place.
-// Token and Ring are EventToken and EventRingProducer, or what a test puts in their place.
+// Posts `slot` to agent `agent`'s ring unless the slot stands in a ring already; returns whether it did. The
+// caller has changed the state and executed a seq_cst fence. head_of(agent) gives the head that this agent
+// shows, and the largest value for an agent that is gone. While it runs, `ring` and the heads must stay in
+// place. Token and Ring are EventToken and EventRingProducer, or what a test puts in their place.
 template <class Token, class Ring, class HeadOf>
 bool post_event(Token& token, std::uint32_t agent, Ring& ring, std::uint32_t slot, const HeadOf& head_of) {
     const std::uint64_t old = token.load();

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 //
-// FrameAllocator: hands out 4 KiB frames of physical memory by address. Not thread-safe: the owner's lock stands around it.
+// FrameAllocator: hands out 4 KiB frames of physical memory by address. Not thread-safe: the owner's lock
+// stands around it.
 //
-// At boot the firmware's map minus everything reserved becomes a list of free regions, cut to whole frames: unusable ranges win
-// where they overlap usable ones, and nothing below 1 MiB is ever handed out. Frames come from the list of freed ones, else from
-// the front of a region. A frame's memory is touched only once it has been handed out: its first word links it into
-// the free list when it comes back. So boot time does not grow with memory.
+// At boot the firmware's map minus everything reserved becomes a list of free regions, cut to whole frames:
+// unusable ranges win where they overlap usable ones, and nothing below 1 MiB is ever handed out. Frames come
+// from the list of freed ones, else from the front of a region. A frame's memory is touched only once it has
+// been handed out: its first word links it into the free list when it comes back. So boot time does not grow
+// with memory.
 //
 //     region: first ──── handed out at least once ──── next ──── untouched ──── end
 //
@@ -30,15 +32,15 @@ class FrameAllocator {
 public:
     static constexpr std::uint64_t kFrameSize = 4096;
     static constexpr std::uint64_t kLowest = std::uint64_t{1} << 20;
-    static constexpr std::uint64_t kHighest = std::uint64_t{1} << 52;  // physical addresses end there on x86-64
+    static constexpr std::uint64_t kHighest = std::uint64_t{1} << 52;  // where x86-64 ends
     static constexpr std::size_t kMaxRegions = 128;
 
     explicit FrameAllocator(FrameAt frame_at) : frame_at_(frame_at) {}
     FrameAllocator(const FrameAllocator&) = delete;
     FrameAllocator& operator=(const FrameAllocator&) = delete;
 
-    // Once, before anything else. `reserved`: what must not be handed out, whatever its `usable` says. What does not fit
-    // into the list of regions is lost; the result says whether all of it fitted.
+    // Once, before anything else. `reserved`: what must not be handed out, whatever its `usable` says. What
+    // does not fit into the list of regions is lost; the result says whether all of it fitted.
     bool add_memory(std::span<const MemoryRange> map, std::span<const MemoryRange> reserved) {
         COX_ASSERT(region_count_ == 0);
         for (std::uint64_t at = kLowest;;) {
@@ -119,7 +121,8 @@ private:
     }
 
     template <class Visit>
-    static void each_blocked(std::span<const MemoryRange> map, std::span<const MemoryRange> reserved, Visit visit) {
+    static void each_blocked(std::span<const MemoryRange> map, std::span<const MemoryRange> reserved,
+                             Visit visit) {
         for (const MemoryRange& range : map) {
             if (!range.usable && range.size != 0) {
                 visit(round_down(range.base), round_up(range.end()));
@@ -132,7 +135,8 @@ private:
         }
     }
 
-    // The first region at or after `at`; empty at the end. `at` only rises, from one range's edge to another's, so this ends.
+    // The first region at or after `at`; empty at the end. `at` only rises, from one range's edge to
+    // another's, so this ends.
     static Region next_region(std::uint64_t at, std::span<const MemoryRange> map,
                               std::span<const MemoryRange> reserved) {
         for (bool moved = true; moved;) {
@@ -166,13 +170,16 @@ private:
     }
 
     [[nodiscard]] bool was_handed_out(std::uint64_t frame) const {
-        const auto holds = [frame](const Region& region) { return region.first <= frame && frame < region.next; };
-        return frame % kFrameSize == 0 && std::ranges::any_of(std::span(regions_).first(region_count_), holds);
+        const auto holds = [frame](const Region& region) {
+            return region.first <= frame && frame < region.next;
+        };
+        return frame % kFrameSize == 0 &&
+               std::ranges::any_of(std::span(regions_).first(region_count_), holds);
     }
 
     std::array<Region, kMaxRegions> regions_{};
     std::size_t region_count_ = 0;
-    std::uint64_t free_list_ = 0;  // address of the first free frame; 0, which is never handed out, ends the list
+    std::uint64_t free_list_ = 0;  // first free frame; 0, which is never handed out, ends the list
     std::uint64_t total_frames_ = 0;
     std::uint64_t used_frames_ = 0;
     FrameAt frame_at_;

@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: MIT
 //
-// Inbox: how any CPU hands a record to the CPU that owns some state. Many producers, one consumer (the owner), lock-free; the node is
-// part of the record, so that posting can neither fail nor allocate.
+// Inbox: how any CPU hands a record to the CPU that owns some state. Many producers, one consumer (the
+// owner), lock-free; the node is part of the record, so that posting can neither fail nor allocate.
 //
 //     producer: change the state the record is about; push(node); when told kNotify, send the IPI
-//     owner:    for (InboxBatch batch = inbox.take_all(); InboxNode* node = batch.pop();) act on the state as it is now
+//     owner:    for (InboxBatch batch = inbox.take_all(); InboxNode* node = batch.pop();)
+//                   act on the state as it is now
 //
-// A node that is queued already is not queued twice. Nothing is lost by that: pop() takes the node out of the queue *before*
-// the owner looks at the state, so the pending look sees what the second producer wrote. The node may stand in another
-// CPU's inbox than the one it was pushed to; so whoever pops it looks up where its record belongs now, and pushes it on if that
-// is elsewhere. A record may be reused only while its node is not queued and no batch holds it.
+// A node that is queued already is not queued twice. Nothing is lost by that: pop() takes the node out of the
+// queue *before* the owner looks at the state, so the pending look sees what the second producer wrote. The
+// node may stand in another CPU's inbox than the one it was pushed to; so whoever pops it looks up where its
+// record belongs now, and pushes it on if that is elsewhere. A record may be reused only while its node is
+// not queued and no batch holds it.
 //
 // Atomics:
-//   queued    push: exchange(true, acq_rel)    pairs with   pop: exchange(false, acq_rel)
-//             A push that finds true precedes the pop in the modification order; the pop reads from it or from a later push,
-//             which continues its release sequence, so the owner sees what the producer wrote before. A push that finds false
-//             acquires from the pop: the owner has read the node's link and is through with it.
-//   head_     push: CAS(release)               pairs with   take_all: exchange(acquire)
-//             Hands over the links, and through them the nodes.
-//   notified_ push: exchange(true, acq_rel) after its CAS; take_all: exchange(false, acq_rel) before its exchange of head_
-//             Either the push comes first in the modification order: then the clearing reads from it, and the exchange of head_ that
-//             follows the clearing takes the node. Or the clearing comes first: then the push finds false and notifies,
-//             unless another push has done so since, whose IPI leads to a clearing that comes after both.
+// - queued_. push: exchange(true, acq_rel); pairs with pop: exchange(false, acq_rel). A push that finds true
+//   comes before the pop in the modification order, and the pop reads from it or from a later such push,
+//   which continues its release; so the owner sees what this producer wrote before. A push that finds false
+//   acquires from the pop: the owner has read the node's link and is through with it.
+// - head_. push: CAS(release); pairs with take_all: exchange(acquire). Hands over the links and the nodes.
+// - notified_. push: exchange(true, acq_rel) after its CAS; pairs with take_all: exchange(false, acq_rel)
+//   ahead of its exchange of head_. Either the push comes first in the modification order: then the clearing
+//   reads from it, and the exchange of head_ that follows takes the node. Or the clearing comes first: then
+//   the push finds false and notifies, or finds that another push has done so since, whose notification
+//   brings a later clearing.
 #pragma once
 
 #include "core/assert.hpp"
@@ -48,7 +50,7 @@ private:
     friend class BasicInbox;
     friend class InboxBatch;
 
-    InboxNode* next_ = nullptr;  // written by the producer that set queued_, then by the owner, until it clears queued_
+    InboxNode* next_ = nullptr;  // written by whoever set queued_, then by the owner until it clears queued_
     std::atomic<bool> queued_{false};
     std::uint8_t kind_;
 };
@@ -103,9 +105,11 @@ public:
         InboxNode* head = head_.load(std::memory_order_relaxed);
         do {
             node.next_ = head;
-        } while (!head_.compare_exchange_weak(head, &node, std::memory_order_release, std::memory_order_relaxed));
+        } while (
+            !head_.compare_exchange_weak(head, &node, std::memory_order_release, std::memory_order_relaxed));
         Probe::between_steps();
-        return notified_.exchange(true, std::memory_order_acq_rel) ? PushResult::kQueued : PushResult::kNotify;
+        return notified_.exchange(true, std::memory_order_acq_rel) ? PushResult::kQueued
+                                                                   : PushResult::kNotify;
     }
 
     // The owner. Producers build a stack; reversing it once restores the order.
@@ -123,8 +127,8 @@ public:
         return InboxBatch(first);
     }
 
-    // The owner, to skip a take_all() that would do nothing. False as long as the flag is set, even with nothing to take:
-    // a drain may have taken a node before its producer set the flag, and the flag must not stay.
+    // The owner, to skip a take_all() that would do nothing. False as long as the flag is set, even with
+    // nothing to take: a drain may have taken a node before its producer set the flag, which must not stay.
     [[nodiscard]] bool empty() const {
         return head_.load(std::memory_order_relaxed) == nullptr && !notified_.load(std::memory_order_relaxed);
     }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// IntrusiveQueue<T, &T::node>: a first-in, first-out queue of elements that bring their own links, so that nothing allocates and
-// any element can be taken out of the middle in constant time. One owner at a time: no operation is atomic.
-// An element stands in at most one queue per node; queueing one that stands already, or removing one from a queue that is
-// not its own, is a bug of the caller (the second is found only where the links show it).
+// IntrusiveQueue<T, &T::node>: a first-in, first-out queue of elements that bring their own links, so that
+// nothing allocates and any element can be taken out of the middle in constant time. One owner at a time: no
+// operation is atomic. An element stands in at most one queue per node; queueing one that stands already, or
+// removing one from a queue that is not its own, is a bug of the caller (the second is found only where the
+// links show it).
 #pragma once
 
 #include "core/assert.hpp"
@@ -22,7 +23,7 @@ public:
     [[nodiscard]] bool linked() const { return linked_; }
 
 private:
-    template <class U, QueueNode<U> U::*Node>
+    template <class U, QueueNode<U> U::* Node>
     friend class IntrusiveQueue;
 
     T* next_ = nullptr;
@@ -30,7 +31,7 @@ private:
     bool linked_ = false;
 };
 
-template <class T, QueueNode<T> T::*Node>
+template <class T, QueueNode<T> T::* Node>
 class IntrusiveQueue {
 public:
     IntrusiveQueue() = default;
@@ -84,7 +85,8 @@ public:
         T* element_;
     };
 
-    // Front to back. The element an iterator stands on must not be removed; for that, step with next() beforehand.
+    // Front to back. The element an iterator stands on must not be removed; for that, step with next()
+    // beforehand.
     [[nodiscard]] Iterator begin() const { return Iterator(head_); }
     [[nodiscard]] Iterator end() const { return Iterator(nullptr); }
 

@@ -45,8 +45,8 @@ struct Parser {
         return {};
     }
 
-    // Newer versions may append fields to an entry: step by the size given, read the fields known. A rest too short
-    // for a whole entry is padding.
+    // Newer versions may append fields to an entry: step by the size given, read the fields known. A rest too
+    // short for a whole entry is padding.
     Status memory_map(Bytes payload) {
         const std::uint64_t entry_size = TRY_OR(read_le<std::uint32_t>(payload, 0), BootError::kTagTooShort);
         TRY_OR(read_le<std::uint32_t>(payload, 4), BootError::kTagTooShort);

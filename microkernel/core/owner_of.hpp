@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// owner_of<&T::node>(node): the T that a node is a member of. The caller vouches that it is that member; with an InboxNode its
-// kind says so. Relies on the Itanium C++ ABI, where a pointer to a data member is the member's offset.
+// owner_of<&T::node>(node): the T that a node is a member of. The caller vouches that it is that member; with
+// an InboxNode its kind says so. Relies on the Itanium C++ ABI, where a pointer to a data member is the
+// member's offset.
 #pragma once
 
 #include <bit>

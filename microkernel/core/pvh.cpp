@@ -18,8 +18,8 @@ constexpr std::uint64_t kMemoryEntry = 24;
 constexpr std::uint64_t kPage = 4096;
 constexpr std::uint32_t kUsableMemory = 1;
 
-// Calls sink(piece) with a string of unknown length, page by page, since only whole pages are known to be readable.
-// sink returns whether it wants more; a string that it cut off is not read to its end.
+// Calls sink(piece) with a string of unknown length, page by page, since only whole pages are known to be
+// readable. sink returns whether it wants more; a string that it cut off is not read to its end.
 template <class Sink>
 Status read_string(PhysView view, std::uint64_t address, Sink sink) {
     for (bool more = true; more;) {

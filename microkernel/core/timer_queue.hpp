@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
-// TimerQueue<T, &T::timer>: elements ordered by deadline, as an intrusive pairing heap. Owner-only, allocates nothing.
-// insert and min take constant time; pop_expired and remove take O(log n) amortised, O(n) at worst. Elements with equal
-// deadlines come out in no promised order, but in the same one on every run.
+// TimerQueue<T, &T::timer>: elements ordered by deadline, as an intrusive pairing heap. Owner-only, allocates
+// nothing. insert and min take constant time; pop_expired and remove take O(log n) amortised, O(n) at worst.
+// Elements with equal deadlines come out in no promised order, but in the same one on every run.
 //
-// Each node has its first child, its next sibling, and `back_`: the sibling before it, or the parent if it is the first child.
+// Each node has its first child, its next sibling, and `back_`: the sibling before it, or the parent if it is
+// the first child.
 //
 //         3                 child of 3: 5; siblings 5 → 4 → 9
 //       / | \               back_ of 5: 3, of 4: 5, of 9: 4
@@ -29,7 +30,7 @@ public:
     [[nodiscard]] std::uint64_t deadline() const { return deadline_; }
 
 private:
-    template <class U, TimerNode<U> U::*Node>
+    template <class U, TimerNode<U> U::* Node>
     friend class TimerQueue;
 
     std::uint64_t deadline_ = 0;
@@ -39,7 +40,7 @@ private:
     bool armed_ = false;
 };
 
-template <class T, TimerNode<T> T::*Node>
+template <class T, TimerNode<T> T::* Node>
 class TimerQueue {
 public:
     TimerQueue() = default;
@@ -87,7 +88,8 @@ public:
     }
 
 private:
-    // Of two roots (neither with siblings; either may be nullptr) the later becomes the earlier's first child.
+    // Of two roots (neither with siblings; either may be nullptr) the later becomes the earlier's first
+    // child.
     static T* meld(T* a, T* b) {
         if (a == nullptr || b == nullptr) {
             return a == nullptr ? b : a;
@@ -108,7 +110,8 @@ private:
         return a;
     }
 
-    // Two passes, without recursion: meld the siblings in pairs, stacking the results; then meld the stack into one.
+    // Two passes, without recursion: meld the siblings in pairs, stacking the results; then meld the stack
+    // into one.
     static T* meld_siblings(T* first) {
         T* pairs = nullptr;
         while (first != nullptr) {

@@ -21,20 +21,20 @@ constexpr auto value_of(Holder&& holder) {
 
 }  // namespace cox::core::detail
 
-#define TRY(...)                                                              \
-    __extension__({                                                           \
-        auto try_result_ = (__VA_ARGS__);                                     \
-        if (!try_result_.has_value()) [[unlikely]] {                          \
-            return ::std::unexpected(::std::move(try_result_).error());       \
-        }                                                                     \
-        ::cox::core::detail::value_of(::std::move(try_result_));              \
+#define TRY(...)                                                        \
+    __extension__({                                                     \
+        auto try_result_ = (__VA_ARGS__);                               \
+        if (!try_result_.has_value()) [[unlikely]] {                    \
+            return ::std::unexpected(::std::move(try_result_).error()); \
+        }                                                               \
+        ::cox::core::detail::value_of(::std::move(try_result_));        \
     })
 
-#define TRY_OR(expression, error_value)                                       \
-    __extension__({                                                           \
-        auto try_result_ = (expression);                                      \
-        if (!try_result_.has_value()) [[unlikely]] {                          \
-            return ::std::unexpected(error_value);                            \
-        }                                                                     \
-        ::cox::core::detail::value_of(::std::move(try_result_));              \
+#define TRY_OR(expression, error_value)                          \
+    __extension__({                                              \
+        auto try_result_ = (expression);                         \
+        if (!try_result_.has_value()) [[unlikely]] {             \
+            return ::std::unexpected(error_value);               \
+        }                                                        \
+        ::cox::core::detail::value_of(::std::move(try_result_)); \
     })

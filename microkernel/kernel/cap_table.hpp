@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // CapTable: the capabilities of one process. A slot is index + generation; a reference to a slot that was reused is kStaleSlot.
 #pragma once
+#include <array>
+
 #include "abi/calls.hpp"
 #include "core/result.hpp"
 #include "kernel/object.hpp"
@@ -15,13 +17,12 @@ struct Cap {
 
 class CapTable {
 public:
-    static constexpr std::uint32_t kSlots = 256;
+    static constexpr std::uint32_t kSlots = 4096;
 
     CapTable() = default;
     ~CapTable();  // the process has cleared it
 
-    core::Result<void> init();
-    core::Result<abi::CapSlot> add(Cap cap);  // kNoSlot
+    core::Result<abi::CapSlot> add(Cap cap);  // kNoSlot, kNoMemory
     core::Result<Cap> look_up(abi::CapSlot slot) const;
     core::Result<void> drop(abi::CapSlot slot);
     void clear();  // for good: nothing can be added afterwards
@@ -32,13 +33,17 @@ private:
         abi::Rights rights;
         std::uint32_t generation;  // of the next or present capability here; starts at 0, which stands for 1
     };
-    static_assert(sizeof(Entry) * kSlots == abi::kPageSize);
+    // The table grows by a frame at a time, and does not shrink.
+    static constexpr std::uint32_t kPerFrame = abi::kPageSize / sizeof(Entry);
 
+    Entry& entry(std::uint32_t index) const COX_REQUIRES(lock_) { return frames_[index / kPerFrame][index % kPerFrame]; }
     core::Result<Entry*> find(abi::CapSlot slot) const COX_REQUIRES(lock_);
     Object* take(Entry& entry) COX_REQUIRES(lock_);
 
     mutable SpinLock lock_{LockRank::kCapTable};
-    Entry* entries_ COX_GUARDED_BY(lock_) = nullptr;
+    std::array<Entry*, kSlots / kPerFrame> frames_ COX_GUARDED_BY(lock_){};
+    std::uint32_t slots_ COX_GUARDED_BY(lock_) = 0;  // in the frames that are there
+    std::uint32_t lowest_free_ COX_GUARDED_BY(lock_) = 0;  // no slot below it is free
     bool closed_ COX_GUARDED_BY(lock_) = false;
 };
 

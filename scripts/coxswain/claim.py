@@ -88,7 +88,7 @@ def decide(runs: Sequence[Run], aggregates: Sequence[Aggregate], repeats: int) -
     if wrong is not None:
         return wrong
     if repeats < MIN_PAIRS:
-        return Claim(NONE, f"{repeats} pairs, a claim needs {MIN_PAIRS}")
+        return Claim(NONE, f"{repeats} pair{'s' if repeats > 1 else ''}, a claim needs {MIN_PAIRS}")
     wider = [each for each in aggregates if each.workers > 1]
     if not wider:
         return Claim(NONE, "one worker alone has no speedup")

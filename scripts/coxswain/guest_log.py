@@ -39,6 +39,11 @@ class Record:
     at_ns: int = 0
     odd_words: tuple[str, ...] = field(default=())
 
+    @property
+    def is_kernel_line(self) -> bool:
+        """The one with which the kernel introduces itself and its machine."""
+        return self.text.startswith(_FIRST_LINE)
+
     def string(self, key: str) -> str:
         try:
             return self.fields[key]
@@ -98,8 +103,11 @@ def parse(lines: list[Line]) -> list[Record]:
 
 def require_clean(record: Record) -> None:
     """Two lines written into each other leave odd words; such a line proves nothing."""
-    allowed = {"kernel"} if record.kind == "coxswain" else set()
-    odd = [word for word in record.odd_words if word not in allowed]
+    odd = record.odd_words
+    if record.kind == "coxswain":
+        if not record.is_kernel_line:
+            return  # what else the kernel says is for people
+        odd = tuple(word for word in odd if word != "kernel")
     if odd and record.kind not in _FREE_TEXT:
         raise MalformedRecord(f"not a field: {' '.join(odd)} in: {record.text}")
 

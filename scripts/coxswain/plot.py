@@ -41,6 +41,7 @@ def write(outcome: Outcome, path: Path) -> None:
     above = [each.speedup.q3 - each.speedup.median for each in aggregates]
     axes.errorbar(workers, medians, yerr=[below, above], fmt="o", color="tab:blue", capsize=4, label="median, quartiles")
     axes.set(xlabel="workers", ylabel="speedup over one worker on one CPU", xticks=workers, ylim=(0, None))
+    axes.margins(x=0.12)
     axes.set_title(_title(outcome), fontsize=10)
     axes.legend(loc="upper left")
     axes.grid(alpha=0.3)

@@ -16,6 +16,7 @@ from .scale_log import Cpu, ScaleLog
 
 MIN_SHARE, MIN_OVERLAP, MIN_OVERLAP_EACH = 0.5, 0.85, 0.5
 CLOCK_SHARE, CLOCK_NS = 0.05, 30e6
+OWN_CLOCK_SHARE = 0.001  # the same reading in two units
 CLOCK_SHARE_EACH, CLOCK_NS_EACH = 0.20, 200e6
 MIN_SECTION_NS = 300e6  # below this the clocks cannot be compared well enough
 BUSY_CPUS = 0.25  # of a CPU that others may use
@@ -105,9 +106,12 @@ def guest_clock(base: Sequence[Run], runs: Sequence[Run]) -> str:
     for group in (base, runs):
         for run in group:
             log = _log(run)
-            by_ticks = log.result.ticks / log.tsc_hz * 1e9
-            for what, other in (("its ticks", by_ticks), ("its phases", log.end_ns - log.begin_ns)):
-                if abs(other - log.result.ns) > 0.02 * log.result.ns + 2e6:
+            own = (
+                ("its ticks", log.result.ticks / log.tsc_hz * 1e9, OWN_CLOCK_SHARE * log.result.ns),
+                ("its phases", log.end_ns - log.begin_ns, CLOCK_SHARE * log.result.ns + CLOCK_NS),
+            )
+            for what, other, limit in own:
+                if abs(other - log.result.ns) > limit:
                     return f"the guest says {log.result.ns / 1e6:.0f} ms, {what} {other / 1e6:.0f} ms ({_where(run)})"
             if abs(_clock_error(run, CLOCK_SHARE_EACH, CLOCK_NS_EACH)) > 1:
                 return _clock_text(run)

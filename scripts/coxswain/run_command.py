@@ -56,7 +56,7 @@ def _decide(session: Session, options: RunOptions, planned: int) -> Outcome:
         verdict = claim.decide(runs, aggregates, options.repeats)
     if verdict.verdict == claim.NONE:
         for each in claim.claimable(aggregates):
-            notes += [f"would be refused: {found.reason}" for found in claim.objections(runs, each)]
+            notes += [f"would be refused: {found.reason}" for found in claim.objections(runs, each)[:1]]
     return Outcome(options, provenance.gather(), session.accelerator, runs, aggregates, verdict, notes)
 
 

@@ -112,10 +112,9 @@ def _phases(records: list[Record]) -> dict[str, Record]:
     return dict(zip(names, found))
 
 
-def _one(records: list[Record], kind: str) -> Record:
-    found = [record for record in records if record.kind == kind]
+def _one(found: list[Record], what: str) -> Record:
     if len(found) != 1:
-        raise MalformedRecord(f"{len(found)} '{kind}:' lines instead of one")
+        raise MalformedRecord(f"{len(found)} '{what}' lines instead of one")
     return found[0]
 
 
@@ -131,9 +130,9 @@ def _numbered(items: list, what: str) -> list:
 def read(lines: list[Line]) -> ScaleLog:
     """Raises MalformedRecord unless the log is that of one complete run."""
     records = parse(lines)
-    kernel = _one(records, "coxswain")
+    kernel = _one([record for record in records if record.is_kernel_line], "coxswain: kernel")
     phases = _phases(records)
-    result = _one(records, "result")
+    result = _one([record for record in records if record.kind == "result"], "result:")
     for record in records:
         require_clean(record)
     if records[-1] is not result:

@@ -35,13 +35,15 @@ def _names(kernel: Path, addresses: list[str]) -> list[str]:
     return answers
 
 
-def _call_sites(addresses: list[str]) -> list[str]:
-    """The first is where the kernel was. The others are where calls return to; the call is right before that."""
-    return [*addresses[:1], *(hex(int(address, 16) - 1) for address in addresses[1:])]
+def _call_sites(addresses: list[str], trapped: bool) -> list[str]:
+    """Frames say where calls return to; the call is right before that. A trap's first frame is the very place."""
+    exact = 1 if trapped else 0
+    return [*addresses[:exact], *(hex(int(address, 16) - 1) for address in addresses[exact:])]
 
 
 def explain(lines: list[Line], kernel: Path) -> str:
     texts = panic_lines(lines)
     found = [_FRAME.match(text) for text in texts]
-    names = iter(_names(kernel, _call_sites([match[1] for match in found if match])))
+    trapped = any(text.startswith("panic: rip=") for text in texts)
+    names = iter(_names(kernel, _call_sites([match[1] for match in found if match], trapped)))
     return "\n".join(f"{text}  {next(names)}".rstrip() if match else text for text, match in zip(texts, found))

@@ -162,7 +162,7 @@ class Compiled(Case):
     def planted(self, text: str) -> pathlib.Path:
         self.write(".clang-tidy", (ROOT / ".clang-tidy").read_text())
         source = self.write("test/planted.cpp", text)
-        entry = {"directory": str(self.root), "file": str(source), "command": self.command(source, "/cox_core")}
+        entry = {"directory": str(self.root), "file": str(source), "command": self.command(source, "/cox_core_host")}
         self.write("compile_commands.json", json.dumps([entry]))
         return source
 
@@ -187,7 +187,7 @@ class Compiled(Case):
             'struct [[clang::capability("lock")]] Lock {};\n'
             "struct Box { Lock lock; int count __attribute__((guarded_by(lock))) = 0; int get() { return count; } };\n"
             "int use() { return Box().get(); }\n")
-        for world in ["cox_core", "cox_core_user", "cox_core_host"]:
+        for world in ["cox_core_kernel", "cox_core_user", "cox_core_host"]:
             with self.subTest(world):
                 command = self.command(source, f"/{world}")
                 result = subprocess.run(shlex.split(command), capture_output=True, text=True)

@@ -52,11 +52,15 @@ class SymbolizeTest(unittest.TestCase):
             source, image = Path(folder) / "x.cpp", Path(folder) / "x"
             source.write_text("void outer();\nvoid inner() {\n  outer();\n}\n")
             subprocess.run(["clang++-19", "-g", "-c", "-O1", "-o", image, source], check=True)
-            texts = ["panic: frame=0x0", "panic: frame=0x5", "panic: registers rax=0x1"]
-            told = explain([Line(0, text) for text in texts], image).splitlines()
-        self.assertRegex(told[0], r"frame=0x0  inner\(\) at .*x\.cpp:3")
-        self.assertRegex(told[1], r"^panic: frame=0x5  inner\(\) at .*x\.cpp:3")
-        self.assertEqual(told[2], texts[2])
+            trap = ["panic: rip=0x0 cs=0x8", "panic: frame=0x0", "panic: frame=0x5"]
+            called = ["panic: frame=0x5", "panic: done"]
+            by_trap, by_call = (explain([Line(0, t) for t in texts], image).splitlines() for texts in (trap, called))
+        place = r"inner\(\) at .*x\.cpp:3"
+        self.assertEqual(by_trap[0], trap[0])
+        self.assertRegex(by_trap[1], rf"^panic: frame=0x0  {place}")
+        self.assertRegex(by_trap[2], rf"^panic: frame=0x5  {place}")
+        self.assertRegex(by_call[0], rf"^panic: frame=0x5  {place}")
+        self.assertEqual(by_call[1], called[1])
 
     def test_without_a_kernel_the_addresses_stay(self):
         self.assertEqual(explain([Line(0, "panic: frame=0x6")], Path("/nonexistent")), "panic: frame=0x6")

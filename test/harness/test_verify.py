@@ -27,7 +27,7 @@ class VerifyTest(unittest.TestCase):
         self.refused("count 7, expected 664579", scale_texts(result_changes={"count": 7}))
 
     def test_a_guest_that_expects_the_wrong_count(self):
-        self.refused("664579 is right", scale_texts(result_changes={"size": "smoke", "count": 7, "expected": 7}))
+        self.refused("no known number", scale_texts(result_changes={"count": 7, "expected": 7}))
 
     def test_workers_that_do_not_add_up(self):
         self.refused("counted .* together", scale_texts(worker_changes={1: {"count": 7}}))
@@ -56,6 +56,14 @@ class VerifyTest(unittest.TestCase):
 
     def test_two_results(self):
         self.refused("2 'result:' lines", [*scale_texts(), scale_texts()[-1]])
+
+    def test_two_kernels(self):
+        self.refused("2 'coxswain: kernel' lines", [scale_texts()[0], *scale_texts()])
+
+    def test_what_else_the_kernel_says_is_for_people(self):
+        texts = scale_texts()
+        texts.insert(3, "coxswain: watchdog: thread 5 on CPU 1 waited 50 ms")
+        self.assertEqual(problem_of(texts), "")
 
     def test_phases_out_of_order(self):
         texts = scale_texts()

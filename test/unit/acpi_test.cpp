@@ -199,14 +199,16 @@ TEST_CASE("madt: processors in the table's order") {
     CHECK(ids(madt_of(MadtBody().lapic(6).lapic(0).lapic(2))) == std::vector<std::uint32_t>{6, 0, 2});
     CHECK(ids(madt_of(MadtBody().x2apic(0x100).lapic(1))) == std::vector<std::uint32_t>{0x100, 1});
     CHECK(ids(madt_of(MadtBody().lapic(1).x2apic(1).lapic(1))) == std::vector<std::uint32_t>{1});
-    CHECK(ids(madt_of(MadtBody().lapic(0xff).x2apic(0xff).x2apic(0xffffffff))) == std::vector<std::uint32_t>{0xff});
+    CHECK(ids(madt_of(MadtBody().lapic(0xff).x2apic(0xff).x2apic(0xffffffff))) ==
+          std::vector<std::uint32_t>{0xff});
 
     const Madt some = madt_of(MadtBody().lapic(0).lapic(1, 0).lapic(2, 2).lapic(3, 3));
     CHECK(ids(some) == std::vector<std::uint32_t>{0, 3});
     CHECK(some.cpus_not_enabled == 2);
 
     CHECK(madt_of(MadtBody(0xfee00000).lapic(0).lapic_override(0x1'fee00000)).lapic_base == 0x1'fee00000);
-    CHECK(ids(madt_of(MadtBody().raw({0x42, 3, 0}).lapic(5).raw({0x80, 2}))) == std::vector<std::uint32_t>{5});
+    CHECK(ids(madt_of(MadtBody().raw({0x42, 3, 0}).lapic(5).raw({0x80, 2}))) ==
+          std::vector<std::uint32_t>{5});
 }
 
 TEST_CASE("madt: more processors than fit are counted") {
@@ -236,8 +238,8 @@ TEST_CASE("madt: malformed entries are errors, never loops") {
 
 TEST_CASE("acpi: no truncation and no mutation of any table reads outside or hangs") {
     Machine whole;
-    for (const std::uint64_t block : {kRsdp, std::uint64_t{kRoot}, std::uint64_t{kMadt}, std::uint64_t{kFadt},
-                                      std::uint64_t{kHpet}}) {
+    for (const std::uint64_t block :
+         {kRsdp, std::uint64_t{kRoot}, std::uint64_t{kMadt}, std::uint64_t{kFadt}, std::uint64_t{kHpet}}) {
         const ByteVector sample = whole.memory.blocks()[block];
         for_each_truncation(sample, [&](Bytes cut, std::size_t) {
             Machine machine;

@@ -14,10 +14,9 @@ namespace {
 constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
 
 Bytes sample() {
-    static constexpr std::array<std::byte, 10> kSample{std::byte{0x01}, std::byte{0x02}, std::byte{0x83},
-                                                       std::byte{0x04}, std::byte{0x05}, std::byte{0x06},
-                                                       std::byte{0x07}, std::byte{0xf8}, std::byte{'A'},
-                                                       std::byte{0x00}};
+    static constexpr std::array<std::byte, 10> kSample{
+        std::byte{0x01}, std::byte{0x02}, std::byte{0x83}, std::byte{0x04}, std::byte{0x05},
+        std::byte{0x06}, std::byte{0x07}, std::byte{0xf8}, std::byte{'A'},  std::byte{0x00}};
     return kSample;
 }
 

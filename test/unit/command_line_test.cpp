@@ -69,7 +69,8 @@ TEST_CASE("command line: numbers") {
     for (const char* empty : {"", "K", "0x", "0xM"}) {
         CHECK(parse_u64(empty).error() == NumberError::kEmpty);
     }
-    for (const char* bad : {"-1", "+1", " 1", "1 ", "1.5", "0b1", "1KK", "k1", "a", "1f", "0xz", "1T", "--"}) {
+    for (const char* bad :
+         {"-1", "+1", " 1", "1 ", "1.5", "0b1", "1KK", "k1", "a", "1f", "0xz", "1T", "--"}) {
         INFO(bad);
         CHECK(parse_u64(bad).error() == NumberError::kBadDigit);
     }

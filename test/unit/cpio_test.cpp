@@ -22,8 +22,8 @@ public:
     ArchiveBuilder& entry(std::string_view name, std::uint32_t mode, std::string_view data,
                           std::string_view magic = "070701") {
         char fields[105];
-        std::snprintf(fields, sizeof(fields), "%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x", 1u, mode, 0u, 0u,
-                      1u, 0x65000000u, data.size(), 0u, 0u, 0u, 0u, name.size() + 1, 0u);
+        std::snprintf(fields, sizeof(fields), "%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x", 1u,
+                      mode, 0u, 0u, 1u, 0x65000000u, data.size(), 0u, 0u, 0u, 0u, name.size() + 1, 0u);
         writer_.text(magic).text(fields).c_string(name).align(4).text(data).align(4);
         return *this;
     }
@@ -122,7 +122,7 @@ TEST_CASE("cpio: malformed archives are refused with their reason") {
     CHECK(error_with(94, "00000003") == CpioError::kNameNotTerminated);
     CHECK(error_with(94, "00000000") == CpioError::kNameNotTerminated);
     CHECK(error_with(54, "ffffffff") == CpioError::kDataPastEnd);
-    CHECK(error_with(54, "00000005") == CpioError::kMagic);  // the next header is then sought at a wrong place
+    CHECK(error_with(54, "00000005") == CpioError::kMagic);  // the next header is sought too late
 }
 
 TEST_CASE("cpio: no truncation and no mutation reads outside or hangs") {

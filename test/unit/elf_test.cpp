@@ -29,16 +29,24 @@ struct Header {
 // Headers at the front, then the bytes of the segments, as lld lays a small program out.
 struct Program {
     std::uint64_t entry = 0x201040;
-    std::vector<Header> headers{{.type = 6, .address = 0x200040, .file_size = 0x118, .memory_size = 0x118},
-                                {.flags = kR, .offset = 0, .address = 0x200000, .file_size = 0x400, .memory_size = 0x400},
-                                {.flags = kRx, .offset = 0x400, .address = 0x201000, .file_size = 0x300, .memory_size = 0x300},
-                                {.flags = kRw, .offset = 0x700, .address = 0x202700, .file_size = 0x100, .memory_size = 0x5000},
-                                {.type = 0x6474e551, .flags = kRw}};
+    std::vector<Header> headers{
+        {.type = 6, .address = 0x200040, .file_size = 0x118, .memory_size = 0x118},
+        {.flags = kR, .offset = 0, .address = 0x200000, .file_size = 0x400, .memory_size = 0x400},
+        {.flags = kRx, .offset = 0x400, .address = 0x201000, .file_size = 0x300, .memory_size = 0x300},
+        {.flags = kRw, .offset = 0x700, .address = 0x202700, .file_size = 0x100, .memory_size = 0x5000},
+        {.type = 0x6474e551, .flags = kRw}};
     std::size_t file_size = 0x800;
 
     [[nodiscard]] ByteVector bytes() const {
         ByteWriter writer;
-        writer.text("\x7f" "ELF").u8(2).u8(1).u8(1).zeros(9);
+        writer
+            .text(
+                "\x7f"
+                "ELF")
+            .u8(2)
+            .u8(1)
+            .u8(1)
+            .zeros(9);
         writer.u16(2).u16(62).u32(1).u64(entry).u64(64).u64(0).u32(0);
         writer.u16(64).u16(56).u16(static_cast<std::uint16_t>(headers.size())).u16(64).u16(0).u16(0);
         for (const Header& h : headers) {
@@ -126,7 +134,8 @@ TEST_CASE("elf: the entry point lies in an executable segment") {
 }
 
 TEST_CASE("elf: segments stay inside the file and the limits") {
-    const Header good{.flags = kRw, .offset = 0x700, .address = 0x300000, .file_size = 0x100, .memory_size = 0x100};
+    const Header good{
+        .flags = kRw, .offset = 0x700, .address = 0x300000, .file_size = 0x100, .memory_size = 0x100};
     const auto with = [&](auto change) {
         Header header = good;
         change(header);
@@ -157,7 +166,8 @@ TEST_CASE("elf: segments stay inside the file and the limits") {
 
 TEST_CASE("elf: no two segments share a page") {
     const auto at = [](std::uint64_t address, std::uint64_t size) {
-        return error_of_segment({.flags = kRw, .offset = 0, .address = address, .file_size = 0, .memory_size = size});
+        return error_of_segment(
+            {.flags = kRw, .offset = 0, .address = address, .file_size = 0, .memory_size = size});
     };
     CHECK(at(0x202000, 1) == std::nullopt);
     CHECK(at(0x201fff, 1) == ElfError::kOverlap);  // the last byte of the code's page
@@ -172,7 +182,8 @@ TEST_CASE("elf: at most sixteen segments, in any order") {
     Program program;
     program.headers.clear();
     for (std::uint64_t i = 0; i < 16; ++i) {
-        program.headers.push_back({.flags = i == 0 ? kRx : kR, .address = 0x300000 - i * 0x1000, .memory_size = 0x1000});
+        program.headers.push_back(
+            {.flags = i == 0 ? kRx : kR, .address = 0x300000 - i * 0x1000, .memory_size = 0x1000});
     }
     program.entry = 0x300000;
     CHECK(program.error() == std::nullopt);

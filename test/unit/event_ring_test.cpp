@@ -152,8 +152,8 @@ TEST_CASE("event ring: a consumer that lies about its head harms only itself") {
     CHECK(consumer.take() == 2u);
 }
 
-// Every change of every slot must be seen by an agent, and no ring may overflow: slots move between two agents' rings, and several
-// threads change the same slot.
+// Every change of every slot must be seen by an agent, and no ring may overflow: slots move between two
+// agents' rings, and several threads change the same slot.
 TEST_CASE("event ring: stress: many posters, two agents, no change unseen") {
     constexpr std::uint32_t kSlots = 16;
     constexpr int kPosters = 4;
@@ -168,7 +168,9 @@ TEST_CASE("event ring: stress: many posters, two agents, no change unseen") {
     static std::array producers{rings[0].producer(), rings[1].producer()};
     static std::atomic<int> running{kPosters};
     static std::atomic<bool> overflow{false};
-    const auto head_of = [](std::uint32_t agent) { return rings[agent].head.load(std::memory_order_acquire); };
+    const auto head_of = [](std::uint32_t agent) {
+        return rings[agent].head.load(std::memory_order_acquire);
+    };
 
     std::vector<std::jthread> threads;
     for (int p = 0; p < kPosters; ++p) {
@@ -180,7 +182,8 @@ TEST_CASE("event ring: stress: many posters, two agents, no change unseen") {
                 slot.state.fetch_add(1, std::memory_order_relaxed);
                 std::atomic_thread_fence(std::memory_order_seq_cst);
                 post_event(slot.token, agent, producers[agent], index, head_of);
-                // Tail read first: the head it is compared with is at least as new, so the difference errs to the low side.
+                // Tail read first: the head it is compared with is at least as new, so the difference errs to
+                // the low side.
                 const std::uint64_t tail = producers[agent].tail();
                 const std::uint64_t head = head_of(agent);
                 if (tail > head + kSlots) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// The event protocol in every interleaving: posters and one agent, on memory that orders as x86 does, around the real
-// post_event() and EventRingConsumer. Each fault that the protocol's comment warns of is then built in, and must be found.
+// The event protocol in every interleaving: posters and one agent, on memory that orders as x86 does, around
+// the real post_event() and EventRingConsumer. Each fault that the protocol's comment warns of is then built
+// in, and must be found.
 #include "core/event_token.hpp"
 
 #include <catch2/catch.hpp>
@@ -68,7 +69,14 @@ struct EntryAt {
     Entry operator()(std::uint64_t index) const { return {port, base + kEntries + index}; }
 };
 
-enum class Fault { kNone, kNoPosterFence, kPostBeforeState, kPublishBeforeToken, kNoAgentFence, kReadBeforeRelease };
+enum class Fault {
+    kNone,
+    kNoPosterFence,
+    kPostBeforeState,
+    kPublishBeforeToken,
+    kNoAgentFence,
+    kReadBeforeRelease
+};
 
 // post_event() with its last two steps exchanged.
 template <class HeadOf>
@@ -111,7 +119,8 @@ void consume(Port& port, std::size_t base, int looks, Fault fault) {
             }
         }
     };
-    EventRingConsumer<EntryAt, Head> consumer({port, base, fault != Fault::kNoAgentFence}, {port, base}, kShape);
+    EventRingConsumer<EntryAt, Head> consumer({port, base, fault != Fault::kNoAgentFence}, {port, base},
+                                              kShape);
     for (int look = 0; look < looks; ++look) {
         if (fault == Fault::kReadBeforeRelease) {
             if (consumer.peek()) {
@@ -124,7 +133,8 @@ void consume(Port& port, std::size_t base, int looks, Fault fault) {
     }
 }
 
-// Each change was seen, or an entry that is still in a ring will show it; and the slot stands in at most one place.
+// Each change was seen, or an entry that is still in a ring will show it; and the slot stands in at most one
+// place.
 bool nothing_lost(const Cells& cells) {
     std::uint64_t standing = 0;
     for (const std::size_t base : {std::size_t{0}, kPerAgent}) {
@@ -140,10 +150,10 @@ Cells fresh() {
 }
 
 bool one_agent(Fault fault) {
-    TsoExplorer explorer({[=](Port& port) { post_once(port, 0, 0, fault); },
-                          [=](Port& port) { post_once(port, 1, 0, fault); },
-                          [=](Port& port) { consume(port, 0, 2, fault); }},
-                         nothing_lost);
+    TsoExplorer explorer(
+        {[=](Port& port) { post_once(port, 0, 0, fault); }, [=](Port& port) { post_once(port, 1, 0, fault); },
+         [=](Port& port) { consume(port, 0, 2, fault); }},
+        nothing_lost);
     const bool held = explorer.holds(fresh());
     CHECK(explorer.ends() > 10);
     return held;
@@ -178,7 +188,8 @@ TEST_CASE("event token: every fault that the protocol warns of is found") {
 }
 
 TEST_CASE("event token: a head that lies, in either direction, makes no poster loop") {
-    for (const std::uint64_t lie : {std::uint64_t{0}, std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()}) {
+    for (const std::uint64_t lie :
+         {std::uint64_t{0}, std::uint64_t{1}, std::numeric_limits<std::uint64_t>::max()}) {
         const auto posts = [](std::size_t poster) {
             return [=](Port& port) {
                 post_once(port, poster, 0, Fault::kNone);

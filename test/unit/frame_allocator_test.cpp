@@ -17,8 +17,12 @@ namespace {
 constexpr std::uint64_t kMiB = 1 << 20;
 constexpr std::uint64_t kFrame = 4096;
 
-MemoryRange usable(std::uint64_t base, std::uint64_t size) { return {.base = base, .size = size, .usable = true}; }
-MemoryRange unusable(std::uint64_t base, std::uint64_t size) { return {.base = base, .size = size, .usable = false}; }
+MemoryRange usable(std::uint64_t base, std::uint64_t size) {
+    return {.base = base, .size = size, .usable = true};
+}
+MemoryRange unusable(std::uint64_t base, std::uint64_t size) {
+    return {.base = base, .size = size, .usable = false};
+}
 
 // Memory that notes which frames were touched.
 struct Fixture {
@@ -60,7 +64,8 @@ TEST_CASE("frames: usable minus reserved, in whole frames, above 1 MiB") {
     CHECK(f.complete);
     CHECK(f.frames.total_frames() == 16 - 2 + 1);
     CHECK(f.frames.free_frames() == 15);
-    CHECK(f.take_all() == addresses({{kMiB, kMiB + 0x3000}, {kMiB + 0x5000, kMiB + 0x10000}, {0x201000, 0x202000}}));
+    CHECK(f.take_all() ==
+          addresses({{kMiB, kMiB + 0x3000}, {kMiB + 0x5000, kMiB + 0x10000}, {0x201000, 0x202000}}));
     CHECK(f.frames.free_frames() == 0);
     CHECK(f.frames.used_frames() == 15);
     CHECK(f.touched.empty());
@@ -79,7 +84,9 @@ TEST_CASE("frames: order of the map does not matter, and reserved ranges may cov
     CHECK(Fixture({usable(4 * kMiB, kFrame), usable(2 * kMiB, kFrame)}, {}).take_all() ==
           addresses({{2 * kMiB, 2 * kMiB + kFrame}, {4 * kMiB, 4 * kMiB + kFrame}}));
     CHECK(Fixture({usable(2 * kMiB, kMiB)}, {usable(0, 1ull << 40)}).take_all().empty());
-    CHECK(Fixture({usable(2 * kMiB, 2 * kFrame)}, {usable(2 * kMiB + 5, 0), usable(9 * kMiB, 1)}).take_all().size() == 2);
+    CHECK(Fixture({usable(2 * kMiB, 2 * kFrame)}, {usable(2 * kMiB + 5, 0), usable(9 * kMiB, 1)})
+              .take_all()
+              .size() == 2);
     CHECK(Fixture({}, {}).take_all().empty());
     CHECK(Fixture({usable(0, kMiB)}, {}).take_all().empty());
     CHECK(Fixture({usable(2 * kMiB, 4095), usable(4 * kMiB + 1, 8190)}, {}).take_all().empty());
@@ -88,8 +95,9 @@ TEST_CASE("frames: order of the map does not matter, and reserved ranges may cov
 
 TEST_CASE("frames: ranges at the very end of the address space") {
     constexpr std::uint64_t kTop = ~std::uint64_t{0};
-    Fixture f({usable(kTop - 0x10000, 0x10000), usable((1ull << 52) - kFrame, 1ull << 60), unusable(kTop - 5, 5)},
-              {usable(kTop - 0x3000, 0x3000)});
+    Fixture f(
+        {usable(kTop - 0x10000, 0x10000), usable((1ull << 52) - kFrame, 1ull << 60), unusable(kTop - 5, 5)},
+        {usable(kTop - 0x3000, 0x3000)});
     CHECK(f.take_all() == std::vector<std::uint64_t>{(1ull << 52) - kFrame});
 }
 
@@ -155,7 +163,9 @@ TEST_CASE("frames: random maps agree with a frame-by-frame model, random use nev
         std::vector<MemoryRange> map;
         std::vector<MemoryRange> reserved;
         const auto range = [&](bool is_usable) {
-            return MemoryRange{.base = random() % (kMiB / 2) + kMiB * 3 / 4, .size = random() % 0x20000, .usable = is_usable};
+            return MemoryRange{.base = random() % (kMiB / 2) + kMiB * 3 / 4,
+                               .size = random() % 0x20000,
+                               .usable = is_usable};
         };
         for (int i = 0; i < 8; ++i) {
             map.push_back(range(random() % 3 != 0));

@@ -148,8 +148,10 @@ TEST_CASE("inbox: a change during processing is not lost; broken twins lose it, 
     using cox::test::InboxFault;
     CHECK(change_while_processed_is_seen<BrokenInbox<InboxFault::kNone>, BrokenNode>());
     CHECK(push_while_taking_is_seen<BrokenInbox<InboxFault::kNone>, BrokenNode>());
-    CHECK_FALSE(change_while_processed_is_seen<BrokenInbox<InboxFault::kUnqueueAfterProcessing>, BrokenNode>());
-    CHECK_FALSE(push_while_taking_is_seen<BrokenInbox<InboxFault::kClearNotifiedAfterDraining>, BrokenNode>());
+    CHECK_FALSE(
+        change_while_processed_is_seen<BrokenInbox<InboxFault::kUnqueueAfterProcessing>, BrokenNode>());
+    CHECK_FALSE(
+        push_while_taking_is_seen<BrokenInbox<InboxFault::kClearNotifiedAfterDraining>, BrokenNode>());
 }
 
 namespace {
@@ -196,7 +198,9 @@ TEST_CASE("inbox: taking between the two steps of a push loses neither this node
     InboxNode b(2);
     InboxNode c(3);
     std::vector<int> kinds;
-    const auto add = [&](const std::vector<int>& more) { kinds.insert(kinds.end(), more.begin(), more.end()); };
+    const auto add = [&](const std::vector<int>& more) {
+        kinds.insert(kinds.end(), more.begin(), more.end());
+    };
     for (const bool with_other : {false, true}) {
         kinds.clear();
         bool notified = with_other && inbox.push(a) == PushResult::kNotify;

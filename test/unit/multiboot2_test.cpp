@@ -122,7 +122,8 @@ TEST_CASE("multiboot2: nothing but an end tag is valid and empty") {
 }
 
 TEST_CASE("multiboot2: larger memory map entries are stepped over by their size") {
-    const auto info = parse_multiboot2(InfoBuilder().memory_map(40, {{0x1000, 0x1000, true}, {0x5000, 1, true}}).finish());
+    const auto info =
+        parse_multiboot2(InfoBuilder().memory_map(40, {{0x1000, 0x1000, true}, {0x5000, 1, true}}).finish());
     REQUIRE(info.has_value());
     REQUIRE(info->memory_count == 2);
     CHECK(info->memory[1].base == 0x5000);
@@ -142,14 +143,17 @@ TEST_CASE("multiboot2: malformed information is refused with its reason") {
     CHECK(error_of(InfoBuilder().tag(1, [](ByteWriter& w) { w.text("abcdefgh"); }).finish()) ==
           BootError::kStringNotTerminated);
     CHECK(error_of(InfoBuilder().tag(1, [](ByteWriter&) {}).finish()) == BootError::kStringNotTerminated);
-    CHECK(error_of(InfoBuilder().tag(3, [](ByteWriter& w) { w.u32(1).u16(2); }).finish()) == BootError::kTagTooShort);
+    CHECK(error_of(InfoBuilder().tag(3, [](ByteWriter& w) { w.u32(1).u16(2); }).finish()) ==
+          BootError::kTagTooShort);
     CHECK(error_of(InfoBuilder().tag(3, [](ByteWriter& w) { w.u32(1).u32(2).text("m"); }).finish()) ==
           BootError::kStringNotTerminated);
     CHECK(error_of(InfoBuilder().module(0x2000, 0x1fff, "m").finish()) == BootError::kModuleEndsBeforeStart);
     CHECK(error_of(InfoBuilder().memory_map(23, {}).finish()) == BootError::kMemoryEntrySize);
     CHECK(error_of(InfoBuilder().memory_map(0, {{0, 1, true}}).finish()) == BootError::kMemoryEntrySize);
-    CHECK(error_of(InfoBuilder().tag(6, [](ByteWriter& w) { w.u32(24); }).finish()) == BootError::kTagTooShort);
-    CHECK(error_of(InfoBuilder().memory_map(24, {{~0ull - 4095, 4097, true}}).finish()) == BootError::kMemoryRangeWraps);
+    CHECK(error_of(InfoBuilder().tag(6, [](ByteWriter& w) { w.u32(24); }).finish()) ==
+          BootError::kTagTooShort);
+    CHECK(error_of(InfoBuilder().memory_map(24, {{~0ull - 4095, 4097, true}}).finish()) ==
+          BootError::kMemoryRangeWraps);
 }
 
 TEST_CASE("multiboot2: what does not fit is cut off and said so") {

@@ -30,15 +30,31 @@ struct Machine {
 
     explicit Machine(std::uint32_t version = 1, std::string_view line = "policy=round_robin slice=5ms") {
         memory.put(kStart, ByteWriter()
-                               .u32(0x336ec578).u32(version).u32(0).u32(1)
-                               .u64(kModules).u64(kLine).u64(0xe0000)
-                               .u64(kMap).u32(3).u32(0)
+                               .u32(0x336ec578)
+                               .u32(version)
+                               .u32(0)
+                               .u32(1)
+                               .u64(kModules)
+                               .u64(kLine)
+                               .u64(0xe0000)
+                               .u64(kMap)
+                               .u32(3)
+                               .u32(0)
                                .bytes());
         memory.put(kModules, ByteWriter().u64(0x1000000).u64(0x123456).u64(kName).u64(0).bytes());
         memory.put(kMap, ByteWriter()
-                             .u64(0).u64(0x9fc00).u32(1).u32(0)
-                             .u64(0xe0000).u64(0x20000).u32(2).u32(0)
-                             .u64(0x100000).u64(0x7f00000).u32(1).u32(0)
+                             .u64(0)
+                             .u64(0x9fc00)
+                             .u32(1)
+                             .u32(0)
+                             .u64(0xe0000)
+                             .u64(0x20000)
+                             .u32(2)
+                             .u32(0)
+                             .u64(0x100000)
+                             .u64(0x7f00000)
+                             .u32(1)
+                             .u32(0)
                              .bytes());
         memory.put(kLine, padded(ByteWriter().c_string(line), 0x1010));
         memory.put(kName, padded(ByteWriter().c_string("boot.cpio")));

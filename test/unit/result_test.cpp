@@ -40,9 +40,7 @@ Result<std::unique_ptr<int>> boxed(int value) {
     return box;
 }
 
-Result<int> of_optional(std::optional<int> value) {
-    return TRY_OR(value, abi::Error::kNoSlot) + 1;
-}
+Result<int> of_optional(std::optional<int> value) { return TRY_OR(value, abi::Error::kNoSlot) + 1; }
 
 }  // namespace
 
@@ -66,6 +64,6 @@ TEST_CASE("assert: a false condition reports itself, a true one is evaluated onc
     COX_ASSERT(++evaluations == 1);
     CHECK(evaluations == 1);
     CHECK_THROWS_AS([&] { COX_ASSERT(evaluations == 2); }(), test::AssertFailed);
-    CHECK_THROWS_WITH([&] { COX_ASSERT(evaluations == 2); }(), Catch::Contains("evaluations == 2") &&
-                                                                   Catch::Contains("result_test.cpp:"));
+    CHECK_THROWS_WITH([&] { COX_ASSERT(evaluations == 2); }(),
+                      Catch::Contains("evaluations == 2") && Catch::Contains("result_test.cpp:"));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Single-threaded twins of the inbox with one step out of order each, to show that a test would notice. With kNone the twin is
-// right, so that what the tests find is the fault and not the twin.
+// Single-threaded twins of the inbox with one step out of order each, to show that a test would notice. With
+// kNone the twin is right, so that what the tests find is the fault and not the twin.
 #pragma once
 
 #include <cstdint>

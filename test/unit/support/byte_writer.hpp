@@ -35,7 +35,9 @@ public:
         bytes_.resize(bytes_.size() + count);
         return *this;
     }
-    ByteWriter& align(std::size_t alignment) { return zeros((alignment - bytes_.size() % alignment) % alignment); }
+    ByteWriter& align(std::size_t alignment) {
+        return zeros((alignment - bytes_.size() % alignment) % alignment);
+    }
 
     template <class T>
     void patch(std::size_t offset, T value) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Malformed inputs for parsers. Every input given to `parse` is a heap block of exactly its size, so that the address sanitizer
-// sees a read one byte beyond it.
+// Malformed inputs for parsers. Every input given to `parse` is a heap block of exactly its size, so that the
+// address sanitizer sees a read one byte beyond it.
 #pragma once
 
 #include <cstddef>
@@ -23,10 +23,24 @@ void for_each_truncation(const ByteVector& sample, Parse parse) {
     }
 }
 
-// Overwrites one to four places of one to eight bytes with values that parsers stumble over. Same seed, same inputs.
+// Overwrites one to four places of one to eight bytes with values that parsers stumble over. Same seed, same
+// inputs.
 inline ByteVector mutated(const ByteVector& sample, std::mt19937_64& random) {
-    static constexpr std::uint64_t kNasty[] = {0, 1, 7, 8, 0x7f, 0x80, 0xff, 0xfff, 0x1000, 0xffff, 0x7fffffff,
-                                               0x80000000, 0xffffffff, 0x7fffffffffffffff, ~std::uint64_t{0} - 7,
+    static constexpr std::uint64_t kNasty[] = {0,
+                                               1,
+                                               7,
+                                               8,
+                                               0x7f,
+                                               0x80,
+                                               0xff,
+                                               0xfff,
+                                               0x1000,
+                                               0xffff,
+                                               0x7fffffff,
+                                               0x80000000,
+                                               0xffffffff,
+                                               0x7fffffffffffffff,
+                                               ~std::uint64_t{0} - 7,
                                                ~std::uint64_t{0}};
     ByteVector result = sample;
     for (std::uint64_t places = 1 + random() % 4; places > 0; --places) {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// Explores every interleaving of a few actors on shared memory as x86 orders it: each actor's plain stores wait in its own buffer,
-// first in first out, and reach memory at any later moment; its loads see its own buffer first; a fence and every
-// read-modify-write empty the buffer before they act. Without a fence, a load may so overtake an earlier store.
+// Explores every interleaving of a few actors on shared memory as x86 orders it: each actor's plain stores
+// wait in its own buffer, first in first out, and reach memory at any later moment; its loads see its own
+// buffer first; a fence and every read-modify-write empty the buffer before they act. Without a fence, a load
+// may so overtake an earlier store.
 //
-// An actor is a function that touches shared memory only through its Port. It is started again from the beginning for every
-// step, with the answers that it got so far, and stopped by an exception at the first operation beyond them; so it must be
-// deterministic. States that two interleavings share are visited once, which keeps the count small.
+// An actor is a function that touches shared memory only through its Port. It is started again from the
+// beginning for every step, with the answers that it got so far, and stopped by an exception at the first
+// operation beyond them; so it must be deterministic. States that two interleavings share are visited once,
+// which keeps the count small.
 #pragma once
 
 #include <array>
@@ -63,11 +65,11 @@ public:
         }
         bool compare_exchange(std::size_t cell, std::uint64_t expected, std::uint64_t desired) {
             return step([&] {
-                flush_all();
-                const bool equal = memory_[cell] == expected;
-                memory_[cell] = equal ? desired : memory_[cell];
-                return std::uint64_t{equal};
-            }) != 0;
+                       flush_all();
+                       const bool equal = memory_[cell] == expected;
+                       memory_[cell] = equal ? desired : memory_[cell];
+                       return std::uint64_t{equal};
+                   }) != 0;
         }
         std::uint64_t fetch_add(std::size_t cell, std::uint64_t value) {
             return step([&] {
@@ -116,7 +118,8 @@ public:
     using Check = std::function<bool(const Cells&)>;
 
     // `at_end` is asked about memory once all actors have finished and all buffers are empty.
-    TsoExplorer(std::vector<Actor> actors, Check at_end) : actors_(std::move(actors)), at_end_(std::move(at_end)) {}
+    TsoExplorer(std::vector<Actor> actors, Check at_end)
+        : actors_(std::move(actors)), at_end_(std::move(at_end)) {}
 
     // Whether at_end holds after every interleaving.
     bool holds(const Cells& initial) {

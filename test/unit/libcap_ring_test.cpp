@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+#include <catch2/catch.hpp>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "cap/ring.hpp"
+
+using namespace cap;
+
+namespace {
+
+// The kernel's side: takes entries, and completes kNop at once with its first argument; everything else stays in flight
+// until finish() is called, or until an enter that waits: then the oldest is completed.
+class RingModel {
+public:
+    RingModel() { current = this; }
+    ~RingModel() { current = nullptr; }
+
+    std::uint64_t address() const { return reinterpret_cast<std::uint64_t>(pages_->bytes); }
+    int enters = 0;
+    bool refuse = false;    // take nothing, as when there is no room for completions
+    bool time_out = false;  // what waits is not completed
+    std::deque<abi::Submission> in_flight;
+
+    void complete(std::uint64_t user_data, std::int64_t result) {
+        const std::uint32_t tail = header().cq_tail.load();
+        REQUIRE(tail - header().cq_head.load() < abi::kCqEntries);
+        completions()[tail % abi::kCqEntries] = {user_data, result, 0, 0};
+        header().cq_tail.store(tail + 1);
+    }
+    void finish(std::int64_t result) {
+        const abi::Submission entry = in_flight.front();
+        in_flight.pop_front();
+        complete(entry.user_data, result);
+    }
+
+    EnterResult enter(std::uint64_t min_complete) {
+        ++enters;
+        std::uint64_t taken = 0;
+        while (!refuse && header().sq_head.load() != header().sq_tail.load()) {
+            const std::uint32_t head = header().sq_head.load();
+            REQUIRE(header().sq_tail.load() - head <= abi::kSqEntries);
+            const abi::Submission entry = submissions()[head % abi::kSqEntries];
+            header().sq_head.store(head + 1);
+            ++taken;
+            if (entry.op != abi::Op::kNop) {
+                in_flight.push_back(entry);
+            } else if ((entry.flags & abi::kQuietSuccess) == 0) {
+                complete(entry.user_data, static_cast<std::int64_t>(entry.args[0]));
+            }
+        }
+        while (ready() < min_complete && !time_out && !in_flight.empty()) {
+            finish(100);
+        }
+        const bool enough = ready() >= min_complete;
+        return {enough ? static_cast<std::int64_t>(ready()) : static_cast<std::int64_t>(abi::Error::kTimedOut), taken};
+    }
+
+    static RingModel* current;
+
+private:
+    struct alignas(4096) Pages {
+        std::byte bytes[abi::kRingPages * abi::kPageSize];
+    };
+
+    abi::RingHeader& header() { return *reinterpret_cast<abi::RingHeader*>(pages_->bytes); }
+    abi::Submission* submissions() { return reinterpret_cast<abi::Submission*>(pages_->bytes + abi::kPageSize); }
+    abi::Completion* completions() { return reinterpret_cast<abi::Completion*>(pages_->bytes + 2 * abi::kPageSize); }
+    std::uint64_t ready() { return header().cq_tail.load() - header().cq_head.load(); }
+
+    std::unique_ptr<Pages> pages_{new Pages{}};
+};
+
+RingModel* RingModel::current = nullptr;
+
+struct ModelDoor {
+    static EnterResult enter(std::uint64_t min_complete, std::uint64_t) { return RingModel::current->enter(min_complete); }
+};
+using TestRing = BasicRing<ModelDoor>;
+
+abi::Submission nop(std::uint64_t user_data, std::uint64_t value) {
+    return submission(abi::Op::kNop, {}, user_data, value);
+}
+abi::Submission slow(std::uint64_t user_data) {
+    return submission(abi::Op::kWaitBits, {}, user_data);
+}
+
+}  // namespace
+
+TEST_CASE("libcap ring: nothing reaches the kernel before it is submitted") {
+    RingModel model;
+    TestRing ring(model.address());
+    REQUIRE(ring.prepare(nop(1, 11)));
+    REQUIRE(ring.prepare(nop(2, 22)));
+    CHECK(model.enters == 0);
+    CHECK(!ring.next());
+    CHECK(ring.submit_and_wait(2) == 2);
+    CHECK(ring.next()->result == 11);
+    CHECK(ring.next()->user_data == 2);
+    CHECK(!ring.next());
+}
+
+TEST_CASE("libcap ring: a full queue is submitted, and never overfilled") {
+    RingModel model;
+    TestRing ring(model.address());
+    for (std::uint32_t i = 0; i < abi::kSqEntries; ++i) {
+        REQUIRE(ring.prepare(nop(i, i)));
+    }
+    CHECK(ring.free_entries() == 0);
+    CHECK(model.enters == 0);
+    REQUIRE(ring.prepare(nop(64, 64)));
+    CHECK(model.enters == 1);
+    REQUIRE(ring.submit_and_wait(1));
+    for (std::uint64_t i = 0; i <= abi::kSqEntries; ++i) {
+        CHECK(ring.next()->user_data == i);
+    }
+}
+
+TEST_CASE("libcap ring: QueueFull when the kernel takes nothing") {
+    RingModel model;
+    TestRing ring(model.address());
+    model.refuse = true;
+    for (std::uint32_t i = 0; i < abi::kSqEntries; ++i) {
+        REQUIRE(ring.prepare(nop(i, i)));
+    }
+    CHECK(ring.prepare(nop(64, 64)).error() == abi::Error::kQueueFull);
+    model.refuse = false;
+    CHECK(ring.prepare(nop(64, 64)));
+}
+
+TEST_CASE("libcap ring: indices wrap") {
+    RingModel model;
+    TestRing ring(model.address());
+    for (std::uint64_t i = 0; i < 1000; ++i) {
+        REQUIRE(ring.prepare(nop(i, i)));
+        REQUIRE(ring.submit_and_wait(1) == 1);
+        CHECK(ring.next()->user_data == i);
+    }
+}
+
+TEST_CASE("libcap ring: call waits for its own completion and keeps the others") {
+    RingModel model;
+    TestRing ring(model.address());
+    REQUIRE(ring.prepare(slow(1)));
+    REQUIRE(ring.prepare(nop(2, 22)));
+    CHECK(ring.call(slow(77)) == 100);  // the model completes the older one first
+    CHECK(ring.submit_and_wait(2) == 2);
+    CHECK(ring.next()->user_data == 2);
+    CHECK(ring.next()->user_data == 1);
+    CHECK(!ring.next());
+}
+
+TEST_CASE("libcap ring: call passes on the operation's error") {
+    RingModel model;
+    TestRing ring(model.address());
+    CHECK(ring.call(nop(0, static_cast<std::uint64_t>(abi::Error::kNoRight))).error() == abi::Error::kNoRight);
+}
+
+TEST_CASE("libcap ring: the completion of a call that timed out is dropped") {
+    RingModel model;
+    TestRing ring(model.address());
+    model.time_out = true;
+    CHECK(ring.call(slow(0), 1).error() == abi::Error::kTimedOut);
+    model.time_out = false;
+    model.finish(5);
+    CHECK(ring.call(nop(0, 7)) == 7);
+    CHECK(!ring.next());
+}
+
+TEST_CASE("libcap ring: call refuses when too much is kept back, and loses nothing") {
+    RingModel model;
+    TestRing ring(model.address());
+    std::uint64_t made = 0;
+    Result<std::uint64_t> called = 0;
+    while (called) {
+        for (int i = 0; i < 50; ++i) {
+            REQUIRE(ring.prepare(nop(made++, 0)));
+        }
+        called = ring.call(nop(0, 0));
+    }
+    CHECK(called.error() == abi::Error::kQueueFull);
+    REQUIRE(ring.submit_and_wait(0));
+    for (std::uint64_t i = 0; i < made; ++i) {
+        REQUIRE(ring.next()->user_data == i);
+    }
+    CHECK(ring.call(nop(0, 3)) == 3);
+}
