@@ -26,11 +26,12 @@ function(coxswain_program name)
     set_property(GLOBAL APPEND PROPERTY COXSWAIN_PROGRAM_PATHS "${path}")
 endfunction()
 
-# coxswain_guest_test(<name> <source>... [CPUS <n>...] [LABELS <label>...] [TIMEOUT <seconds>] [MACHINE <machine>])
+# coxswain_guest_test(<name> <source>... [CPUS <n>...] [LABELS <label>...] [TIMEOUT <seconds>] [MACHINE <machine>]
+#                     [APPEND <word>...])
 # A test program test/<name>, and for each CPU count a test guest.<name>.cpus<n>. Default: 1 and 2 CPUs, 60 s.
-# Labels: guest, smp on more than one CPU, and LABELS.
+# Labels: guest, smp on more than one CPU, and LABELS. APPEND: more kernel arguments.
 function(coxswain_guest_test name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT;MACHINE" "CPUS;LABELS")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT;MACHINE" "CPUS;LABELS;APPEND")
     if(NOT arg_CPUS)
         set(arg_CPUS 1 2)
     endif()
@@ -40,18 +41,27 @@ function(coxswain_guest_test name)
     coxswain_program(${name} ${arg_UNPARSED_ARGUMENTS} FOLDER test)
     foreach(cpus IN LISTS arg_CPUS)
         coxswain_guest_run(guest.${name}.cpus${cpus} PROGRAM test/${name} CPUS ${cpus}
-            TIMEOUT ${arg_TIMEOUT} MACHINE ${arg_MACHINE} LABELS guest ${arg_LABELS})
+            TIMEOUT ${arg_TIMEOUT} MACHINE ${arg_MACHINE} LABELS guest ${arg_LABELS} APPEND ${arg_APPEND})
     endforeach()
 endfunction()
 
-# coxswain_guest_run(<test> PROGRAM <program> CPUS <n> TIMEOUT <seconds> [MACHINE <machine>] [LABELS <label>...])
-# One more run of a program that exists already, under the test name <test>.
+# coxswain_guest_run(<test> PROGRAM <program> CPUS <n> TIMEOUT <seconds> [MACHINE <machine>] [LABELS <label>...]
+#                    [NAME <name>] [APPEND <word>...])
+# One more run of a program that exists already, under the test name <test>. NAME: of its log, where another run of the
+# program with as many CPUs has the usual one.
 function(coxswain_guest_run test)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROGRAM;CPUS;TIMEOUT;MACHINE" "LABELS")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROGRAM;CPUS;TIMEOUT;MACHINE;NAME" "LABELS;APPEND")
     set(command "${COXSWAIN_PYTHON}" "${PROJECT_SOURCE_DIR}/scripts/guest-test" --build "${CMAKE_BINARY_DIR}"
         --program ${arg_PROGRAM} --cpus ${arg_CPUS} --timeout ${arg_TIMEOUT})
     if(arg_MACHINE)
         list(APPEND command --machine ${arg_MACHINE})
+    endif()
+    if(arg_NAME)
+        list(APPEND command --name ${arg_NAME})
+    endif()
+    if(arg_APPEND)
+        list(JOIN arg_APPEND " " words)
+        list(APPEND command --append "${words}")
     endif()
     if(arg_CPUS GREATER 1)
         list(APPEND arg_LABELS smp)

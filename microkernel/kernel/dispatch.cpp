@@ -37,8 +37,14 @@ void account(Cpu& cpu, std::uint64_t now) {
     (t ? (t->domain ? cpu.stats.domain_ticks : cpu.stats.system_ticks) : cpu.stats.idle_ticks) += elapsed;
 }
 
+// A CPU's state is changed by that CPU alone.
+void check_owner(const Cpu& cpu) {
+    if constexpr (kDebugChecks) COX_ASSERT(&cpu == &this_cpu());
+}
+
 // Puts a thread that is in state queued into the run queue.
 void push(Cpu& cpu, Thread& thread, bool head) {
+    check_owner(cpu);
     thread.queued_since = arch::rdtsc();
     if (head) cpu.queue.push_front(thread);
     else cpu.queue.push_back(thread);
@@ -46,6 +52,7 @@ void push(Cpu& cpu, Thread& thread, bool head) {
 }
 
 Thread* pop(Cpu& cpu) {
+    check_owner(cpu);
     Thread* thread = cpu.queue.pop_front();
     if (thread) cpu.kernel_placed_queued -= placed_by_kernel(*thread);
     return thread;

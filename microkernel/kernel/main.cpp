@@ -17,6 +17,7 @@
 #include "kernel/loader.hpp"
 #include "kernel/log.hpp"
 #include "kernel/panic.hpp"
+#include "kernel/selftest.hpp"
 #include "kernel/smp.hpp"
 #include "kernel/thread_table.hpp"
 #include "kernel/watchdog.hpp"
@@ -101,6 +102,7 @@ extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_
           std::string_view(arch::clock.reference), frame_counts().total);
     if (acpi->madt.cpus_beyond_limit) print("coxswain: {} more CPUs are left out", acpi->madt.cpus_beyond_limit);
     start_root_task(*boot.archive, options.find("root").value_or("workers/root"), boot.command_line());
+    selftest_init(options.find("selftest").value_or(""));
     release_cpus();
     dispatch_forever();
 }

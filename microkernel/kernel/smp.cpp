@@ -10,6 +10,7 @@
 #include "arch/timer.hpp"
 #include "kernel/log.hpp"
 #include "kernel/panic.hpp"
+#include "kernel/selftest.hpp"
 
 extern "C" char trampoline_start[], trampoline_end[], trampoline_words[];
 extern "C" std::uint64_t boot_pml4[];
@@ -113,6 +114,7 @@ void release_cpus() { released.store(true, std::memory_order_release); }
 
 void dispatch_forever() {
     Cpu& cpu = this_cpu();
+    selftest_run();
     cpu.since = arch::rdtsc();
     enter_dispatch(cpu.kernel_stack);
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// The frame of a guest test: a program that is the root task, runs its cases one after the other, reports each
-// and switches the machine off.
+// The frame of a guest test: a program that is the root task, runs its cases one after the other, reports
+// each and switches the machine off.
 //
 //     void addition(test::Case& t) { REQUIRE_EQUAL(t, 1 + 1, 2); }
 //     constexpr test::Entry kCases[] = {{"addition", addition}};
 //     int cap_main(const cap::Env& env) { return test::run(env, "arithmetic", kCases); }
 //
-// A REQUIRE that is not met notes where and why, and returns from the function that it stands in; the case has
-// failed then, whatever follows. What a case builds is therefore taken down by destructors.
+// A REQUIRE that is not met notes where and why, and returns from the function that it stands in; the case
+// has failed then, whatever follows. What a case builds is therefore taken down by destructors.
 #pragma once
 
 #include "cap/env.hpp"
@@ -56,7 +56,8 @@ struct Entry {
     void (*body)(Case&);
 };
 
-// A value as a failure shows it: numbers, enumerators by number, errors by name, results as "ok" or their error.
+// A value as a failure shows it: numbers, enumerators by number, errors by name, results as "ok" or their
+// error.
 inline void show(cap::LineWriter& line, abi::Error error) { line.print("{}", error); }
 template <class T>
 void show(cap::LineWriter& line, const T& value) {
@@ -148,29 +149,40 @@ inline int run(const cap::Env& env, std::string_view suite, std::span<const Entr
 
 #define TEST_PLACE (test::Place{__FILE_NAME__, __LINE__})
 
-#define REQUIRE(t, condition)                                                                                \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            (t).fail("{}:{}: {}", __FILE_NAME__, __LINE__, #condition);                                      \
-            return;                                                                                          \
-        }                                                                                                    \
+#define REQUIRE(t, condition)                                           \
+    do {                                                                \
+        if (!(condition)) {                                             \
+            (t).fail("{}:{}: {}", __FILE_NAME__, __LINE__, #condition); \
+            return;                                                     \
+        }                                                               \
     } while (false)
 
-#define REQUIRE_EQUAL(t, actual, expected)                                                                   \
-    do {                                                                                                     \
-        if (!test::require_equal(t, TEST_PLACE, #actual, actual, expected)) return;                          \
+#define REQUIRE_EQUAL(t, actual, expected)                                          \
+    do {                                                                            \
+        if (!test::require_equal(t, TEST_PLACE, #actual, actual, expected)) return; \
     } while (false)
 
 // Of a result: that it is no error.
-#define REQUIRE_OK(t, result)                                                                                \
-    do {                                                                                                     \
-        if (const auto& outcome = (result); !outcome) {                                                      \
-            (t).fail("{}:{}: {} is {}", __FILE_NAME__, __LINE__, #result, outcome.error());                  \
-            return;                                                                                          \
-        }                                                                                                    \
+#define REQUIRE_OK(t, result)                                                               \
+    do {                                                                                    \
+        if (const auto& outcome = (result); !outcome) {                                     \
+            (t).fail("{}:{}: {} is {}", __FILE_NAME__, __LINE__, #result, outcome.error()); \
+            return;                                                                         \
+        }                                                                                   \
     } while (false)
 
-#define REQUIRE_ERROR(t, result, expected)                                                                   \
-    do {                                                                                                     \
-        if (!test::require_error(t, TEST_PLACE, #result, result, expected)) return;                          \
+#define REQUIRE_ERROR(t, result, expected)                                          \
+    do {                                                                            \
+        if (!test::require_error(t, TEST_PLACE, #result, result, expected)) return; \
     } while (false)
+
+// The value of a result; of an error, the case has failed and the function returns.
+#define MUST(t, ...)                                                                                  \
+    __extension__({                                                                                   \
+        auto must_result_ = (__VA_ARGS__);                                                            \
+        if (!must_result_) {                                                                          \
+            (t).fail("{}:{}: {} is {}", __FILE_NAME__, __LINE__, #__VA_ARGS__, must_result_.error()); \
+            return;                                                                                   \
+        }                                                                                             \
+        cox::core::detail::value_of(std::move(must_result_));                                         \
+    })

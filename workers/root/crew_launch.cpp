@@ -52,7 +52,6 @@ cap::Result<void> Crew::launch_worker(std::uint64_t index) {
     TRY(env_.process.map(memory, address, 0, 1, abi::kRead));
     worker.page = reinterpret_cast<const cox::sieve::ResultPage*>(address);
     worker.child = TRY(root::launch(context_, *program_, index, placement, kChildExit + index));
-    context_.objects.forget(context_.manifest, "result", index);  // both mappings keep it alive
     return worker.child.thread.start();
 }
 

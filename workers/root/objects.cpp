@@ -19,32 +19,16 @@ cap::Result<cap::abi::CapSlot> create(const cap::Env& env, const Object& object)
 
 cap::Result<cap::abi::CapSlot> Objects::get(const cap::Env& env, const cox::manifest::Manifest& manifest,
                                             std::string_view name, std::uint64_t index) {
-    cap::abi::CapSlot* const slot = find(manifest, name, index);
-    if (slot == nullptr) {
-        return TRY_OR(env.find_slot(name), cap::abi::Error::kBadSlot);
-    }
-    if (!*slot) {
-        *slot = TRY(create(env, *manifest.find_object(name)));
-    }
-    return *slot;
-}
-
-void Objects::forget(const cox::manifest::Manifest& manifest, std::string_view name, std::uint64_t index) {
-    cap::abi::CapSlot* const slot = find(manifest, name, index);
-    if (slot != nullptr && *slot) {
-        cap::Capability(*slot).drop();
-        *slot = {};
-    }
-}
-
-cap::abi::CapSlot* Objects::find(const cox::manifest::Manifest& manifest, std::string_view name,
-                                 std::uint64_t index) {
     const Object* const object = manifest.find_object(name);
     if (object == nullptr) {
-        return nullptr;
+        return TRY_OR(env.find_slot(name), cap::abi::Error::kBadSlot);
     }
     const auto number = static_cast<std::size_t>(object - manifest.objects.begin());
-    return &slots_[number][object->each_instance ? index : 0];
+    cap::abi::CapSlot& slot = slots_[number][object->each_instance ? index : 0];
+    if (!slot) {
+        slot = TRY(create(env, *object));
+    }
+    return slot;
 }
 
 }  // namespace root

@@ -20,12 +20,7 @@ public:
                                                      const cox::manifest::Manifest& manifest,
                                                      std::string_view name, std::uint64_t index);
 
-    // Gives the root task's own capability to it back, once all who need it have theirs: its table is small.
-    void forget(const cox::manifest::Manifest& manifest, std::string_view name, std::uint64_t index);
-
 private:
-    cap::abi::CapSlot* find(const cox::manifest::Manifest& manifest, std::string_view name, std::uint64_t index);
-
     std::array<std::array<cap::abi::CapSlot, cox::manifest::kMaxInstances>, cox::manifest::kMaxObjects>
         slots_{};
 };

@@ -99,11 +99,9 @@ cap::Result<void> Crew::set_up(Worker& worker) {
     const cap::Env& env = t_.env;
     const std::uint64_t station = TRY(env.space.reserve(1 + abi::kRingPages + 1 + kStackPages));
     const cap::Memory memory = TRY(env.process.create_memory(1 + kStackPages));
-    auto mapped = env.process.map(memory, station, 0, 1, abi::kRead | abi::kWrite);
+    TRY(env.process.map(memory, station, 0, 1, abi::kRead | abi::kWrite));
     worker.station = new (reinterpret_cast<void*>(station)) Station();
-    if (mapped) {
-        mapped = process_.map(memory, station, 0, 1, abi::kRead | abi::kWrite);
-    }
+    auto mapped = process_.map(memory, station, 0, 1, abi::kRead | abi::kWrite);
     if (mapped) {
         mapped = process_.map(memory, stack_of(*worker.station), 1, kStackPages, abi::kRead | abi::kWrite);
     }

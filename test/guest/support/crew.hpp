@@ -2,10 +2,10 @@
 //
 // Crew: a process in the scheduling domain whose threads, the workers, do what a test tells them.
 //
-// The process gets the image of the test itself, so a function has the same address in both, and the test starts
-// threads there at functions of its own. Each worker has a Station, a page that test and worker map at the same
-// address. The process has run no start-up code: a worker uses its Station, its ring and what is constant, and no
-// variable of the program.
+// The process gets the image of the test itself, so a function has the same address in both, and the test
+// starts threads there at functions of its own. Each worker has a Station, a page that test and worker map at
+// the same address. The process has run no start-up code: a worker uses its Station, its ring and what is
+// constant, and no variable of the program.
 //
 //     test maps      station │
 //     worker maps    station │ ring │ (nothing) │ stack

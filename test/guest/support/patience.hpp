@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Time in guest tests. Under emulation on a busy host any thread may stand still for long, so a test never
-// concludes anything from how long something took; it waits for what must come, and kPatienceNs is only how long
-// until it calls that lost.
+// concludes anything from how long something took; it waits for what must come, and kPatienceNs is only how
+// long until it calls that lost.
 #pragma once
 
 #include "abi/ring.hpp"

@@ -2,9 +2,9 @@
 //
 // Random: numbers from a seed (Weyl sequence and a mixing function), the same in every run.
 //
-// Aim: a delay that is steered to the moment where a race is open. Each attempt says which side won; the delay moves
-// against it, in steps that shrink when the winner changes and grow while it does not, and every attempt is
-// scattered a little around it. So both sides win often, on a fast machine as on a slow one.
+// Aim: a delay that is steered to the moment where a race is open. Each attempt says which side won; the
+// delay moves against it, in steps that shrink when the winner changes and grow while it does not, and every
+// attempt is scattered a little around it. So both sides win often, on a fast machine as on a slow one.
 #pragma once
 
 #include <algorithm>
@@ -33,7 +33,8 @@ private:
 class Aim {
 public:
     // In ticks of the TSC.
-    explicit Aim(Random& random, std::uint64_t start = 4000) : random_(random), delay_(start), step_(start / 2) {}
+    explicit Aim(Random& random, std::uint64_t start = 4000)
+        : random_(random), delay_(start), step_(start / 2) {}
 
     std::uint64_t next() { return delay_ + random_.below(step_ + delay_ / 16 + 1); }
 

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#include "kernel/selftest.hpp"
+
+#include "kernel/address_space.hpp"
+#include "kernel/cpu.hpp"
+#include "kernel/log.hpp"
+#include "kernel/panic.hpp"
+#include "kernel/process.hpp"
+#include "kernel/thread_table.hpp"
+
+extern "C" char text_start[];
+
+namespace cox {
+
+namespace {
+
+char data_byte = static_cast<char>(0xc3);  // `ret`: were data executable, calling it would return
+
+// An instruction of the root task's: a page that users may read and execute.
+std::uint64_t user_code() {
+    const auto root = thread_at(0);
+    load_space(this_cpu(), &root->process->space());
+    return root->frame.rip;
+}
+
+[[gnu::noinline]] int overflow(volatile int* depth) {
+    volatile int here[64]{};
+    here[0] = *depth + 1;
+    if (here[0] < 0) return 0;  // never: it only keeps the compiler from seeing through
+    return overflow(here) + here[0];
+}
+
+struct Kind {
+    std::string_view name;
+    void (*commit)();
+};
+
+const Kind kinds[] = {
+    {"panic", [] { panic("selftest"); }},
+    {"assert", [] { COX_ASSERT(data_byte == 0); }},
+    {"write-text", [] { *static_cast<volatile char*>(text_start) = 0; }},
+    {"execute-data", [] { reinterpret_cast<void (*)()>(&data_byte)(); }},
+    {"read-user", [] { static_cast<void>(*reinterpret_cast<volatile char*>(user_code())); }},
+    {"execute-user", [] { reinterpret_cast<void (*)()>(user_code())(); }},
+    {"overflow-stack", [] {
+         volatile int depth = 0;
+         overflow(&depth);
+     }},
+    {"machine-check", [] { asm volatile("int $18"); }},
+};
+
+const Kind* chosen;
+
+}  // namespace
+
+void selftest_init(std::string_view name) {
+    if (name.empty()) return;
+    for (const Kind& kind : kinds) {
+        if (kind.name == name) chosen = &kind;
+    }
+    if (!chosen) panic(format("no selftest {}", name).text());
+}
+
+void selftest_run() {
+    if (!chosen || this_cpu().number != online_cpus().size() - 1) return;
+    print("selftest: {} on cpu {}", chosen->name, this_cpu().number);
+    chosen->commit();
+    print("selftest: {} was survived", chosen->name);
+}
+
+}  // namespace cox

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+//
+// What the tests start as another process: it does one thing, named by its argument `mode`, with `value`, and
+// ends with 7 if it has lived through it. `bell` is a notification that some modes use, if it was given.
+#include "cap/env.hpp"
+#include "cap/threads.hpp"
+#include "core/command_line.hpp"
+#include "support/faults.hpp"
+
+namespace test {
+
+namespace {
+
+namespace abi = cox::abi;
+
+constexpr std::uint64_t kDone = 7;
+
+[[noreturn]] void spin() {
+    for (;;) asm volatile("pause");
+}
+
+std::uint64_t spin_for_ever(cap::Ring&, void*) { spin(); }
+
+std::uint64_t wait_for_ever(cap::Ring& ring, void*) {
+    (void)ring.submit_and_wait(1);
+    return kDone;
+}
+
+std::uint64_t end_with(cap::Ring&, void* code) { return reinterpret_cast<std::uint64_t>(code); }
+
+void start_sibling(const cap::Env& env, cap::ThreadFunction function, std::uint64_t argument,
+                   std::uint64_t cpu) {
+    const auto thread = cap::create_sibling(env, function, reinterpret_cast<void*>(argument),
+                                            {.affinity = std::uint64_t{1} << cpu});
+    if (!thread || !thread->start()) {
+        env.exit(1);
+    }
+}
+
+// A spinning and a waiting thread on each CPU, and the main thread does `rest`.
+std::uint64_t crowd(const cap::Env& env, std::uint64_t) {
+    for (std::uint64_t cpu = 0; cpu < env.info.cpu_count; ++cpu) {
+        start_sibling(env, spin_for_ever, 0, cpu);
+        start_sibling(env, wait_for_ever, 0, cpu);
+    }
+    const auto bell = env.find<cap::Notification>("bell");
+    (void)bell->signal(1);
+    spin();
+}
+
+struct Mode {
+    std::string_view name;
+    std::uint64_t (*run)(const cap::Env& env, std::uint64_t value);
+};
+
+constexpr Mode kModes[] = {
+    {"exit", [](const cap::Env&, std::uint64_t value) { return value; }},
+    // Not through the return value of cap_main, which is an int.
+    {"exit_raw", [](const cap::Env&, std::uint64_t value) -> std::uint64_t { cap::thread_exit(value); }},
+    {"exit_all", [](const cap::Env& env, std::uint64_t value) -> std::uint64_t { env.exit(value); }},
+    {"spin", [](const cap::Env&, std::uint64_t) -> std::uint64_t { spin(); }},
+    {"wait", [](const cap::Env& env, std::uint64_t) { return wait_for_ever(env.ring, nullptr); }},
+    {"wait_bell",
+     [](const cap::Env& env, std::uint64_t) {
+         return env.find<cap::Notification>("bell")->wait(env.ring).value_or(0);
+     }},
+    {"ring_bell",
+     [](const cap::Env& env, std::uint64_t value) -> std::uint64_t {
+         return env.find<cap::Notification>("bell")->signal(value) ? kDone : 1;
+     }},
+    {"wait_exit",
+     [](const cap::Env& env, std::uint64_t) {
+         return env.find<cap::Process>("watched")->wait_exit(env.ring).value_or(1);
+     }},
+    {"crowd", crowd},
+    // The main thread ends with 1 before the sibling ends with `value`.
+    {"sibling_last",
+     [](const cap::Env& env, std::uint64_t value) -> std::uint64_t {
+         start_sibling(env, end_with, value, 0);
+         (void)env.thread.set_affinity(1);
+         cap::thread_exit(1);
+     }},
+    {"read",
+     [](const cap::Env&, std::uint64_t value) {
+         (void)*reinterpret_cast<volatile std::uint8_t*>(value);
+         return kDone;
+     }},
+    {"write",
+     [](const cap::Env&, std::uint64_t value) {
+         *reinterpret_cast<volatile std::uint8_t*>(value) = 1;
+         return kDone;
+     }},
+    {"call",
+     [](const cap::Env&, std::uint64_t value) {
+         reinterpret_cast<void (*)()>(value)();
+         return kDone;
+     }},
+    {"fault",
+     [](const cap::Env&, std::uint64_t value) {
+         commit_fault(value);
+         return kDone;
+     }},
+};
+
+}  // namespace
+
+}  // namespace test
+
+int cap_main(const cap::Env& env) {
+    const cox::core::CommandLine options(env.arguments());
+    const auto name = options.find("mode").value_or("");
+    const auto value = cox::core::parse_u64(options.find("value").value_or("0")).value_or(0);
+    for (const test::Mode& mode : test::kModes) {
+        if (mode.name == name) {
+            return static_cast<int>(mode.run(env, value));
+        }
+    }
+    env.log.print("child: no mode {}", name);
+    return 2;
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+//
+// Operations as they are, through either door: cap_call or a submission on the main thread's ring.
+#pragma once
+
+#include "cap/env.hpp"
+
+#include <array>
+#include <cstdint>
+
+namespace test {
+
+struct Request {
+    cox::abi::Op op;
+    cox::abi::CapSlot slot;
+    std::array<std::uint64_t, 4> args = {};
+};
+
+inline cox::abi::Error error_of(std::int64_t result) {
+    return result < 0 ? static_cast<cox::abi::Error>(result) : cox::abi::Error::kOk;
+}
+
+inline cox::abi::Error by_call(const Request& request) {
+    const auto& a = request.args;
+    return error_of(cap::cap_call(request.slot, request.op, a[0], a[1], a[2], a[3]).result);
+}
+
+inline cox::abi::Error by_ring(const cap::Env& env, const Request& request) {
+    const auto& a = request.args;
+    const auto result =
+        env.ring.call(cap::submission(request.op, request.slot, 0, a[0], a[1], a[2], a[3]), 1'000'000'000);
+    return result ? cox::abi::Error::kOk : result.error();
+}
+
+}  // namespace test
