@@ -3,8 +3,8 @@
 // Misbehaviour on demand, for tests of the kernel's watchdog and fallback. A server without a `fault`
 // argument has an empty plan and pays one comparison per activation.
 //
-//     fault=ignore         attached, agents wait and take their events, but nothing is ever committed; when the kernel has
-//                          taken the domain back, the process stays, as one that hangs would
+//     fault=ignore         attached, agents wait and take their events, but nothing is ever committed; when
+//                          the kernel has taken the domain back, the process stays, as one that hangs would
 //     fault=exit_after=N   the server's process ends once it has made N commits
 #pragma once
 

@@ -53,10 +53,10 @@ class Policy {
 public:
     [[nodiscard]] virtual std::string_view name() const = 0;
 
-    // How many threads the server keeps at a CPU, the running one included. With 1 a CPU has nothing to switch
-    // to until the server hears that it is free. With 2 the kernel goes on at once, and slices count: it arms
-    // one only while another thread waits there. With 2 or more, a CPU left with none is given a thread of
-    // another one, so a policy that leaves CPUs idle on purpose keeps to 1.
+    // How many threads the server keeps at a CPU, the running one included. With 1 a CPU has nothing to
+    // switch to until the server hears that it is free. With 2 the kernel goes on at once, and slices count:
+    // it arms one only while another thread waits there. With 2 or more, a CPU left with none is given a
+    // thread of another one, so a policy that leaves CPUs idle on purpose keeps to 1.
     [[nodiscard]] virtual std::uint32_t depth() const { return 1; }
 
     // `task` has become runnable; why is the cause.

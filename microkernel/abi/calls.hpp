@@ -27,7 +27,7 @@ enum class Op : std::uint16_t {
     // Process. All need kManage but where noted.
     kCreateProcess = 0x0100,       // a0 ProcessParams* -> slot of the new process
     kCreateThread = 0x0101,        // a0 ThreadParams* -> slot of the new thread (in the *target* process)
-    kCreateMemory = 0x0102,        // a0 pages -> slot of a zeroed memory object
+    kCreateMemory = 0x0102,        // a0 pages (at most kMaxPagesPerObject) -> slot of a zeroed memory object
     kCreateNotification = 0x0103,  // -> slot
     kMap = 0x0104,      // a0 memory slot, a1 address, a2 first page of the object, a3 MapWord(pages, access)
     kUnmap = 0x0105,    // a0 address, a1 pages
@@ -69,6 +69,7 @@ enum class Op : std::uint16_t {
 
 inline constexpr std::uint64_t kMaxLogLine = 1024;
 inline constexpr std::uint64_t kMaxPagesPerCall = 512;  // kMap, kUnmap, kProtect: kernel paths stay bounded
+inline constexpr std::uint64_t kMaxPagesPerObject = 2048;  // kCreateMemory zeroes them in one go
 
 // Access of a mapping: Rights kRead, kWrite, kExecute. kWrite and kExecute together are refused.
 constexpr std::uint64_t map_word(std::uint64_t pages, std::uint64_t access) { return pages << 8 | access; }

@@ -48,11 +48,14 @@ public:
         });
     }
 
-    // created or waiting → unplaced. Anyone. A thread that is still running keeps the wake pending.
+    // created → unplaced; created → queued, for threads that the kernel places by itself. Anyone, and only one.
+    Transition start() { return start_as(ThreadState::kUnplaced, 0); }
+    Transition start_to_queue() { return start_as(ThreadState::kQueued, kPlacedByKernel); }
+
+    // waiting → unplaced. Anyone. A thread that is still running keeps the wake pending.
     Transition wake() {
         return change([](ThreadWord w) -> std::optional<std::uint64_t> {
             switch (w.state()) {
-                case ThreadState::kCreated:
                 case ThreadState::kWaiting: return make(ThreadState::kUnplaced, w.cpu(), w.sequence() + 1);
                 case ThreadState::kRunning:
                 case ThreadState::kQueued: return w.raw | kWakePending;
@@ -61,11 +64,10 @@ public:
         });
     }
 
-    // waiting or created → queued, for threads that the kernel places by itself. Anyone.
+    // waiting → queued, for threads that the kernel places by itself. Anyone.
     Transition wake_to_queue() {
         return change([](ThreadWord w) -> std::optional<std::uint64_t> {
             switch (w.state()) {
-                case ThreadState::kCreated:
                 case ThreadState::kWaiting:
                     return make(ThreadState::kQueued, w.cpu(), w.sequence() + 1) | kPlacedByKernel;
                 case ThreadState::kRunning:
@@ -135,12 +137,21 @@ public:
     }
 
     // running or queued → gone. Owner.
-    Transition exit() { return leave(ThreadState::kRunning, ThreadState::kQueued); }
+    Transition exit() {
+        return change([](ThreadWord w) -> std::optional<std::uint64_t> {
+            if (w.state() != ThreadState::kRunning && w.state() != ThreadState::kQueued) return std::nullopt;
+            return make(ThreadState::kGone, w.cpu(), w.sequence() + 1);
+        });
+    }
 
-    // created, waiting or unplaced → gone. Anyone.
-    Transition kill() {
-        const Transition t = leave(ThreadState::kWaiting, ThreadState::kUnplaced);
-        return t.done ? t : leave(ThreadState::kCreated, ThreadState::kCreated);
+    // created, waiting or unplaced → gone, if nothing has changed since `expected`. Anyone.
+    Transition kill(ThreadWord expected) {
+        const ThreadState s = expected.state();
+        if (s != ThreadState::kCreated && s != ThreadState::kWaiting && s != ThreadState::kUnplaced) return {false, expected};
+        const std::uint64_t to = make(ThreadState::kGone, expected.cpu(), expected.sequence() + 1);
+        std::uint64_t from = expected.raw;
+        const bool done = word_.compare_exchange_strong(from, to);
+        return {done, {done ? to : from}};
     }
 
     // gone → free. Whoever holds the last reference.
@@ -160,10 +171,10 @@ private:
         return (w.raw & ~std::uint64_t{0xff}) | static_cast<std::uint8_t>(state);
     }
 
-    Transition leave(ThreadState a, ThreadState b) {
-        return change([a, b](ThreadWord w) -> std::optional<std::uint64_t> {
-            if (w.state() != a && w.state() != b) return std::nullopt;
-            return make(ThreadState::kGone, w.cpu(), w.sequence() + 1);
+    Transition start_as(ThreadState state, std::uint64_t bits) {
+        return change([state, bits](ThreadWord w) -> std::optional<std::uint64_t> {
+            if (w.state() != ThreadState::kCreated) return std::nullopt;
+            return make(state, w.cpu(), w.sequence() + 1) | bits;
         });
     }
 

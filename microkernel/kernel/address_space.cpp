@@ -55,7 +55,7 @@ core::Result<void> AddressSpace::check_range(std::uint64_t address, std::uint64_
 }
 
 core::Result<void> AddressSpace::map(MemoryObject& memory, std::uint64_t first_page, std::uint64_t address,
-                                     std::uint64_t pages, abi::Rights access) {
+                                     std::uint64_t pages, abi::Rights access, abi::Rights allowed) {
     TRY(check_range(address, pages));
     if (!(access & abi::kRead) || access & ~(abi::kRead | abi::kWrite | abi::kExecute)) {
         return core::fail(Error::kBadArgument);
@@ -74,7 +74,7 @@ core::Result<void> AddressSpace::map(MemoryObject& memory, std::uint64_t first_p
             }
             const Physical frame = memory.frame(first_page + done);
             hold_frame(frame);
-            *entry = arch::user_entry(frame, access);
+            *entry = arch::user_entry(frame, access, allowed);
         }
     }
     if (error == Error::kOk) return {};
@@ -119,10 +119,11 @@ core::Result<void> AddressSpace::protect(std::uint64_t address, std::uint64_t pa
         for (std::uint64_t i = 0; i < pages; ++i) {
             auto* entry = arch::find_entry(top_, address + i * abi::kPageSize);
             if (!entry || !(*entry & arch::kPresent)) return core::fail(Error::kBadAddress);
+            if (access & ~arch::allowed_rights(*entry)) return core::fail(Error::kNoRight);
         }
         for (std::uint64_t i = 0; i < pages; ++i) {
             auto* entry = arch::find_entry(top_, address + i * abi::kPageSize);
-            *entry = arch::user_entry(*entry & arch::kAddressMask, access);
+            *entry = arch::user_entry(*entry & arch::kAddressMask, access, arch::allowed_rights(*entry));
         }
     }
     shoot_down();
@@ -168,6 +169,7 @@ void load_space(Cpu& cpu, AddressSpace* space) {
     std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with the fence in shoot_down
     const auto generation = space ? space->generation.load() : 0;
     arch::write_cr3(space ? space->top() : arch::kernel_top());
+    cpu.loaded_space.store(space);
     cpu.seen_generation.store(generation);
 }
 

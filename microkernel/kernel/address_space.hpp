@@ -29,12 +29,13 @@ public:
 
     core::Result<void> init();
 
-    // All or nothing. kBadAddress, kMisaligned, kBadArgument, kOverlap, kWriteExecute, kNoMemory.
+    // All or nothing. `allowed`: what protect() may later give at most. kBadAddress, kMisaligned, kBadArgument, kOverlap, kWriteExecute, kNoMemory.
     core::Result<void> map(MemoryObject& memory, std::uint64_t first_page, std::uint64_t address, std::uint64_t pages,
-                           abi::Rights access);
+                           abi::Rights access, abi::Rights allowed);
     // Holes are allowed, so that a caller can clean up after a failure.
     core::Result<void> unmap(std::uint64_t address, std::uint64_t pages);
-    // kBadAddress when a page of the range is not mapped; nothing is changed then.
+    // kBadAddress when a page of the range is not mapped, kNoRight when its mapping does not allow that much; nothing is
+    // changed then.
     core::Result<void> protect(std::uint64_t address, std::uint64_t pages, abi::Rights access);
 
     // The kernel's own view of user memory at `address`, for at most what is left of that page; calls use(bytes, n). The page

@@ -2,6 +2,7 @@
 #include "kernel/call_enter.hpp"
 
 #include "arch/timer.hpp"
+#include "kernel/address_space.hpp"
 #include "kernel/calls.hpp"
 #include "kernel/dispatch.hpp"
 #include "kernel/timers.hpp"
@@ -55,6 +56,7 @@ core::Result<void> submit_all(Thread& thread) {
         if (!*entry) break;
         ++thread.consumed;
         run_submission(thread, **entry);
+        serve_shootdown(this_cpu());  // a batch may be long: the others need not wait for its end
     }
     thread.ring.publish_head();
     return outcome;
@@ -71,24 +73,21 @@ void call_enter(Cpu& cpu, Thread& thread) {
         return set_result(thread, static_cast<std::int64_t>(submitted.error()));
     }
     thread.timed_out = false;
-    if (wanted == 0 || !thread.ring.begin_wait(static_cast<std::uint32_t>(wanted))) {
-        return set_result(thread, thread.ring.ready());
-    }
+    if (wanted == 0) return set_result(thread, thread.ring.ready());
     if (timeout == 0) {
-        if (thread.ring.end_wait()) return set_result(thread, static_cast<std::int64_t>(Error::kTimedOut));
-    } else if (timeout != abi::kForever) {
-        const auto now = arch::rdtsc(), ticks = arch::clock.to_ticks(timeout);
-        arm_timeout(cpu, thread, ticks < (kNever >> 1) - now ? now + ticks : kNever >> 1);
+        const auto ready = thread.ring.ready();
+        return set_result(thread, ready >= wanted ? ready : static_cast<std::int64_t>(Error::kTimedOut));
     }
+    const auto deadline = timeout == abi::kForever ? kNever : arch::rdtsc() + arch::clock.to_ticks(timeout);
+    if (!thread.ring.begin_wait(static_cast<std::uint32_t>(wanted), deadline)) return set_result(thread, thread.ring.ready());
+    if (deadline != kNever) arm_timeout(cpu, thread, deadline);
     thread.waiting_in_enter = true;
     block_current(cpu);
 }
 
 void finish_enter(Cpu& cpu, Thread& thread) {
     thread.waiting_in_enter = false;
-    if (thread.wait_deadline.load(std::memory_order_relaxed) != kNever || thread.timer_cpu.load(std::memory_order_relaxed) == cpu.number) {
-        disarm_timeout(cpu, thread);
-    }
+    disarm_timeout(cpu, thread);
     if (std::exchange(thread.timed_out, false)) return set_result(thread, static_cast<std::int64_t>(Error::kTimedOut));
     set_result(thread, thread.ring.ready());
 }

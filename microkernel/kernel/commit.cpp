@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::uint64_t kFlagBits = abi::kCommitHead | abi::kCommitPreempt | abi::kCommitRecall;
 
+constexpr std::uint64_t kMaxSliceNs = std::uint64_t{1} << 56;  // two years: added to a TSC it does not overflow
+
 std::uint32_t sequence_of(std::uint64_t commit) { return static_cast<std::uint32_t>(commit); }
 std::uint32_t cpu_of(std::uint64_t commit) { return commit >> 32 & 0xff; }
 std::uint64_t flags_of(std::uint64_t commit) { return commit >> 40; }
@@ -31,7 +33,9 @@ core::Result<void> SchedDomain::commit(Process& server, abi::ThreadRef ref, std:
     if (thread->domain != this) return core::fail(Error::kNotInDomain);
     const auto word = thread->word().load();
     switch (word.state()) {
-        case ThreadState::kUnplaced: break;
+        case ThreadState::kUnplaced:
+            if (flags_of(commit) & abi::kCommitRecall) return {};  // it is where it shall be
+            break;
         case ThreadState::kRunning:
         case ThreadState::kQueued:
             if (flags_of(commit) & abi::kCommitRecall) return recall(*thread);
@@ -48,12 +52,11 @@ core::Result<void> SchedDomain::commit(Process& server, abi::ThreadRef ref, std:
 
 core::Result<void> SchedDomain::place(Thread& thread, abi::ThreadWord word, std::uint64_t commit, std::uint64_t slice_ns) {
     if (word.sequence() != sequence_of(commit)) return core::fail(Error::kStaleSequence);
-    if (flags_of(commit) & abi::kCommitRecall) return {};
     if (cpu_of(commit) >= online_cpus().size() || flags_of(commit) & ~kFlagBits) return core::fail(Error::kCpuNotYours);
     if (!thread.allowed_on(cpu_of(commit))) return core::fail(Error::kAffinity);
     if (!thread.word().place(word, cpu_of(commit), false).done) return core::fail(Error::kStaleSequence);
     left_unplaced(word);
-    thread.slice = slice_ns == abi::kNoSlice ? 0 : arch::clock.to_ticks(std::max(slice_ns, abi::kMinSliceNs));
+    thread.slice = slice_ns == abi::kNoSlice ? 0 : arch::clock.to_ticks(std::clamp(slice_ns, abi::kMinSliceNs, kMaxSliceNs));
     thread.place_flags = static_cast<std::uint32_t>(flags_of(commit));
     enqueue_on(cpu_of(commit), thread);
     return {};

@@ -16,6 +16,7 @@
 namespace cox {
 
 class AddressSpace;
+class Process;
 
 using RunQueue = core::IntrusiveQueue<Thread, &Thread::queue_link>;
 using TimerQueue = core::TimerQueue<Thread, &Thread::timer>;
@@ -50,6 +51,7 @@ struct Cpu {
     std::uint64_t watch_deadline = kNever;
 
     AddressSpace* reap_list = nullptr;
+    Process* dead_processes = nullptr;  // exit.cpp
     abi::CpuStats stats{};
     arch::CpuTables tables{};
 
@@ -60,7 +62,8 @@ struct Cpu {
     std::atomic<std::int32_t> unplaced_here{0};  // threads of the domain that are unplaced and ran here last
 
     // Written by this CPU, read by others (address_space.hpp).
-    alignas(64) std::atomic<AddressSpace*> active_space{nullptr};
+    alignas(64) std::atomic<AddressSpace*> active_space{nullptr};  // in CR3, or about to be
+    std::atomic<AddressSpace*> loaded_space{nullptr};              // in CR3, or just replaced there
     std::atomic<std::uint64_t> seen_generation{0};
 };
 static_assert(offsetof(Cpu, kernel_stack) == CPU_KERNEL_STACK);

@@ -69,11 +69,15 @@ bool requeue_current(Cpu& cpu, bool head) {
     return true;
 }
 
+bool agent_at_work(const Cpu& cpu, const Thread& t) {
+    return root_domain.is_agent_of(t, cpu.number) && !t.agent_overrun.load(std::memory_order_relaxed);
+}
+
 // When the current thread's turn ends; kNever: not while things stay as they are.
 std::uint64_t turn_end(const Cpu& cpu) {
     const Thread& t = *cpu.current;
+    if (agent_at_work(cpu, t)) return t.switched_in + agent_budget();
     if (cpu.queue.empty()) return kNever;
-    if (t.is_agent() && !t.agent_overrun) return t.switched_in + agent_budget();
     const auto left = [&](std::uint64_t slice, std::uint64_t used) { return t.switched_in + (slice > used ? slice - used : 0); };
     if (kernel_rules(cpu, t)) {
         const auto turn = left(fallback_slice(), t.turn_used);
@@ -84,18 +88,19 @@ std::uint64_t turn_end(const Cpu& cpu) {
 
 void end_turn(Cpu& cpu, std::uint64_t now) {
     Thread& t = *cpu.current;
-    if (t.is_agent()) {
+    if (agent_at_work(cpu, t)) {
         t.agent_overrun = true;
         t.set_cause(Cause::kAgentOverrun);
-        requeue_current(cpu, false);
+        if (!cpu.queue.empty() && requeue_current(cpu, false)) t.turn_used = 0;
         return;
     }
+    if (t.domain && placed_by_kernel(t) && root_domain.attached()) return unplace_current(cpu, Cause::kReturned);
     const bool slice_over = t.slice && t.slice_used + (now - t.switched_in) >= t.slice;
     if (t.domain && slice_over && !placed_by_kernel(t) && root_domain.attached()) {
         return unplace_current(cpu, Cause::kSliceEnd);
     }
     t.set_cause(Cause::kFallbackSlice);
-    if (requeue_current(cpu, false)) t.turn_used = t.slice_used = 0;
+    if (requeue_current(cpu, false)) t.turn_used = 0;
 }
 
 // What requests and the clock make of the current thread. Afterwards cpu.current runs on, or is null.
@@ -103,15 +108,12 @@ void settle_current(Cpu& cpu, std::uint64_t now) {
     Thread& t = *cpu.current;
     const auto word = t.word().load();
     if (word.requests() & abi::kRequestKill) return exit_current(cpu, t.exit_code, Cause::kKilled);
-    // sysret and iretq would fault in the kernel on an address that is not canonical.
-    if (t.frame.rip >= abi::kUserTop) return exit_current(cpu, kFaultExitCode, Cause::kFaulted);
     if (word.requests() & abi::kRequestRecall) return unplace_current(cpu, Cause::kRecalled);
     if (word.requests() & abi::kRequestAffinity) {
+        t.word().clear_requests(abi::kRequestAffinity);  // first: a change after it asks anew
         if (!t.allowed_on(cpu.number)) return unplace_current(cpu, Cause::kAffinityChanged);
-        t.word().clear_requests(abi::kRequestAffinity);
     }
-    if (cpu.preempt_current && t.domain && !cpu.queue.empty()) {
-        cpu.preempt_current = false;
+    if (std::exchange(cpu.preempt_current, false) && t.domain && !cpu.queue.empty()) {
         return unplace_current(cpu, Cause::kRecalled);
     }
     if (now >= turn_end(cpu)) end_turn(cpu, now);
@@ -119,11 +121,13 @@ void settle_current(Cpu& cpu, std::uint64_t now) {
 
 // queued → running. False: it may not run here, or is to die; it has been dealt with.
 bool begin(Cpu& cpu, Thread& thread) {
-    if (!thread.allowed_on(cpu.number)) {
-        unplace_queued(cpu, thread, Cause::kAffinityChanged);
-        return false;
-    }
-    while (!thread.word().dispatch().done) {
+    for (;;) {
+        thread.word().clear_requests(abi::kRequestAffinity);  // before the look: a change after it asks anew
+        if (!thread.allowed_on(cpu.number)) {
+            unplace_queued(cpu, thread, Cause::kAffinityChanged);
+            return false;
+        }
+        if (thread.word().dispatch().done) break;
         const auto requests = thread.word().load().requests();
         if (requests & abi::kRequestKill) {
             exit_queued(cpu, thread);
@@ -133,7 +137,6 @@ bool begin(Cpu& cpu, Thread& thread) {
             unplace_queued(cpu, thread, Cause::kRecalled);
             return false;
         }
-        thread.word().clear_requests(abi::kRequestAffinity);
     }
     cpu.current = &thread;
     cpu.preempt_current = false;
@@ -160,7 +163,8 @@ void switch_in(Cpu& cpu, std::uint64_t now) {
         cpu.fpu_owner = &t;
         t.fpu_cpu = cpu.number;
     }
-    if (cpu.loaded_fs_base != t.fs_base) {
+    // A user can set the base to 0, by loading the selector, without the kernel seeing it.
+    if (cpu.loaded_fs_base | t.fs_base) {
         arch::write_msr(kMsrFsBase, t.fs_base);
         cpu.loaded_fs_base = t.fs_base;
     }
@@ -262,18 +266,24 @@ namespace {
 void make_room(Cpu& cpu) {
     if (cpu.current && cpu.current->domain) {
         cpu.preempt_current = true;
-    } else if (Thread* front = cpu.queue.front(); front && front->interrupted && front->domain) {
-        unplace_queued(cpu, *pop(cpu), Cause::kRecalled);
+        return;
+    }
+    for (Thread* t = cpu.queue.front(); t; t = cpu.queue.next(*t)) {
+        if (!t->interrupted || !t->domain) continue;
+        remove_queued(cpu, *t);
+        return unplace_queued(cpu, *t, Cause::kRecalled);
     }
 }
 
 }  // namespace
 
 void accept(Cpu& cpu, Thread& t) {
-    if (root_domain.is_agent_of(t, cpu.number) && !t.agent_overrun) {
+    if (agent_at_work(cpu, t)) {
         cpu.agent_ready = &t;
         return;
     }
+    // Placed by the kernel just before a server attached.
+    if (t.domain && placed_by_kernel(t) && root_domain.attached()) return unplace_queued(cpu, t, Cause::kReturned);
     t.slice_used = t.turn_used = 0;
     t.interrupted = false;
     if (t.place_flags & abi::kCommitPreempt) make_room(cpu);
@@ -283,11 +293,6 @@ void accept(Cpu& cpu, Thread& t) {
 void remove_queued(Cpu& cpu, Thread& thread) {
     cpu.queue.remove(thread);
     cpu.kernel_placed_queued -= placed_by_kernel(thread);
-}
-
-void requeue(Cpu& cpu, Thread& thread) {
-    thread.word().clear_requests(abi::kRequestAffinity);
-    push(cpu, thread, false);
 }
 
 void return_fallback_threads(Cpu& cpu) {
@@ -311,6 +316,14 @@ arch::TrapFrame* leave_kernel(Cpu& cpu) {
         bool fresh = false;
         if (choose(cpu, now, fresh)) {
             if (fresh) switch_in(cpu, now);
+            // What this CPU has sent to itself meanwhile brings no interrupt.
+            if (!cpu.inbox.empty() || cpu.dead_processes) continue;
+            // sysret and iretq would fault in the kernel on an address that is not canonical.
+            if (cpu.current->frame.rip >= abi::kUserTop) {
+                exit_current(cpu, kFaultExitCode, Cause::kFaulted);
+                continue;
+            }
+            if (cpu.reap_list) reap(cpu);
             arm_timer(cpu, now);
             return &cpu.current->frame;
         }
@@ -318,7 +331,7 @@ arch::TrapFrame* leave_kernel(Cpu& cpu) {
         load_space(cpu, nullptr);
         reap(cpu);
         // The event of the idle CPU may have made its agent ready; and what another CPU has still loaded, it soon lets go.
-        if (cpu.agent_ready || !cpu.queue.empty() || cpu.reap_list) continue;
+        if (cpu.agent_ready || !cpu.queue.empty() || cpu.reap_list || cpu.dead_processes || !cpu.inbox.empty()) continue;
         arm_timer(cpu, now);
         arch::wait_for_interrupt();
     }

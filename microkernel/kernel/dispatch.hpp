@@ -23,9 +23,8 @@ void unplace_queued(Cpu& cpu, Thread& thread, abi::Cause cause);
 // A queued thread's placement has arrived at this CPU. Takes over a reference.
 void accept(Cpu& cpu, Thread& thread);
 
-// A queued thread leaves this CPU's run queue, or goes back to its tail.
+// A queued thread leaves this CPU's run queue.
 void remove_queued(Cpu& cpu, Thread& thread);
-void requeue(Cpu& cpu, Thread& thread);
 
 // A server has attached: threads of the domain that the kernel placed here are handed back to it.
 void return_fallback_threads(Cpu& cpu);

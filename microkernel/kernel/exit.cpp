@@ -18,8 +18,7 @@ namespace {
 void finish_exit(Thread& thread, abi::ThreadWord word) {
     Cpu& cpu = this_cpu();
     thread.ring.close();
-    disarm_timeout(cpu, thread);
-    if (const auto keeper = thread.timer_cpu.load(); keeper != Thread::kNoCpu) send_timer_record(thread, keeper);
+    forget_timeout(cpu, thread);
     if (thread.domain) root_domain.post_event(thread.ref.index, word.cpu());
     if (thread.is_agent()) root_domain.agent_gone(thread);
     thread.process->thread_gone(thread.exit_code);
@@ -50,11 +49,11 @@ void kill_thread(Thread& thread, std::uint64_t code) {
     for (;;) {
         const auto before = thread.word().load();
         if (before.state() == ThreadState::kGone || before.state() == ThreadState::kFree) return;
-        thread.exit_code = code;
+        if (!(before.requests() & abi::kRequestKill)) thread.exit_code = code;
         if (const auto asked = thread.word().request(abi::kRequestKill); asked.done) {
             return send_request(thread, asked.word.cpu());
         }
-        const auto killed = thread.word().kill();
+        const auto killed = thread.word().kill(before);
         if (!killed.done) continue;  // it has moved meanwhile
         if (before.state() == ThreadState::kUnplaced) left_unplaced(before);
         thread.set_cause(abi::Cause::kKilled);
@@ -70,11 +69,17 @@ void reap_later(AddressSpace* space) {
 }
 
 void reap(Cpu& cpu) {
+    while (Process* process = cpu.dead_processes) {
+        cpu.dead_processes = process->next_dead;
+        process->finish_destroy();
+    }
     AddressSpace* list = std::exchange(cpu.reap_list, nullptr);
     while (list) {
         AddressSpace* space = std::exchange(list, list->next_to_reap);
         bool loaded = space->users.load() != 0;
-        for (const Cpu& other : online_cpus()) loaded |= other.active_space.load() == space;
+        for (const Cpu& other : online_cpus()) {
+            loaded |= other.active_space.load() == space || other.loaded_space.load() == space;
+        }
         if (loaded) reap_later(space);
         else dispose(space);
     }

@@ -34,11 +34,12 @@ void serve_request(Cpu& cpu, Thread& thread) {
     if (word.state() != ThreadState::kQueued && word.state() != ThreadState::kRunning) return;
     if (word.cpu() != cpu.number) return send_request(thread, word.cpu());
     if (&thread == cpu.current || !thread.queue_link.linked()) return;  // seen at the kernel's exit, or when it is begun
+    thread.word().clear_requests(abi::kRequestAffinity);  // before the look: a change after it asks anew
+    if (!(word.requests() & (abi::kRequestKill | abi::kRequestRecall)) && thread.allowed_on(cpu.number)) return;
     remove_queued(cpu, thread);
     if (word.requests() & abi::kRequestKill) exit_queued(cpu, thread);
     else if (word.requests() & abi::kRequestRecall) unplace_queued(cpu, thread, abi::Cause::kRecalled);
-    else if (!thread.allowed_on(cpu.number)) unplace_queued(cpu, thread, abi::Cause::kAffinityChanged);
-    else requeue(cpu, thread);
+    else unplace_queued(cpu, thread, abi::Cause::kAffinityChanged);
 }
 
 void serve_attention(Cpu& cpu) {

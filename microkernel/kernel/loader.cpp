@@ -35,7 +35,7 @@ T must(std::expected<T, E> result, std::string_view what) {
 void map_all(Process& process, MemoryObject& memory, std::uint64_t address, abi::Rights access) {
     for (std::uint64_t done = 0; done < memory.pages();) {
         const auto step = std::min(memory.pages() - done, abi::kMaxPagesPerCall);
-        must(process.space().map(memory, done, address + done * abi::kPageSize, step, access), "map");
+        must(process.space().map(memory, done, address + done * abi::kPageSize, step, access, access), "map");
         done += step;
     }
 }
@@ -105,7 +105,7 @@ void start_root_task(const core::BootModule& module, std::string_view program, s
     params.stack = kStackTop;
     params.argument = kStartInfo;
     params.ring_address = kRing;
-    const auto thread = must(process->create_thread(params), "thread");
+    const auto thread = must(process->create_thread(process->space(), params), "thread");
     const auto pages = (module.size + abi::kPageSize - 1) / abi::kPageSize;
     adopt_frames(module.base, pages);
     const auto archive_memory = must(MemoryObject::view(module.base, pages), "archive memory");
@@ -121,7 +121,8 @@ void start_root_task(const core::BootModule& module, std::string_view program, s
     start.give("machine", the_machine, abi::kAllRights);
     start.give("archive", *archive_memory, abi::kRead | abi::kGrant);
     start.map();
-    wake(*thread, abi::Cause::kStarted);
+    const bool started = start_thread(*thread);
+    COX_ASSERT(started);
 }
 
 }  // namespace cox

@@ -24,6 +24,13 @@ void log_line_unlocked(std::string_view text) {
     arch::serial_write("\n");
 }
 
+std::string_view printable(std::string_view text, std::span<char> buffer) {
+    const auto n = std::min(text.size(), buffer.size());
+    std::transform(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(n), buffer.begin(),
+                   [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c; });
+    return {buffer.data(), n};
+}
+
 void LineBuffer::add(std::string_view text) {
     const auto n = std::min(text.size(), text_.size() - size_);
     std::copy_n(text.data(), n, text_.data() + size_);

@@ -3,6 +3,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <type_traits>
 
@@ -12,6 +13,9 @@ namespace cox {
 
 void log_line(std::string_view text);          // one line, whole; a newline is added
 void log_line_unlocked(std::string_view text);  // panic: nobody else runs
+
+// `text` in `buffer`, as far as it fits, with what would end a line or reach a terminal replaced.
+std::string_view printable(std::string_view text, std::span<char> buffer);
 
 class LineBuffer {
 public:

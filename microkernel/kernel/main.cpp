@@ -17,6 +17,7 @@
 #include "kernel/loader.hpp"
 #include "kernel/log.hpp"
 #include "kernel/panic.hpp"
+#include "kernel/sched_domain.hpp"
 #include "kernel/selftest.hpp"
 #include "kernel/smp.hpp"
 #include "kernel/thread_table.hpp"
@@ -85,18 +86,21 @@ extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_
     if (!boot.archive) unsupported("no initial archive: a module or initrd is needed");
     if (boot.archive->base % abi::kPageSize) unsupported("the archive is not page-aligned");
 
-    take_memory(*boot.archive);
-    cpu_init_boot();
+    // While the boot map, which covers wherever the firmware has put them, is there.
     const auto acpi = boot.rsdp_copy_size ? core::parse_acpi(boot.rsdp_bytes(), core::PhysView(kPhysicalView))
                                           : core::parse_acpi_at(boot.rsdp_address, core::PhysView(kPhysicalView));
     if (!acpi) unsupported(core::describe(acpi.error()));
+    if (acpi->madt.lapic_base >= kBootMapEnd) unsupported("a local APIC above 4 GiB");
+    take_memory(*boot.archive);
+    cpu_init_boot();
     arch::lapic_choose(acpi->madt.lapic_base);
     arch::lapic_enable();
     if (!arch::calibrate(*acpi)) unsupported("no clock to calibrate the timer against");
     thread_table_init();
     const core::CommandLine options(boot.command_line());
-    watchdog_init(number(options, "watchdog_ms", 1000));
+    watchdog_init(number(options, "watchdog_ms", 5000));
     smp_start(acpi->madt);
+    for (const Cpu& cpu : online_cpus()) root_domain.init_cpu_line(cpu.number);
     print("coxswain: kernel version=1 cpus={} boot={} tsc_hz={} timer={} frames={}", online_cpus().size(),
           std::string_view(door == BootDoor::kPvh ? "pvh" : "multiboot2"), arch::clock.tsc_hz,
           std::string_view(arch::clock.reference), frame_counts().total);

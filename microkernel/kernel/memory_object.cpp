@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "kernel/memory_object.hpp"
 
+#include "abi/calls.hpp"
 #include "arch/paging.hpp"
 #include "kernel/heap.hpp"
 
@@ -31,7 +32,7 @@ Physical MemoryObject::frame(std::uint64_t page) const {
 }
 
 core::Result<RefPtr<MemoryObject>> MemoryObject::create(std::uint64_t pages) {
-    if (pages == 0 || pages > kMaxPages) return core::fail(abi::Error::kBadArgument);
+    if (pages == 0 || pages > abi::kMaxPagesPerObject) return core::fail(abi::Error::kBadArgument);
     auto object = TRY(make_object<MemoryObject>());
     for (std::uint64_t i = 0; i < pages; ++i) {
         const auto frame = allocate_zeroed_frame();

@@ -11,8 +11,6 @@ namespace cox {
 class MemoryObject final : public Object {
 public:
     static constexpr abi::ObjectType kType = abi::ObjectType::kMemory;
-    static constexpr std::uint64_t kMaxPages = 512 * 512;
-
     // All frames at once, zeroed, or kNoMemory and none.
     static core::Result<RefPtr<MemoryObject>> create(std::uint64_t pages);
     // Over frames in a row that somebody holds already: the status table, the archive.

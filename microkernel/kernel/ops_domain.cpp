@@ -29,7 +29,7 @@ core::Result<Reply> add_agent(const Invocation& call, SchedDomain& domain) {
 
 core::Result<Reply> wait_events(const Invocation& call, SchedDomain& domain) {
     if (!call.pending) return core::fail(Error::kBadOperation);
-    const bool events = TRY(domain.wait_events(call.caller, call.pending->user_data));
+    const bool events = TRY(domain.wait_events(call.caller, *call.pending));
     return Reply{1, 0, !events};
 }
 

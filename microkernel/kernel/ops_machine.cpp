@@ -24,11 +24,7 @@ core::Result<Reply> invoke_log(const Invocation& call, const Cap& cap) {
     if (length > abi::kMaxLogLine) return core::fail(Error::kBadArgument);
     std::array<char, abi::kMaxLogLine> line;
     TRY(copy_from_user(call.caller.process->space(), line.data(), call.args[0], length));
-    // One call is one line: what would end it, or reach a terminal, is replaced.
-    for (auto& c : std::span(line).first(length)) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-    }
-    log_line({line.data(), length});
+    log_line(printable({line.data(), length}, line));
     return Reply{};
 }
 

@@ -2,6 +2,7 @@
 #include "kernel/calls.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/heap.hpp"
+#include "kernel/log.hpp"
 #include "kernel/notification.hpp"
 #include "kernel/process.hpp"
 #include "kernel/sched_domain.hpp"
@@ -28,23 +29,24 @@ core::Result<Reply> create_process(const Invocation& call) {
         domain = TRY(as<SchedDomain>(cap, abi::kExecute)).get();
     }
     const std::string_view text(params.name, sizeof params.name);
-    const auto name = text.substr(0, text.find('\0'));
+    std::array<char, sizeof params.name> name_buffer{};
+    const auto name = printable(text.substr(0, text.find('\0')), name_buffer);
     return give_caller(call, RefPtr<Object>(*TRY(Process::create(domain, name))));
 }
 
-core::Result<Reply> create_thread(const Invocation& call, Process& target) {
+core::Result<Reply> create_thread(const Invocation& call, Process& target, AddressSpace& space) {
     const auto params = TRY(read_user<abi::ThreadParams>(call.caller.process->space(), call.args[0]));
-    auto thread = TRY(target.create_thread(params));
+    auto thread = TRY(target.create_thread(space, params));
     auto given = give_caller(call, RefPtr<Object>(*thread));
     if (!given) kill_thread(*thread, 0);
     return given;
 }
 
-core::Result<Reply> map(const Invocation& call, Process& target) {
+core::Result<Reply> map(const Invocation& call, AddressSpace& space) {
     const auto cap = TRY(call.caller.process->caps.look_up(abi::CapSlot::from_raw(call.args[0])));
     const auto access = static_cast<abi::Rights>(call.args[3] & 0xff);
     const auto memory = TRY(as<MemoryObject>(cap, access & (abi::kRead | abi::kWrite | abi::kExecute)));
-    TRY(target.space().map(*memory, call.args[2], call.args[1], call.args[3] >> 8, access));
+    TRY(space.map(*memory, call.args[2], call.args[1], call.args[3] >> 8, access, cap.rights));
     return Reply{};
 }
 
@@ -69,12 +71,12 @@ core::Result<Reply> change_process(const Invocation& call, Process& target) {
     const Process::SpaceHold hold(target);
     if (!hold) return core::fail(Error::kWrongState);
     switch (call.op) {
-        case Op::kCreateThread: return create_thread(call, target);
-        case Op::kMap: return map(call, target);
-        case Op::kUnmap: TRY(target.space().unmap(call.args[0], call.args[1])); return Reply{};
+        case Op::kCreateThread: return create_thread(call, target, hold.space());
+        case Op::kMap: return map(call, hold.space());
+        case Op::kUnmap: TRY(hold.space().unmap(call.args[0], call.args[1])); return Reply{};
         case Op::kProtect:
             if (call.args[2] > abi::kAllRights) return core::fail(Error::kBadArgument);
-            TRY(target.space().protect(call.args[0], call.args[1], static_cast<abi::Rights>(call.args[2])));
+            TRY(hold.space().protect(call.args[0], call.args[1], static_cast<abi::Rights>(call.args[2])));
             return Reply{};
         case Op::kGive: return give(call, target);
         default: return core::fail(Error::kBadOperation);

@@ -11,27 +11,17 @@ namespace cox {
 
 using abi::Error;
 using abi::Op;
-using abi::ThreadState;
 
 namespace {
-
-core::Result<Reply> start(Thread& thread) {
-    if (thread.word().load().state() != ThreadState::kCreated) return core::fail(Error::kWrongState);
-    wake(thread, abi::Cause::kStarted);
-    return Reply{};
-}
 
 // The thread leaves a CPU that it may not use any more as soon as that CPU looks.
 core::Result<Reply> set_affinity(Thread& thread, std::uint64_t mask) {
     if (thread.is_agent()) return core::fail(Error::kWrongState);
     if (!(mask & online_mask())) return core::fail(Error::kBadArgument);
     thread.line.affinity.store(mask & online_mask());
-    if (const auto asked = thread.word().request(abi::kRequestAffinity); asked.done) {
-        send_request(thread, asked.word.cpu());
-    } else if (thread.domain && asked.word.state() == ThreadState::kUnplaced) {
-        thread.set_cause(abi::Cause::kAffinityChanged);
-        root_domain.post_event(thread.ref.index, asked.word.cpu());
-    }
+    const auto asked = thread.word().request(abi::kRequestAffinity);
+    if (asked.done) send_request(thread, asked.word.cpu());
+    if (thread.domain) root_domain.post_event(thread.ref.index, asked.word.cpu());
     return Reply{};
 }
 
@@ -60,7 +50,9 @@ core::Result<Reply> invoke_thread(const Invocation& call, const Cap& cap) {
     const bool reads = call.op == Op::kGetRef || call.op == Op::kGetStatus;
     const auto thread = TRY(as<Thread>(cap, reads ? abi::kRead : abi::kManage));
     switch (call.op) {
-        case Op::kStart: return start(*thread);
+        case Op::kStart:
+            if (!start_thread(*thread)) return core::fail(Error::kWrongState);
+            return Reply{};
         case Op::kKillThread:
             if (call.args[0] >> 63) return core::fail(Error::kBadArgument);
             kill_thread(*thread, call.args[0]);

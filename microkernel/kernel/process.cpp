@@ -32,13 +32,19 @@ bool Process::add_thread() {
 }
 
 void Process::cancel_thread() {
-    SpinGuard guard(lock_);
-    --threads_;
+    std::uint64_t code;
+    {
+        SpinGuard guard(lock_);
+        --threads_;
+        if (!dying_ || threads_ != 0) return;
+        code = kill_code_;
+    }
+    gone(code);  // killed while this thread was about to come
 }
 
-bool Process::alive() {
+std::optional<std::uint64_t> Process::dying_code() {
     SpinGuard guard(lock_);
-    return !dying_;
+    return dying_ ? std::optional(kill_code_) : std::nullopt;
 }
 
 Process::SpaceHold::SpaceHold(Process& process) : space_(nullptr) {
@@ -52,7 +58,7 @@ Process::SpaceHold::~SpaceHold() {
     if (space_) space_->users.fetch_sub(1);
 }
 
-core::Result<RefPtr<Thread>> Process::create_thread(const abi::ThreadParams& params) {
+core::Result<RefPtr<Thread>> Process::create_thread(AddressSpace& space, const abi::ThreadParams& params) {
     const auto user = [](std::uint64_t address) { return address < abi::kUserTop; };
     if (!user(params.entry) || !user(params.stack) || !user(params.fs_base)) return core::fail(Error::kBadAddress);
     if (params.first_cpu >= online_cpus().size()) return core::fail(Error::kBadArgument);
@@ -62,12 +68,16 @@ core::Result<RefPtr<Thread>> Process::create_thread(const abi::ThreadParams& par
     const auto cpu = affinity >> params.first_cpu & 1 ? static_cast<std::uint32_t>(params.first_cpu)
                                                       : static_cast<std::uint32_t>(std::countr_zero(affinity));
     auto pages = TRY(MemoryObject::create(abi::kRingPages));
-    TRY(space_->map(*pages, 0, params.ring_address, abi::kRingPages, abi::kRead | abi::kWrite));
-    if (!add_thread()) return core::fail(Error::kWrongState);
+    constexpr abi::Rights kAccess = abi::kRead | abi::kWrite;
+    TRY(space.map(*pages, 0, params.ring_address, abi::kRingPages, kAccess, kAccess));
+    if (!add_thread()) {
+        TRY(space.unmap(params.ring_address, abi::kRingPages));
+        return core::fail(Error::kWrongState);
+    }
     auto allocated = allocate_thread(*this, domain, cpu, affinity);
     if (!allocated) {
+        TRY(space.unmap(params.ring_address, abi::kRingPages));
         cancel_thread();
-        TRY(space_->unmap(params.ring_address, abi::kRingPages));
         return core::fail(allocated.error());
     }
     auto& thread = *allocated;
@@ -80,7 +90,7 @@ core::Result<RefPtr<Thread>> Process::create_thread(const abi::ThreadParams& par
     thread->frame.ss = USER_DATA;
     thread->frame.rflags = arch::kUserFlags;
     thread->fs_base = params.fs_base;
-    if (!alive()) kill(0);  // the process was killed meanwhile, and may not have seen this thread
+    if (const auto code = dying_code()) kill(*code);  // killed meanwhile, perhaps without seeing this thread
     return thread;
 }
 
@@ -88,7 +98,7 @@ void Process::kill(std::uint64_t code) {
     bool empty;
     {
         SpinGuard guard(lock_);
-        dying_ = true;
+        if (!std::exchange(dying_, true)) kill_code_ = code;
         empty = threads_ == 0;
     }
     for_each_thread([&](Thread& thread) {
@@ -127,14 +137,26 @@ core::Result<void> Process::wait_exit(PendingOp waiter, bool& gone, std::uint64_
     gone = gone_;
     code = exit_code_;
     if (gone_) return {};
-    if (waiter_) return core::fail(Error::kBusy);
+    if (waiter_ && find_thread(waiter_.thread)) return core::fail(Error::kBusy);  // one that has gone makes room
     waiter_ = waiter;
     return {};
 }
 
+// The capabilities in its table may be the last to other processes, and so on: one after the other, not one in the other.
 void Process::destroy() {
+    Cpu& cpu = this_cpu();
+    next_dead = std::exchange(cpu.dead_processes, this);
+}
+
+void Process::finish_destroy() {
+    PendingOp waiter;
+    {
+        SpinGuard guard(lock_);
+        waiter = std::exchange(waiter_, {});
+    }
+    if (waiter) complete(waiter, static_cast<std::int64_t>(Error::kGone));
     caps.clear();
-    if (space_) reap_later(space_);
+    reap_later(space_);
     dispose(this);
 }
 

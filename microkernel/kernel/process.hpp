@@ -3,6 +3,7 @@
 // without any; then its table is cleared, its memory is returned as soon as no CPU has it loaded, and whoever waits is told.
 #pragma once
 #include <array>
+#include <optional>
 #include <string_view>
 
 #include "kernel/address_space.hpp"
@@ -23,7 +24,7 @@ public:
     explicit Process(SchedDomain* in_domain) : Object(kType), domain(in_domain) {}
 
     // A thread in state created, its ring mapped. kWrongState when the process has gone.
-    core::Result<RefPtr<Thread>> create_thread(const abi::ThreadParams& params);
+    core::Result<RefPtr<Thread>> create_thread(AddressSpace& space, const abi::ThreadParams& params);
 
     // Every thread exits: those that run or are queued as soon as their CPU looks.
     void kill(std::uint64_t code);
@@ -31,8 +32,6 @@ public:
 
     // kBusy when somebody waits already. An exit code when it has gone already.
     core::Result<void> wait_exit(PendingOp waiter, bool& gone, std::uint64_t& code);
-
-    bool alive();
 
     // Keeps the address space from being returned while another process's thread works on it. False: it has gone.
     class SpaceHold {
@@ -42,21 +41,27 @@ public:
         SpaceHold(const SpaceHold&) = delete;
         SpaceHold& operator=(const SpaceHold&) = delete;
         explicit operator bool() const { return space_ != nullptr; }
+        AddressSpace& space() const { return *space_; }
 
     private:
         AddressSpace* space_;
     };
 
+    // For a thread of this process, and for its creator: while one is alive, so is the space.
     AddressSpace& space() { return *space_; }
     CapTable caps;
     SchedDomain* const domain;
     std::array<char, 24> name{};
+
+    void finish_destroy();  // exit.cpp: when nothing is on the stack any more
+    Process* next_dead = nullptr;
 
 private:
     void destroy() override;
     void gone(std::uint64_t code);
     bool add_thread();
     void cancel_thread();
+    std::optional<std::uint64_t> dying_code();
 
     AddressSpace* space_ = nullptr;  // handed to the reaper when the process has gone
 
@@ -65,6 +70,7 @@ private:
     bool dying_ COX_GUARDED_BY(lock_) = false;
     bool gone_ COX_GUARDED_BY(lock_) = false;
     std::uint64_t exit_code_ COX_GUARDED_BY(lock_) = 0;
+    std::uint64_t kill_code_ COX_GUARDED_BY(lock_) = 0;  // while dying_
     PendingOp waiter_ COX_GUARDED_BY(lock_);
 };
 

@@ -22,7 +22,7 @@ void Ring::open(RefPtr<MemoryObject> pages) {
 void Ring::close() {
     SpinGuard guard(lock_);
     open_ = false;
-    wanted_ = 0;
+    stop_waiting();
 }
 
 // What the user says it has taken may be a lie; then the queue counts as full, which harms only the liar.
@@ -69,20 +69,33 @@ bool Ring::post(const abi::Completion& completion, bool& dropped) {
     ++cq_tail_;
     header_->cq_tail.store(cq_tail_, std::memory_order_release);
     if (wanted_ == 0 || ready_locked() < wanted_) return false;
-    wanted_ = 0;
+    stop_waiting();
     return true;
 }
 
-bool Ring::begin_wait(std::uint32_t wanted) {
+bool Ring::begin_wait(std::uint32_t wanted, std::uint64_t deadline) {
     SpinGuard guard(lock_);
     if (ready_locked() >= wanted) return false;
     wanted_ = wanted;
+    deadline_ = deadline;
     return true;
 }
 
-bool Ring::end_wait() {
+bool Ring::expire(std::uint64_t now) {
     SpinGuard guard(lock_);
-    return std::exchange(wanted_, 0) != 0;
+    if (wanted_ == 0 || deadline_ > now) return false;
+    stop_waiting();
+    return true;
+}
+
+std::uint64_t Ring::deadline() {
+    SpinGuard guard(lock_);
+    return deadline_;
+}
+
+void Ring::stop_waiting() {
+    wanted_ = 0;
+    deadline_ = kNoDeadline;
 }
 
 }  // namespace cox

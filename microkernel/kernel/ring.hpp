@@ -3,8 +3,8 @@
 //
 // The submission queue is read by its thread's CPU alone. The completion queue is filled from any CPU under `lock_`. Every
 // operation in flight has its completion entry reserved (`in_flight_`), so posting cannot fail.
-// Waiting: `wanted_` is how many completions the thread waits for, 0 when it does not; whoever sets it back to 0, a
-// completion or the time-out, is the one that wakes the thread.
+// Waiting: `wanted_` is how many completions the thread waits for, 0 when it does not, `deadline_` until when; whoever sets
+// them back, a completion or the time-out, is the one that wakes the thread.
 #pragma once
 #include <optional>
 
@@ -17,6 +17,8 @@ namespace cox {
 
 class Ring {
 public:
+    static constexpr std::uint64_t kNoDeadline = ~std::uint64_t{0};
+
     void open(RefPtr<MemoryObject> pages);
     void close();  // the thread has gone: later completions are dropped
 
@@ -32,13 +34,16 @@ public:
     [[nodiscard]] bool post(const abi::Completion& completion, bool& dropped);
 
     std::uint32_t ready();  // completions that the user has not taken
-    // Thread's CPU. False: `wanted` are there already.
-    [[nodiscard]] bool begin_wait(std::uint32_t wanted);
-    // Any CPU. True: it did wait, and the caller must wake it.
-    [[nodiscard]] bool end_wait();
+    // Thread's CPU. False: `wanted` are there already. `deadline`: TSC, or kNever.
+    [[nodiscard]] bool begin_wait(std::uint32_t wanted, std::uint64_t deadline);
+    // Any CPU. True: it waited, and its deadline has passed: the caller must wake it.
+    [[nodiscard]] bool expire(std::uint64_t now);
+    // Of the present wait; kNever without one.
+    std::uint64_t deadline();
 
 private:
     std::uint32_t ready_locked() COX_REQUIRES(lock_);
+    void stop_waiting() COX_REQUIRES(lock_);
 
     RefPtr<MemoryObject> pages_;
     abi::RingHeader* header_ = nullptr;
@@ -50,6 +55,7 @@ private:
     std::uint32_t cq_tail_ COX_GUARDED_BY(lock_) = 0;
     std::uint32_t reserved_ COX_GUARDED_BY(lock_) = 0;
     std::uint32_t wanted_ COX_GUARDED_BY(lock_) = 0;
+    std::uint64_t deadline_ COX_GUARDED_BY(lock_) = kNoDeadline;
     bool open_ COX_GUARDED_BY(lock_) = false;
 };
 

@@ -21,11 +21,17 @@ SchedDomain root_domain;
 
 core::Result<void> SchedDomain::attach(Process& server, std::uint64_t table_address) {
     auto table = TRY(MemoryObject::view(status_table_frame(), abi::kStatusTablePages));
-    Process* nobody = nullptr;
-    if (!server_.compare_exchange_strong(nobody, &server)) return core::fail(Error::kBusy);
-    const auto mapped = server.space().map(*table, 0, table_address, abi::kStatusTablePages, abi::kRead);
-    if (!mapped) server_.store(nullptr);
-    return mapped;
+    if (server_.load()) return core::fail(Error::kBusy);
+    TRY(server.space().map(*table, 0, table_address, abi::kStatusTablePages, abi::kRead, abi::kRead));
+    {
+        SpinGuard guard(lock_);
+        if (!server_.load()) {
+            server_.store(&server);
+            return {};
+        }
+    }
+    TRY(server.space().unmap(table_address, abi::kStatusTablePages));
+    return core::fail(Error::kBusy);
 }
 
 core::Result<void> SchedDomain::make_ring(Agent& agent) {
@@ -40,35 +46,44 @@ core::Result<void> SchedDomain::make_ring(Agent& agent) {
     return {};
 }
 
+// What may have changed since the caller's checks is checked again.
+core::Result<void> SchedDomain::install(const Process& server, Thread& thread, std::uint32_t cpu) {
+    SpinGuard guard(lock_);
+    Agent& agent = agents_[cpu];
+    if (server_.load() != &server) return core::fail(Error::kNotAttached);
+    if (agent.ref.load()) return core::fail(Error::kBusy);
+    thread.agent_cpu = cpu;
+    if (!thread.word().move_created(cpu).done) {
+        thread.agent_cpu = Thread::kNoCpu;
+        return core::fail(Error::kWrongState);
+    }
+    thread.line.affinity.store(std::uint64_t{1} << cpu);
+    // What stands in the ring is of no interest any more: the server reads the whole table after this.
+    agent.header->base.store(agent.ring->tail());
+    agent.header->head.store(agent.ring->tail());
+    agent.ref.store(thread.ref.raw());
+    agent_mask_.fetch_or(std::uint64_t{1} << cpu);
+    mode_.store(Mode::kServer);
+    return {};
+}
+
 core::Result<void> SchedDomain::add_agent(Process& server, Thread& thread, std::uint32_t cpu, std::uint64_t ring_address) {
     if (server_.load() != &server) return core::fail(Error::kNotAttached);
     if (cpu >= online_cpus().size()) return core::fail(Error::kCpuNotYours);
     if (thread.process.get() != &server || thread.domain || thread.is_agent()) return core::fail(Error::kBadArgument);
     if (thread.word().load().state() != abi::ThreadState::kCreated) return core::fail(Error::kWrongState);
-    RefPtr<MemoryObject> memory;
     {
         SpinGuard guard(lock_);
-        if (agents_[cpu].thread) return core::fail(Error::kBusy);
+        if (agents_[cpu].ref.load()) return core::fail(Error::kBusy);
         TRY(make_ring(agents_[cpu]));
-        memory = agents_[cpu].memory;
     }
-    TRY(server.space().map(*memory, 0, ring_address, abi::kEventRingPages, abi::kRead | abi::kWrite));
-    {
-        SpinGuard guard(lock_);
-        Agent& agent = agents_[cpu];
-        if (agent.thread) return core::fail(Error::kBusy);
-        agent.thread = RefPtr(thread);
-        agent.ref.store(thread.ref.raw());
-        agent.waits.store(false);
-        // What stands in the ring is of no interest any more: the server reads the whole table after this.
-        agent.header->base.store(agent.ring->tail());
-        agent.header->head.store(agent.ring->tail());
-        thread.agent_cpu = cpu;
-        thread.line.affinity.store(std::uint64_t{1} << cpu);
-        thread.word().move_created(cpu);
+    constexpr abi::Rights kAccess = abi::kRead | abi::kWrite;
+    TRY(server.space().map(*agents_[cpu].memory, 0, ring_address, abi::kEventRingPages, kAccess, kAccess));
+    const auto installed = install(server, thread, cpu);
+    if (!installed) {
+        TRY(server.space().unmap(ring_address, abi::kEventRingPages));
+        return installed;
     }
-    agent_mask_.fetch_or(std::uint64_t{1} << cpu);
-    if (mode_.exchange(Mode::kServer) == Mode::kServer) return {};
     for (Cpu& each : online_cpus()) {
         each.return_fallback.store(true);
         send_attention(each);
@@ -76,61 +91,80 @@ core::Result<void> SchedDomain::add_agent(Process& server, Thread& thread, std::
     return {};
 }
 
-core::Result<void> SchedDomain::detach(Process& server) {
+core::Result<void> SchedDomain::detach(const Process& server) {
     if (server_.load() != &server) return core::fail(Error::kNotAttached);
-    fall_back(Cause::kNoServer);
+    fall_back(&server, Cause::kNoServer);
     return {};
 }
 
-void SchedDomain::server_gone(Process& server) {
-    if (server_.load() == &server) fall_back(Cause::kNoServer);
-}
+void SchedDomain::server_gone(const Process& server) { fall_back(&server, Cause::kNoServer); }
 
 void SchedDomain::agent_gone(Thread& agent) {
-    if (attached() && agents_[agent.agent_cpu].ref.load() == agent.ref.raw()) fall_back(Cause::kNoServer);
+    bool present;
+    {
+        SpinGuard guard(lock_);
+        present = agents_[agent.agent_cpu].ref.load() == agent.ref.raw();
+    }
+    if (present) fall_back(agent.process.get(), Cause::kNoServer);
+}
+
+std::uint32_t SchedDomain::agent_for(std::uint32_t cpu, std::uint64_t mask) const {
+    return mask >> cpu & 1 ? cpu : static_cast<std::uint32_t>(std::countr_zero(mask));
 }
 
 bool SchedDomain::agent_kept_away(std::uint32_t cpu) {
     const auto mask = agent_mask_.load();
     if (!mask) return false;
-    const auto index = mask >> cpu & 1 ? cpu : static_cast<std::uint32_t>(std::countr_zero(mask));
-    const auto agent = find_thread(abi::ThreadRef::from_raw(agents_[index].ref.load()));
-    return agent && agent->word().load().state() == abi::ThreadState::kQueued;
+    const auto agent = find_thread(abi::ThreadRef::from_raw(agents_[agent_for(cpu, mask)].ref.load()));
+    return agent && agent->word().load().state() == abi::ThreadState::kQueued && !agent->agent_overrun.load();
 }
 
 void SchedDomain::starved(Thread& thread, std::uint32_t cpu, std::uint64_t waited_ns) {
+    const Process* server = server_.load();
+    if (!server || !attached()) return;  // another CPU was first
     ++this_cpu().stats.watchdog_hits;
     print("watchdog: thread={} label={} cpu={} waited_ns={} state={}: falling back", thread.ref.index,
           thread.line.label.load(), cpu, waited_ns, static_cast<unsigned>(thread.word().load().state()));
-    fall_back(Cause::kWatchdog);
+    fall_back(server, Cause::kWatchdog);
 }
 
-void SchedDomain::fall_back(Cause cause) {
-    if (mode_.exchange(Mode::kKernel) == Mode::kServer) print("domain: falls back cause={}", static_cast<unsigned>(cause));
-    agent_mask_.store(0);
-    for (Agent& agent : agents_) {
-        RefPtr<Thread> thread;
-        abi::ThreadRef ref;
-        {
-            SpinGuard guard(lock_);
-            std::swap(thread, agent.thread);
-            ref = abi::ThreadRef::from_raw(agent.ref.exchange(0));
-        }
-        if (agent.waits.exchange(false)) complete({ref, agent.user_data.load()}, static_cast<std::int64_t>(Error::kNotAttached));
+PendingOp SchedDomain::Agent::take_waiter() {
+    SpinGuard guard(lock);
+    waits.store(false);
+    return std::exchange(waiter, {});
+}
+
+void SchedDomain::fall_back(const Process* server, Cause cause) {
+    std::uint64_t agents;
+    {
+        SpinGuard guard(lock_);
+        if (!server || server_.load() != server) return;
+        server_.store(nullptr);
+        mode_.store(Mode::kKernel);
+        agents = agent_mask_.exchange(0);
+        for (Agent& agent : agents_) agent.ref.store(0);
     }
-    server_.store(nullptr);
+    print("domain: falls back cause={}", static_cast<unsigned>(cause));
+    for (; agents; agents &= agents - 1) {
+        const auto waiter = agents_[std::countr_zero(agents)].take_waiter();
+        if (waiter) complete(waiter, static_cast<std::int64_t>(Error::kNotAttached));
+    }
+    look_at_every_thread(cause);
+    for (Cpu& cpu : online_cpus()) send_attention(cpu);  // turns are the kernel's from now on
+}
+
+void SchedDomain::look_at_every_thread(Cause cause) {
     std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with the fence in became_unplaced
     for_each_thread([&](Thread& thread) {
         const auto word = thread.word().load();
         if (thread.domain == this && word.state() == abi::ThreadState::kUnplaced) place_by_kernel(thread, word, cause);
     });
-    for (Cpu& cpu : online_cpus()) send_attention(cpu);  // turns are the kernel's from now on
 }
 
 void SchedDomain::post_event(std::uint32_t line, std::uint32_t cpu) {
     const auto mask = agent_mask_.load();
     if (!mask) return;
-    const auto index = mask >> cpu & 1 ? cpu : static_cast<std::uint32_t>(std::countr_zero(mask));
+    const auto index = agent_for(cpu, mask);
     Agent& agent = agents_[index];
     const auto head_of = [this](std::uint32_t a) {
         return agents_[a].header && agent_mask_.load() >> a & 1 ? agents_[a].header->head.load() : ~std::uint64_t{0};
@@ -139,18 +173,27 @@ void SchedDomain::post_event(std::uint32_t line, std::uint32_t cpu) {
     if (!core::post_event(event_token(line), index, *agent.ring, line, head_of)) return;
     ++this_cpu().stats.events_posted;
     std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with the fence in wait_events
-    if (agent.waits.exchange(false)) complete({abi::ThreadRef::from_raw(agent.ref.load()), agent.user_data.load()}, 1);
+    if (!agent.waits.load()) return;
+    if (const auto waiter = agent.take_waiter()) complete(waiter, 1);
 }
 
-core::Result<bool> SchedDomain::wait_events(Thread& thread, std::uint64_t user_data) {
+core::Result<bool> SchedDomain::wait_events(Thread& thread, PendingOp waiter) {
     if (!thread.is_agent()) return core::fail(Error::kWrongState);
     Agent& agent = agents_[thread.agent_cpu];
-    if (agent.ref.load() != thread.ref.raw()) return core::fail(Error::kNotAttached);
-    if (agent.waits.load()) return core::fail(Error::kBusy);
-    agent.user_data.store(user_data);
-    agent.waits.store(true);
-    std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with the fence in post_event
-    return agent.ring->pending(agent.header->head.load()) && agent.waits.exchange(false);
+    {
+        SpinGuard guard(agent.lock);
+        if (agent.ref.load() != thread.ref.raw()) return core::fail(Error::kNotAttached);
+        if (agent.waiter) return core::fail(Error::kBusy);
+        agent.waiter = waiter;
+        agent.waits.store(true);
+    }
+    // Pairs with the fence in post_event, and with fall_back, which clears `ref` before it takes the waiter.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    const bool lost = agent.ref.load() != thread.ref.raw();
+    if (!lost && !agent.ring->pending(agent.header->head.load())) return false;
+    if (!agent.take_waiter()) return false;  // completed by somebody else
+    if (lost) return core::fail(Error::kNotAttached);
+    return true;
 }
 
 namespace {
@@ -161,6 +204,8 @@ void set_cpu_line(std::uint32_t cpu, abi::ThreadState state) {
     line.word.store(sequence << 32 | std::uint64_t{cpu} << 8 | static_cast<std::uint8_t>(state));
 }
 }  // namespace
+
+void SchedDomain::init_cpu_line(std::uint32_t cpu) { set_cpu_line(cpu, abi::ThreadState::kWaiting); }
 
 void SchedDomain::cpu_busy(std::uint32_t cpu) { set_cpu_line(cpu, abi::ThreadState::kRunning); }
 

@@ -4,6 +4,7 @@
 //
 // `mode_` says who places: kServer while at least one agent is there. Whoever makes a thread unplaced fences and reads it; whoever
 // leaves kServer writes it, fences, and then looks at every thread: so one of the two places the thread.
+// Server, mode and agents change together, under `lock_`; the atomics among them may be read without it.
 // Event rings stay allocated for good, so a poster that is late writes into memory that nobody reads, not into somebody else's.
 #pragma once
 #include <atomic>
@@ -11,6 +12,7 @@
 
 #include "abi/sched.hpp"
 #include "core/event_ring.hpp"
+#include "kernel/completion.hpp"
 #include "kernel/memory_object.hpp"
 #include "kernel/process.hpp"
 #include "kernel/thread.hpp"
@@ -26,24 +28,25 @@ public:
 
     core::Result<void> attach(Process& server, std::uint64_t table_address);
     core::Result<void> add_agent(Process& server, Thread& thread, std::uint32_t cpu, std::uint64_t ring_address);
-    core::Result<void> detach(Process& server);
+    core::Result<void> detach(const Process& server);
     // -> true: there are events; false: the operation stays in flight.
-    core::Result<bool> wait_events(Thread& agent, std::uint64_t user_data);
+    core::Result<bool> wait_events(Thread& agent, PendingOp waiter);
     core::Result<void> commit(Process& server, abi::ThreadRef ref, std::uint64_t word, std::uint64_t slice_ns);
 
     bool attached() const { return mode_.load() == Mode::kServer; }
     bool is_agent_of(const Thread& thread, std::uint32_t cpu) const {
-        return thread.agent_cpu == cpu && attached() && agent_mask_.load(std::memory_order_relaxed) >> cpu & 1;
+        return thread.agent_cpu == cpu && agents_[cpu].ref.load(std::memory_order_relaxed) == thread.ref.raw();
     }
 
     // The caller has changed the line's state, with a seq_cst operation.
     void post_event(std::uint32_t line, std::uint32_t cpu);
     void cpu_idle(std::uint32_t cpu);
     void cpu_busy(std::uint32_t cpu);
+    void init_cpu_line(std::uint32_t cpu);  // boot: it is idle
 
-    void server_gone(Process& server);
+    void server_gone(const Process& server);
     void agent_gone(Thread& agent);
-    // Whether the thread that answers for `cpu`'s events is itself kept from its CPU.
+    // Whether the thread that answers for `cpu`'s events is itself kept from its CPU, through no fault of its own.
     bool agent_kept_away(std::uint32_t cpu);
     void starved(Thread& thread, std::uint32_t cpu, std::uint64_t waited_ns);  // the watchdog
 
@@ -56,24 +59,30 @@ private:
     };
 
     struct Agent {
-        RefPtr<Thread> thread;
         RefPtr<MemoryObject> memory;  // once made, for good
         abi::EventRingHeader* header = nullptr;
         std::optional<core::EventRingProducer<EntryAt>> ring;
-        std::atomic<std::uint64_t> ref{0};
-        std::atomic<std::uint64_t> user_data{0};
-        std::atomic<bool> waits{false};  // kWaitEvents is in flight; whoever sets it back completes it
+        std::atomic<std::uint64_t> ref{0};  // ThreadRef of the agent; 0: none
+
+        SpinLock lock{LockRank::kAgent};
+        PendingOp waiter COX_GUARDED_BY(lock);  // kWaitEvents in flight; whoever takes it out completes it
+        std::atomic<bool> waits{false};         // whether there is one
+        PendingOp take_waiter();
     };
 
     void destroy() override {}
     core::Result<void> make_ring(Agent& agent) COX_REQUIRES(lock_);
-    void fall_back(abi::Cause cause);
+    core::Result<void> install(const Process& server, Thread& thread, std::uint32_t cpu);
+    // Nothing happens unless `server` is (still) the server.
+    void fall_back(const Process* server, abi::Cause cause);
+    void look_at_every_thread(abi::Cause cause);
+    std::uint32_t agent_for(std::uint32_t cpu, std::uint64_t mask) const;
     core::Result<void> place(Thread& thread, abi::ThreadWord word, std::uint64_t commit, std::uint64_t slice_ns);
     core::Result<void> recall(Thread& thread);
 
     std::atomic<Mode> mode_{Mode::kKernel};
     std::atomic<std::uint64_t> agent_mask_{0};
-    std::atomic<Process*> server_{nullptr};  // compared only
+    std::atomic<const Process*> server_{nullptr};  // compared only
 
     SpinLock lock_{LockRank::kDomain};
     Agent agents_[abi::kMaxCpus];

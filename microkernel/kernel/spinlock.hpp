@@ -17,7 +17,8 @@
 namespace cox {
 
 enum class LockRank : std::uint8_t {
-    kDomain,        // attach, detach, agents
+    kDomain,        // server, mode, agents
+    kAgent,         // its wait for events
     kProcess,       // exit code, exit waiter
     kNotification,  // bits, waiter
     kCapTable,

@@ -67,15 +67,13 @@ public:
     std::uint64_t runtime = 0;       // ticks
     std::uint32_t fpu_cpu = kNoCpu;  // whose registers held its floating-point state last
     bool interrupted = false;        // queued only because its CPU's agent went first
-    bool agent_overrun = false;
+    std::atomic<bool> agent_overrun{false};  // it used up its budget, and is treated like any thread until it waits
 
     // cap_enter in progress.
     bool waiting_in_enter = false;
     bool timed_out = false;
     std::uint32_t consumed = 0;
-    std::uint64_t deadline_parity = 0;
-    std::atomic<std::uint64_t> wait_deadline{~std::uint64_t{0}};  // TSC; see timers.hpp
-    std::atomic<std::uint32_t> timer_cpu{kNoCpu};
+    std::atomic<std::uint32_t> timer_cpu{kNoCpu};  // timers.hpp
 
     std::uint64_t exit_code = 0;
 

@@ -6,6 +6,7 @@
 #include "arch/asm.hpp"
 #include "kernel/cpu.hpp"
 #include "kernel/dispatch.hpp"
+#include "kernel/inbox_records.hpp"
 #include "kernel/sched_domain.hpp"
 
 namespace cox {
@@ -27,27 +28,40 @@ void write_kernel_placement(Thread& thread) {
     thread.place_flags = 0;
 }
 
+// The caller has moved the thread to unplaced (a thread of the domain) or to queued (one that the kernel places).
+void made_runnable(Thread& thread, abi::ThreadWord word) {
+    if (word.state() == ThreadState::kUnplaced) return became_unplaced(thread, word);
+    write_kernel_placement(thread);
+    enqueue_on(word.cpu(), thread);
+}
+
 }  // namespace
 
-void wake(Thread& thread, Cause cause) {
+bool start_thread(Thread& thread) {
+    if (thread.word().load().state() != ThreadState::kCreated) return false;
+    thread.set_cause(Cause::kStarted);
+    thread.line.runnable_since.store(arch::rdtsc(), std::memory_order_relaxed);
+    const auto started = thread.domain ? thread.word().start() : thread.word().start_to_queue();
+    if (!started.done) return false;
+    thread.line.wakes.fetch_add(1, std::memory_order_relaxed);
+    made_runnable(thread, started.word);
+    return true;
+}
+
+void wake(Thread& thread) {
     thread.line.wakes.fetch_add(1, std::memory_order_relaxed);
     thread.line.runnable_since.store(arch::rdtsc(), std::memory_order_relaxed);
-    if (thread.domain) {
-        const auto woken = thread.word().wake();
-        if (!woken.done || woken.word.state() != ThreadState::kUnplaced) return;  // it had not blocked yet, or has gone
-        thread.set_cause(cause);
-        became_unplaced(thread, woken.word);
-        return;
-    }
-    const auto woken = thread.word().wake_to_queue();
-    if (!woken.done || woken.word.state() != ThreadState::kQueued || woken.word.wake_pending()) return;
-    thread.set_cause(cause);
-    write_kernel_placement(thread);
-    enqueue_on(woken.word.cpu(), thread);
+    thread.set_cause(Cause::kWoken);
+    const auto woken = thread.domain ? thread.word().wake() : thread.word().wake_to_queue();
+    // Else it had not blocked yet, and will not; or it has gone.
+    if (woken.done && !woken.word.wake_pending()) made_runnable(thread, woken.word);
 }
 
 void became_unplaced(Thread& thread, abi::ThreadWord word) {
-    online_cpus()[word.cpu()].unplaced_here.fetch_add(1, std::memory_order_relaxed);
+    Cpu& self = this_cpu();
+    Cpu& home = online_cpus()[word.cpu()];
+    // The CPU watches over what waits there, from the first on.
+    if (home.unplaced_here.fetch_add(1, std::memory_order_relaxed) <= 0 && &home != &self && thread.domain) send_attention(home);
     // Pairs with the fence in SchedDomain::fall_back: it sees the thread unplaced, or this sees the domain fallen back.
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (thread.domain && root_domain.attached()) root_domain.post_event(thread.ref.index, word.cpu());

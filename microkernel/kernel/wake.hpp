@@ -6,8 +6,11 @@
 
 namespace cox {
 
-// What a thread waited for has come (or it is started): it is queued by the kernel, or unplaced and the server told.
-void wake(Thread& thread, abi::Cause cause);
+// What a thread waited for has come: it is queued by the kernel, or unplaced and the server told.
+void wake(Thread& thread);
+
+// A created thread begins in the same way. False: it has been started before, or has gone.
+[[nodiscard]] bool start_thread(Thread& thread);
 
 // The caller has just moved the thread to unplaced. Posts its event, or places it if there is no server.
 void became_unplaced(Thread& thread, abi::ThreadWord word);

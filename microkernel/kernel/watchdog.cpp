@@ -11,16 +11,21 @@ namespace {
 
 std::uint64_t limit;  // ticks
 
-// While the agent runs, the server is at work, within its budget.
+// While the agent runs, the server is at work, within its budget: nothing is to be armed, and nobody to be blamed.
+bool agent_works(const Cpu& cpu) {
+    return cpu.current && root_domain.is_agent_of(*cpu.current, cpu.number) && !cpu.current->agent_overrun.load();
+}
+
 bool something_waits(const Cpu& cpu) {
-    if (!root_domain.attached() || (cpu.current && cpu.current->is_agent())) return false;
+    if (!root_domain.attached()) return false;
     return !cpu.queue.empty() || cpu.unplaced_here.load(std::memory_order_relaxed) > 0;
 }
 
 RefPtr<Thread> find_starved(Cpu& cpu, std::uint64_t now, std::uint64_t& since) {
     const auto too_long = [&](std::uint64_t start) { return now > start && now - start >= limit; };
-    Thread* head = cpu.queue.front();
-    if (head && head->domain && too_long(since = head->queued_since)) return RefPtr(*head);
+    for (Thread* t = cpu.queue.front(); t; t = cpu.queue.next(*t)) {
+        if (t->domain && too_long(since = t->queued_since)) return RefPtr(*t);
+    }
     RefPtr<Thread> found;
     for_each_thread([&](Thread& thread) {
         const auto word = thread.word().load();
@@ -40,12 +45,12 @@ void watchdog_init(std::uint64_t milliseconds) { limit = arch::clock.to_ticks(mi
 std::uint64_t watch_deadline(Cpu& cpu, std::uint64_t now) {
     if (!something_waits(cpu)) cpu.watch_deadline = kNever;
     else if (cpu.watch_deadline == kNever) cpu.watch_deadline = now + limit;
-    return cpu.watch_deadline;
+    return agent_works(cpu) ? kNever : cpu.watch_deadline;
 }
 
 void watch(Cpu& cpu, std::uint64_t now) {
-    if (now < cpu.watch_deadline) return;
-    cpu.watch_deadline = kNever;
+    if (now < cpu.watch_deadline || agent_works(cpu)) return;
+    cpu.watch_deadline = kNever;  // armed anew at the kernel's exit, if something still waits
     if (!something_waits(cpu) || root_domain.agent_kept_away(cpu.number)) return;
     std::uint64_t since = 0;
     if (const auto thread = find_starved(cpu, now, since)) {

@@ -4,7 +4,7 @@
 //
 // Invariants: threads start in the order in which they became runnable, as far as affinity allows; none is
 // preempted; no CPU idles while an enqueued thread may run there. A thread that never blocks starves those
-// behind it.
+// behind it; when that lasts longer than watchdog_ms, the kernel takes the domain back.
 #include "policies/take_first.hpp"
 #include "registry.hpp"
 

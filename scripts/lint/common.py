@@ -38,6 +38,13 @@ def is_source(root: pathlib.Path, name: pathlib.Path) -> bool:
             or not name.suffix and is_script(root / name))
 
 
+def output_of(command: list[str]) -> str:
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode != 0:
+        sys.exit(result.stderr.strip())
+    return result.stdout
+
+
 def finish(problems: list[str], checked: int, what: str) -> None:
     for problem in problems:
         print(problem)

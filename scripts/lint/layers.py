@@ -42,10 +42,11 @@ FOLDERS = {
     "sched-server/": "sched-server",
     "workers/": "workers",
     "bench/": "bench",
+    "test/boot/": "test/guest",
     "test/guest/": "test/guest",
     "test/": "test/host",
 }
-ROOTS = ["microkernel", "microkernel/arch/x86_64", "libcap/include", "sched-server", "workers", "bench", "test/unit"]
+ROOTS = ["microkernel", "microkernel/arch/x86_64", "libcap/include", "sched-server", "workers", "bench"]
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<(cap/[^>]+)>)')
 ASSEMBLY = re.compile(r"\b(?:asm|__asm__)\b\s*(?:volatile\b\s*)?\(")
 
@@ -63,7 +64,8 @@ def reachable(layer: str) -> set[str]:
 
 
 def resolve(root: pathlib.Path, name: pathlib.Path, included: str) -> pathlib.Path | None:
-    for folder in [name.parent, *ROOTS]:
+    own_root = "/".join(name.parts[:2])  # of a test
+    for folder in [name.parent, own_root, *ROOTS, "test/guest"]:
         if (root / folder / included).is_file():
             return (root / folder / included).resolve().relative_to(root.resolve())
     return None

@@ -8,7 +8,6 @@ hand-written instructions that run before there is any thread, in 32-bit mode, w
 
 import argparse
 import re
-import subprocess
 
 import common
 
@@ -22,7 +21,7 @@ def main() -> None:
     parser.add_argument("image")
     image = parser.parse_args().image
     command = ["llvm-objdump-19", "--disassemble", "--no-show-raw-insn", "--demangle", image]
-    listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    listing = common.output_of(command)
     problems = []
     instructions = 0
     section = function = "?"

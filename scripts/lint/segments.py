@@ -4,7 +4,6 @@
 
 import argparse
 import re
-import subprocess
 
 import common
 
@@ -16,7 +15,7 @@ def main() -> None:
     segments = 0
     for image in parser.parse_args().images:
         command = ["llvm-readelf-19", "--program-headers", "--wide", image]
-        listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        listing = common.output_of(command)
         # LOAD, offset, two addresses, two sizes, then the flags, which contain blanks
         loads = re.findall(r"^\s*LOAD(?:\s+0x[0-9a-f]+){5}\s+([RWE ]+?)\s+0x", listing, re.MULTILINE)
         if not loads:

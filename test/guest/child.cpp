@@ -6,6 +6,7 @@
 #include "cap/threads.hpp"
 #include "core/command_line.hpp"
 #include "support/faults.hpp"
+#include "support/patience.hpp"
 
 namespace test {
 
@@ -26,12 +27,25 @@ std::uint64_t wait_for_ever(cap::Ring& ring, void*) {
     return kDone;
 }
 
-std::uint64_t end_with(cap::Ring&, void* code) { return reinterpret_cast<std::uint64_t>(code); }
+struct Successor {
+    const cap::Env& env;
+    std::uint64_t code;
+};
 
-void start_sibling(const cap::Env& env, cap::ThreadFunction function, std::uint64_t argument,
-                   std::uint64_t cpu) {
-    const auto thread = cap::create_sibling(env, function, reinterpret_cast<void*>(argument),
-                                            {.affinity = std::uint64_t{1} << cpu});
+// Ends after the main thread.
+std::uint64_t end_last(cap::Ring&, void* argument) {
+    const auto& successor = *static_cast<const Successor*>(argument);
+    for (;;) {
+        const auto status = successor.env.thread.status();
+        if (!status || status->word.state() == abi::ThreadState::kGone) {
+            return successor.code;
+        }
+        sleep_ns(kMillisecond);
+    }
+}
+
+void start_sibling(const cap::Env& env, cap::ThreadFunction function, void* argument, std::uint64_t cpu) {
+    const auto thread = cap::create_sibling(env, function, argument, {.affinity = std::uint64_t{1} << cpu});
     if (!thread || !thread->start()) {
         env.exit(1);
     }
@@ -40,8 +54,8 @@ void start_sibling(const cap::Env& env, cap::ThreadFunction function, std::uint6
 // A spinning and a waiting thread on each CPU, and the main thread does `rest`.
 std::uint64_t crowd(const cap::Env& env, std::uint64_t) {
     for (std::uint64_t cpu = 0; cpu < env.info.cpu_count; ++cpu) {
-        start_sibling(env, spin_for_ever, 0, cpu);
-        start_sibling(env, wait_for_ever, 0, cpu);
+        start_sibling(env, spin_for_ever, nullptr, cpu);
+        start_sibling(env, wait_for_ever, nullptr, cpu);
     }
     const auto bell = env.find<cap::Notification>("bell");
     (void)bell->signal(1);
@@ -73,11 +87,11 @@ constexpr Mode kModes[] = {
          return env.find<cap::Process>("watched")->wait_exit(env.ring).value_or(1);
      }},
     {"crowd", crowd},
-    // The main thread ends with 1 before the sibling ends with `value`.
+    // The main thread ends with 1, then its sibling with `value`.
     {"sibling_last",
      [](const cap::Env& env, std::uint64_t value) -> std::uint64_t {
-         start_sibling(env, end_with, value, 0);
-         (void)env.thread.set_affinity(1);
+         Successor successor{env, value};
+         start_sibling(env, end_last, &successor, 0);
          cap::thread_exit(1);
      }},
     {"read",

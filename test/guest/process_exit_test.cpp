@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // How processes end, and what is left of them: docs/abi.md, "Process".
+#include "suite.hpp"
 #include "support/child.hpp"
 #include "support/owned.hpp"
-#include "suite.hpp"
 
 namespace {
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // What processes take is given back when they have gone, however they went and however they hang together.
+#include "suite.hpp"
 #include "support/child.hpp"
 #include "support/free_pages.hpp"
 #include "support/owned.hpp"
-#include "suite.hpp"
 
 namespace {
 
@@ -57,7 +57,7 @@ void never_started(Case& t) {
 }
 
 void faulted(Case& t) {
-    repeat(t, 30, [&] {
+    repeat(t, 6, [&] {
         const auto child = MUST(t, Child::start(t.env, "mode=read value=0"));
         REQUIRE_EQUAL(t, MUST(t, child.wait(t.env)), kFaultExitCode);
     });

@@ -2,9 +2,7 @@
 //
 // Commits: success, and each refusal in the documented order, with what it changes (docs/scheduling.md,
 // "Commits").
-#include "support/crew.hpp"
-#include "support/domain_server.hpp"
-#include "support/patience.hpp"
+#include "support/observe.hpp"
 
 namespace {
 
@@ -13,31 +11,14 @@ using abi::Cause;
 using abi::Error;
 using abi::ThreadState;
 
-std::uint32_t last_cpu(const Case& t) { return t.cpus() - 1; }
-
-// Waits for the state, and for the event that says so.
-bool becomes(Case& t, DomainServer& server, const Worker& worker, ThreadState state) {
-    return eventually(t.env.clock, [&] { return server.line(worker).word.state() == state; }) &&
-           eventually(t.env.clock, [&] { return server.heard(worker); });
-}
-
-bool makes_progress(Case& t, const Worker& worker) {
-    const std::uint64_t before = worker.beats();
-    return eventually(t.env.clock, [&] { return worker.beats() != before; });
-}
-
-bool runs_or_is_queued(const Line& line) {
-    return line.word.state() == ThreadState::kRunning || line.word.state() == ThreadState::kQueued;
-}
-
-// A refusal that leaves the thread unplaced posts its event again, and changes nothing else.
+// Refused, without an event or any other change.
 void refused(Case& t, DomainServer& server, const Worker& worker, Error expected, std::uint32_t sequence,
              std::uint32_t cpu, std::uint32_t flags = 0) {
     server.forget();
     const Line before = server.line(worker);
     REQUIRE_ERROR(t, server.commit(worker, sequence, cpu, flags), expected);
     REQUIRE(t, server.line(worker) == before);
-    REQUIRE_EQUAL(t, server.heard(worker), before.word.state() == ThreadState::kUnplaced);
+    REQUIRE(t, !server.heard(worker));
 }
 
 void life_of_a_thread(Case& t) {
@@ -62,7 +43,7 @@ void life_of_a_thread(Case& t) {
 
     REQUIRE_OK(t, server.place(worker, last_cpu(t)));
     line = server.line(worker);
-    REQUIRE(t, runs_or_is_queued(line));
+    REQUIRE(t, is_placed(line.word));
     REQUIRE_EQUAL(t, line.word.cpu(), last_cpu(t));
     REQUIRE_EQUAL(t, line.word.sequence(), created + 2);
     REQUIRE(t, makes_progress(t, worker));

@@ -15,9 +15,11 @@
 #include "cap/machine.hpp"
 #include "core/command_line.hpp"
 
+#include <concepts>
 #include <span>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 namespace test {
 
@@ -79,7 +81,11 @@ struct Place {
 
 template <class A, class B>
 bool require_equal(Case& t, Place place, std::string_view expression, const A& actual, const B& expected) {
-    if (actual == expected) {
+    if constexpr (std::integral<A> && std::integral<B> && !std::same_as<A, B>) {
+        if (std::cmp_equal(actual, expected)) {
+            return true;
+        }
+    } else if (actual == expected) {
         return true;
     }
     cap::LineBuffer<64> is;

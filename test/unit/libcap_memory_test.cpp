@@ -18,9 +18,11 @@ TEST_CASE("libcap clock: exact at 1 GHz, close everywhere else, far from overflo
     CHECK(ghz.ticks(987'654'321) == 987'654'321);
 
     constexpr std::uint64_t kDay = 24ull * 3600 * 1'000'000'000;
-    for (const std::uint64_t hz : {1'000'000ull, 1'193'182ull, 2'400'000'000ull, 2'999'999'999ull, 16'000'000'000ull}) {
+    for (const std::uint64_t hz :
+         {1'000'000ull, 1'193'182ull, 2'400'000'000ull, 2'999'999'999ull, 16'000'000'000ull}) {
         const Clock clock(hz);
-        const auto day_in_ticks = static_cast<std::uint64_t>(static_cast<__int128>(kDay) * hz / 1'000'000'000);
+        const auto day_in_ticks =
+            static_cast<std::uint64_t>(static_cast<__int128>(kDay) * hz / 1'000'000'000);
         const auto off = static_cast<std::int64_t>(clock.ns(day_in_ticks) - kDay);
         CHECK(std::abs(off) < 400'000);  // 0.4 ms a day
         const auto ticks_off = static_cast<std::int64_t>(clock.ticks(kDay) - day_in_ticks);

@@ -10,8 +10,8 @@ using namespace cap;
 
 namespace {
 
-// The kernel's side: takes entries, and completes kNop at once with its first argument; everything else stays in flight
-// until finish() is called, or until an enter that waits: then the oldest is completed.
+// The kernel's side: takes entries, and completes kNop at once with its first argument; everything else stays
+// in flight until finish() is called, or until an enter that waits: then the oldest is completed.
 class RingModel {
 public:
     RingModel() { current = this; }
@@ -54,7 +54,9 @@ public:
             finish(100);
         }
         const bool enough = ready() >= min_complete;
-        return {enough ? static_cast<std::int64_t>(ready()) : static_cast<std::int64_t>(abi::Error::kTimedOut), taken};
+        return {
+            enough ? static_cast<std::int64_t>(ready()) : static_cast<std::int64_t>(abi::Error::kTimedOut),
+            taken};
     }
 
     static RingModel* current;
@@ -65,8 +67,12 @@ private:
     };
 
     abi::RingHeader& header() { return *reinterpret_cast<abi::RingHeader*>(pages_->bytes); }
-    abi::Submission* submissions() { return reinterpret_cast<abi::Submission*>(pages_->bytes + abi::kPageSize); }
-    abi::Completion* completions() { return reinterpret_cast<abi::Completion*>(pages_->bytes + 2 * abi::kPageSize); }
+    abi::Submission* submissions() {
+        return reinterpret_cast<abi::Submission*>(pages_->bytes + abi::kPageSize);
+    }
+    abi::Completion* completions() {
+        return reinterpret_cast<abi::Completion*>(pages_->bytes + 2 * abi::kPageSize);
+    }
     std::uint64_t ready() { return header().cq_tail.load() - header().cq_head.load(); }
 
     std::unique_ptr<Pages> pages_{new Pages{}};
@@ -75,16 +81,16 @@ private:
 RingModel* RingModel::current = nullptr;
 
 struct ModelDoor {
-    static EnterResult enter(std::uint64_t min_complete, std::uint64_t) { return RingModel::current->enter(min_complete); }
+    static EnterResult enter(std::uint64_t min_complete, std::uint64_t) {
+        return RingModel::current->enter(min_complete);
+    }
 };
 using TestRing = BasicRing<ModelDoor>;
 
 abi::Submission nop(std::uint64_t user_data, std::uint64_t value) {
     return submission(abi::Op::kNop, {}, user_data, value);
 }
-abi::Submission slow(std::uint64_t user_data) {
-    return submission(abi::Op::kWaitBits, {}, user_data);
-}
+abi::Submission slow(std::uint64_t user_data) { return submission(abi::Op::kWaitBits, {}, user_data); }
 
 }  // namespace
 
@@ -154,7 +160,8 @@ TEST_CASE("libcap ring: call waits for its own completion and keeps the others")
 TEST_CASE("libcap ring: call passes on the operation's error") {
     RingModel model;
     TestRing ring(model.address());
-    CHECK(ring.call(nop(0, static_cast<std::uint64_t>(abi::Error::kNoRight))).error() == abi::Error::kNoRight);
+    CHECK(ring.call(nop(0, static_cast<std::uint64_t>(abi::Error::kNoRight))).error() ==
+          abi::Error::kNoRight);
 }
 
 TEST_CASE("libcap ring: the completion of a call that timed out is dropped") {

@@ -78,8 +78,8 @@ TEST_CASE("sched dispatcher: looking at a line twice changes nothing") {
 TEST_CASE("sched dispatcher: a commit that is under way is not made again") {
     Rig rig(0b11);
     const std::uint32_t line = rig.started();
-    rig.crew.decide(0);                          // commit decided, not sent
-    rig.crew.dispatcher().observe(line, 1);      // another agent looks meanwhile
+    rig.crew.decide(0);                      // commit decided, not sent
+    rig.crew.dispatcher().observe(line, 1);  // another agent looks meanwhile
     CHECK(rig.crew.dispatcher().enqueued() == 0);
     rig.settle();
     CHECK(rig.crew.commits() == 1);

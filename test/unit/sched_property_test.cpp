@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Random runs of the server against the kernel's model: threads come, block, wake, are moved, killed and go, while agents
-// decide and send in any order. Whenever everything has settled, every runnable thread must be where the
-// protocol and the policy promise, and no step may break the contract between dispatcher and policy. A policy that loses a
-// thread must be caught.
+// Random runs of the server against the kernel's model: threads come, block, wake, are moved, killed and go,
+// while agents decide and send in any order. Whenever everything has settled, every runnable thread must be
+// where the protocol and the policy promise, and no step may break the contract between dispatcher and
+// policy. A policy that loses a thread must be caught.
 #include <catch2/catch.hpp>
 #include <memory>
 #include <random>
@@ -48,7 +48,8 @@ private:
     std::uint32_t any_cpu() { return below(cpu_count_); }
     std::optional<std::uint32_t> any_in(ThreadState state) {
         const auto lines = kernel_.in_state(state);
-        return lines.empty() ? std::nullopt : std::optional(lines[below(static_cast<std::uint32_t>(lines.size()))]);
+        return lines.empty() ? std::nullopt
+                             : std::optional(lines[below(static_cast<std::uint32_t>(lines.size()))]);
     }
     std::uint64_t any_affinity() {
         const std::uint64_t mask = random_() & kernel_.cpus();
@@ -88,10 +89,12 @@ private:
                 break;
             case 6: kernel_.slice_end(cpu); break;
             case 7:
-                if (const auto line = any_in(ThreadState::kRunning)) kernel_.set_affinity(*line, any_affinity());
+                if (const auto line = any_in(ThreadState::kRunning))
+                    kernel_.set_affinity(*line, any_affinity());
                 break;
             case 8:
-                if (const auto line = any_in(ThreadState::kUnplaced)) kernel_.set_affinity(*line, any_affinity());
+                if (const auto line = any_in(ThreadState::kUnplaced))
+                    kernel_.set_affinity(*line, any_affinity());
                 break;
             case 9: kernel_.serve(cpu); break;
             case 10:
@@ -102,11 +105,13 @@ private:
 
     void begin_thread(std::uint32_t cpu) {
         std::size_t live = 0;
-        for (const auto state : {ThreadState::kRunning, ThreadState::kQueued, ThreadState::kWaiting, ThreadState::kUnplaced}) {
+        for (const auto state :
+             {ThreadState::kRunning, ThreadState::kQueued, ThreadState::kWaiting, ThreadState::kUnplaced}) {
             live += kernel_.in_state(state).size();
         }
         if (below(10) == 0) {
-            (void)kernel_.create(FakeKernel::kAll, 0, cpu);  // of no domain; may take a line that an event is due for
+            (void)kernel_.create(FakeKernel::kAll, 0,
+                                 cpu);  // of no domain; may take a line that an event is due for
         } else if (live < max_live_) {
             kernel_.start(kernel_.create(any_affinity(), 1, cpu));
         }

@@ -80,7 +80,7 @@ TEST_CASE("sieve: every number of workers counts the same", "[sieve]") {
 }
 
 TEST_CASE("sieve: up to the highest number that it takes", "[sieve]") {
-    // pi(2^32) - pi(2^32 - 10^6): counted here by trial division.
+    // Against trial division.
     const Range range{kMaxHigh - 100'000, kMaxHigh};
     Tally plain;
     for (std::uint64_t n = range.lo | 1; n < range.hi; n += 2) {

@@ -5,24 +5,29 @@
 namespace root {
 
 bool Crew::check() {
-    const manifest::Manifest& manifest = context_.manifest;
-    const auto known = cox::sieve::find_known(manifest.run.size);
+    const manifest::Manifest& given = context_.manifest;
+    const auto known = cox::sieve::find_known(given.run.size);
     if (!known) {
-        env_.log.print("error: size \"{}\" unknown; known: {}", manifest.run.size, cox::sieve::kKnownNames);
+        env_.log.print("error: size \"{}\" unknown; known: {}", given.run.size, cox::sieve::kKnownNames);
         return false;
     }
     run_.known = *known;
-    run_.workers = manifest.run.workers;
+    run_.workers = given.run.workers;
     run_.cpus = env_.info.cpu_count;
-    program_ = manifest.find_program("worker");
-    bool complete = program_ != nullptr && program_->count == 0;
-    for (const std::string_view object : {"ready", "go", "result"}) {
-        complete = complete && manifest.find_object(object) != nullptr;
-    }
+    program_ = given.find_program("worker");
+    const auto has = [&](std::string_view name, manifest::ObjectKind kind, bool each_instance) {
+        const manifest::Object* const object = given.find_object(name);
+        return object != nullptr && object->kind == kind && object->each_instance == each_instance;
+    };
+    const bool complete = program_ != nullptr && program_->count == 0 &&
+                          has("ready", manifest::ObjectKind::kNotification, false) &&
+                          has("go", manifest::ObjectKind::kNotification, true) &&
+                          has("result", manifest::ObjectKind::kMemory, true);
     if (!complete) {
         env_.log.print(
-            "error: manifest {}: flow process-scale needs [program worker] with count = workers, and the "
-            "objects ready, go and result",
+            "error: manifest {}: flow process-scale needs [program worker] with count = workers, "
+            "[notification ready], "
+            "and [notification go] and [memory result] with each = instance",
             context_.name);
     }
     return complete;

@@ -79,7 +79,7 @@ class FormatString {
 public:
     template <std::convertible_to<std::string_view> T>
     consteval FormatString(const T& text) : text_(text) {
-        constexpr std::array<bool, sizeof...(Args) + 1> is_integer = {
+        constexpr std::array<bool, sizeof...(Args) + 1> kIsInteger = {
             std::integral<std::remove_cvref_t<Args>>...};
         std::string_view rest = text_;
         std::size_t used = 0;
@@ -97,7 +97,7 @@ public:
                 if (used == sizeof...(Args)) {
                     too_few_arguments();
                 }
-                if (piece == FormatPiece::kHex && !is_integer[used]) {
+                if (piece == FormatPiece::kHex && !kIsInteger[used]) {
                     hex_of_something_else_than_an_integer();
                 }
                 ++used;

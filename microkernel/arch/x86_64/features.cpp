@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint32_t kMsrEfer = 0xc0000080;
 constexpr std::uint64_t kEferSyscall = 1, kEferNx = 1 << 11;
-constexpr std::uint64_t kCr0Monitor = 1 << 1, kCr0Emulate = 1 << 2, kCr0Task = 1 << 3, kCr0WriteProtect = 1 << 16;
+constexpr std::uint64_t kCr0Monitor = 1 << 1, kCr0Emulate = 1 << 2, kCr0Task = 1 << 3, kCr0NumericError = 1 << 5, kCr0WriteProtect = 1 << 16;
 constexpr std::uint64_t kCr4Fxsr = 1 << 9, kCr4XmmExceptions = 1 << 10, kCr4Umip = 1 << 11, kCr4Smep = 1 << 20,
                         kCr4Smap = 1 << 21, kCr4Global = 1 << 7;
 
@@ -64,7 +64,7 @@ const char* detect_features() {
 
 void enable_features() {
     write_msr(kMsrEfer, read_msr(kMsrEfer) | kEferSyscall | (features.nx ? kEferNx : 0));
-    write_cr0((read_cr0() & ~(kCr0Emulate | kCr0Task)) | kCr0Monitor | kCr0WriteProtect);
+    write_cr0((read_cr0() & ~(kCr0Emulate | kCr0Task)) | kCr0Monitor | kCr0NumericError | kCr0WriteProtect);
     write_cr4(read_cr4() | kCr4Fxsr | kCr4XmmExceptions | kCr4Global | (features.umip ? kCr4Umip : 0) |
               (features.smep ? kCr4Smep : 0) | (features.smap ? kCr4Smap : 0));
 }

@@ -90,10 +90,12 @@ Table* make_entry(Physical top, std::uint64_t address, bool user) {
     return table ? &table[table_index(address, 0)] : nullptr;
 }
 
-std::uint64_t user_entry(Physical frame, abi::Rights access) {
-    return frame | kPresent | kUser | (access & abi::kWrite ? kWritable : 0) |
+std::uint64_t user_entry(Physical frame, abi::Rights access, abi::Rights allowed) {
+    return frame | std::uint64_t{allowed & 7} << kAllowedShift | kPresent | kUser | (access & abi::kWrite ? kWritable : 0) |
            (access & abi::kExecute ? 0 : no_execute());
 }
+
+abi::Rights allowed_rights(std::uint64_t entry) { return entry >> kAllowedShift & 7; }
 
 void build_kernel_tables(std::uint64_t ram_end) {
     const auto top = allocate_zeroed_frame();
@@ -123,7 +125,7 @@ void map_device(Physical address) {
         next_table(large, false)[table_index(page, 0)] =
             page | kPresent | kWritable | kGlobal | kCacheDisable | kWriteThrough | no_execute();
     }
-    write_cr3(read_cr3());
+    invalidate_page(kPhysicalMap + page);
 }
 
 std::uint64_t map_kernel_stack(unsigned cpu) {

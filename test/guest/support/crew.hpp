@@ -103,7 +103,6 @@ private:
     std::size_t count_ = 0;
     std::array<Worker, kMaxWorkers> workers_;
     Worker none_;
-    Station* spare_ = nullptr;
 };
 
 }  // namespace test

@@ -3,13 +3,9 @@
 
 #include "support/patience.hpp"
 
-#include <bit>
-
 namespace test {
 
 namespace {
-
-constexpr cox::core::EventRingShape kShape{.capacity_log2 = std::countr_zero(abi::kEventEntries)};
 
 std::uint64_t never_runs(cap::Ring&, void*) { return 1; }
 
@@ -59,7 +55,7 @@ cap::Result<void> DomainServer::add_agent(std::uint32_t cpu, cap::ThreadFunction
         TRY(cap::create_sibling(t_.env, function, argument,
                                 {.affinity = std::uint64_t{1} << cpu, .first_cpu = cpu, .stack_pages = 4}));
     TRY(domain_.add_agent(agent.thread, cpu, agent.ring_address));
-    agent.events.emplace(agent.head(), EventEntries{agent.ring_address}, kShape);
+    agent.events.emplace(agent.head(), EventEntries{agent.ring_address}, kEventShape);
     return {};
 }
 

@@ -14,6 +14,7 @@
 #include "support/crew.hpp"
 
 #include <array>
+#include <bit>
 #include <bitset>
 #include <cstdint>
 #include <optional>
@@ -28,6 +29,8 @@ struct EventEntries {
     }
 };
 
+inline constexpr cox::core::EventRingShape kEventShape{.capacity_log2 = std::countr_zero(abi::kEventEntries)};
+
 using EventConsumer = cox::core::EventRingConsumer<EventEntries>;
 
 struct AgentSeat {
@@ -37,6 +40,14 @@ struct AgentSeat {
 
     [[nodiscard]] std::atomic<std::uint64_t>& head() const {
         return reinterpret_cast<abi::EventRingHeader*>(ring_address)->head;
+    }
+    // What stands in the ring where `offset` entries have been taken after those that were.
+    [[nodiscard]] std::uint64_t entry(std::uint64_t offset = 0) const {
+        return EventEntries{ring_address}(kEventShape.index(events->position() + offset)).load();
+    }
+    // Whether something was published there: it has the lap of its position.
+    [[nodiscard]] bool published(std::uint64_t offset = 0) const {
+        return entry(offset) >> 32 == kEventShape.lap(events->position() + offset);
     }
 };
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "cap/env.hpp"
+#include "support/patience.hpp"
 
 #include <array>
 #include <cstdint>
@@ -20,6 +21,11 @@ inline cox::abi::Error error_of(std::int64_t result) {
     return result < 0 ? static_cast<cox::abi::Error>(result) : cox::abi::Error::kOk;
 }
 
+template <class T>
+cox::abi::Error error_of(const cap::Result<T>& result) {
+    return result ? cox::abi::Error::kOk : result.error();
+}
+
 inline cox::abi::Error by_call(const Request& request) {
     const auto& a = request.args;
     return error_of(cap::cap_call(request.slot, request.op, a[0], a[1], a[2], a[3]).result);
@@ -27,9 +33,8 @@ inline cox::abi::Error by_call(const Request& request) {
 
 inline cox::abi::Error by_ring(const cap::Env& env, const Request& request) {
     const auto& a = request.args;
-    const auto result =
-        env.ring.call(cap::submission(request.op, request.slot, 0, a[0], a[1], a[2], a[3]), 1'000'000'000);
-    return result ? cox::abi::Error::kOk : result.error();
+    return error_of(
+        env.ring.call(cap::submission(request.op, request.slot, 0, a[0], a[1], a[2], a[3]), kPatienceNs));
 }
 
 }  // namespace test

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// CheckedPolicy: stands between the dispatcher and a policy and checks that both keep the contract of policy.hpp. A breach
-// throws.
+// CheckedPolicy: stands between the dispatcher and a policy and checks that both keep the contract of
+// policy.hpp. A breach throws.
 #pragma once
 
 #include <map>

@@ -12,7 +12,8 @@ using abi::Cause;
 using abi::Error;
 using abi::ThreadState;
 
-std::uint64_t pack(ThreadState state, std::uint32_t cpu, std::uint32_t requests, bool by_kernel, std::uint32_t sequence) {
+std::uint64_t pack(ThreadState state, std::uint32_t cpu, std::uint32_t requests, bool by_kernel,
+                   std::uint32_t sequence) {
     return static_cast<std::uint64_t>(state) | std::uint64_t{cpu} << 8 | std::uint64_t{requests} << 16 |
            std::uint64_t{by_kernel} << 25 | std::uint64_t{sequence} << 32;
 }
@@ -23,9 +24,7 @@ void expect(bool condition, const char* what) {
     }
 }
 
-bool on_cpu(ThreadState state) {
-    return state == ThreadState::kRunning || state == ThreadState::kQueued;
-}
+bool on_cpu(ThreadState state) { return state == ThreadState::kRunning || state == ThreadState::kQueued; }
 
 }  // namespace
 
@@ -86,9 +85,7 @@ void FakeKernel::free(std::uint32_t line) {
     lines_[line].word.store(pack(ThreadState::kFree, 0, 0, false, word(line).sequence()));
 }
 
-void FakeKernel::place_by_kernel(std::uint32_t line, std::uint32_t cpu) {
-    put_on(line, cpu, false, true);
-}
+void FakeKernel::place_by_kernel(std::uint32_t line, std::uint32_t cpu) { put_on(line, cpu, false, true); }
 
 void FakeKernel::block(std::uint32_t cpu) {
     const std::uint32_t line = running(cpu).value();
@@ -191,7 +188,8 @@ std::vector<std::uint32_t> FakeKernel::in_state(ThreadState state) const {
 }
 
 bool FakeKernel::has_requests(std::uint32_t cpu) const {
-    return std::ranges::any_of(queues_[cpu], [this](std::uint32_t line) { return word(line).requests() != 0; });
+    return std::ranges::any_of(queues_[cpu],
+                               [this](std::uint32_t line) { return word(line).requests() != 0; });
 }
 
 // To a state without a CPU. Requests are consumed.
@@ -223,7 +221,8 @@ void FakeKernel::put_on(std::uint32_t line, std::uint32_t cpu, bool at_head, boo
 void FakeKernel::dispatch(std::uint32_t cpu) {
     if (const auto line = running(cpu)) {
         const std::uint64_t raw = word(*line).raw;
-        lines_[*line].word.store((raw & ~std::uint64_t{0xff}) | static_cast<std::uint64_t>(ThreadState::kRunning));
+        lines_[*line].word.store((raw & ~std::uint64_t{0xff}) |
+                                 static_cast<std::uint64_t>(ThreadState::kRunning));
     } else {
         post(abi::kMaxThreads + cpu, cpu);
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// FakeKernel: the kernel's side of the scheduling protocol (docs/scheduling.md) as a plain model, for tests of the
-// server. A step is atomic; races are made by the test, which chooses in which order events are taken, decisions
-// are made and commits arrive. Recalls are served only when serve() is called, as the owning CPU would at its next entry.
+// FakeKernel: the kernel's side of the scheduling protocol (docs/scheduling.md) as a plain model, for tests
+// of the server. A step is atomic; races are made by the test, which chooses in which order events are taken,
+// decisions are made and commits arrive. Recalls are served only when serve() is called, as the owning CPU
+// would at its next entry.
 #pragma once
 
 #include <array>
@@ -26,7 +27,9 @@ public:
 
     explicit FakeKernel(std::uint64_t cpus);
 
-    sched::Dispatcher::Table table() const { return sched::Dispatcher::Table(lines_.get(), abi::kStatusLines); }
+    sched::Dispatcher::Table table() const {
+        return sched::Dispatcher::Table(lines_.get(), abi::kStatusLines);
+    }
     std::uint64_t cpus() const { return cpus_; }
 
     // Threads. create() reuses the lowest line that is free, with a new generation.

@@ -81,7 +81,8 @@ std::string Crew::complaint() {
         unplaced += kernel_.in_domain(line) ? 1 : 0;
     }
     if (unplaced != dispatcher_->enqueued()) {
-        return "unplaced " + std::to_string(unplaced) + ", enqueued " + std::to_string(dispatcher_->enqueued());
+        return "unplaced " + std::to_string(unplaced) + ", enqueued " +
+               std::to_string(dispatcher_->enqueued());
     }
     std::string found;
     for_each_cpu(kernel_.cpus(), [&](std::uint32_t cpu) {

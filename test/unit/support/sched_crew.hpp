@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Crew: a dispatcher with a policy, and an agent per CPU, over a FakeKernel. An agent's round is cut into the two parts
-// that really are apart: decide() happens under the server's lock, send() afterwards, when others may have decided.
+// Crew: a dispatcher with a policy, and an agent per CPU, over a FakeKernel. An agent's round is cut into the
+// two parts that really are apart: decide() happens under the server's lock, send() afterwards, when others
+// may have decided.
 #pragma once
 
 #include <array>
@@ -23,7 +24,8 @@ public:
     Crew(FakeKernel& kernel, sched::Policy& policy)
         : kernel_(kernel),
           policy_(policy),
-          dispatcher_(std::make_unique<sched::Dispatcher>(policy, kernel.table(), kernel.cpus(), cap::Clock(1'000'000'000))) {}
+          dispatcher_(std::make_unique<sched::Dispatcher>(policy, kernel.table(), kernel.cpus(),
+                                                          cap::Clock(1'000'000'000))) {}
 
     sched::Dispatcher& dispatcher() { return *dispatcher_; }
     std::uint64_t commits() const { return commits_; }
@@ -32,7 +34,8 @@ public:
     void decide(std::uint32_t cpu);
     void send(std::uint32_t cpu);
     bool idle(std::uint32_t cpu) const {
-        return agents_[cpu].refusals.empty() && agents_[cpu].batch.requests().empty() && agents_[cpu].full_stop;
+        return agents_[cpu].refusals.empty() && agents_[cpu].batch.requests().empty() &&
+               agents_[cpu].full_stop;
     }
 
     // Lets every agent and every CPU go on until nothing happens any more. False if that takes too long.

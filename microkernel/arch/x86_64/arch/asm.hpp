@@ -42,6 +42,8 @@ inline void write_cr0(std::uint64_t v) { asm volatile("mov %0, %%cr0" ::"r"(v) :
 inline void write_cr3(std::uint64_t v) { asm volatile("mov %0, %%cr3" ::"r"(v) : "memory"); }
 inline void write_cr4(std::uint64_t v) { asm volatile("mov %0, %%cr4" ::"r"(v) : "memory"); }
 
+inline void invalidate_page(std::uint64_t address) { asm volatile("invlpg (%0)" ::"r"(address) : "memory"); }
+
 inline void pause() { asm volatile("pause" ::: "memory"); }
 // Sleeps until the next interrupt and takes it. The shadow of sti closes the gap before hlt.
 inline void wait_for_interrupt() { asm volatile("sti; hlt; cli" ::: "memory"); }

@@ -22,6 +22,7 @@ inline constexpr std::uint64_t kKernelBase = 0xffff'ffff'8000'0000;
 
 inline constexpr std::uint64_t kPresent = 1, kWritable = 2, kUser = 4, kWriteThrough = 8, kCacheDisable = 16,
                                kHuge = 1 << 7, kGlobal = 1 << 8, kNoExecute = std::uint64_t{1} << 63;
+inline constexpr unsigned kAllowedShift = 52;  // three bits for software
 inline constexpr std::uint64_t kAddressMask = 0x000f'ffff'ffff'f000;
 
 template <class T = void>
@@ -42,8 +43,10 @@ Table* find_entry(Physical top, std::uint64_t address);
 // The same, making missing tables. nullptr: no frame. `user`: tables allow user access.
 Table* make_entry(Physical top, std::uint64_t address, bool user);
 
-// Leaf entry for a user page with the given abi::Rights.
-std::uint64_t user_entry(Physical frame, abi::Rights access);
+// Leaf entry for a user page with the given abi::Rights. `allowed` stands in bits that the hardware ignores: what the mapping's
+// capability allowed, which kProtect may not exceed.
+std::uint64_t user_entry(Physical frame, abi::Rights access, abi::Rights allowed);
+abi::Rights allowed_rights(std::uint64_t entry);
 
 // Builds the final kernel half over RAM up to `ram_end` and switches this CPU to it.
 void build_kernel_tables(std::uint64_t ram_end);

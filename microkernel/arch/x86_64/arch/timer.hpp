@@ -21,8 +21,12 @@ struct Clock {
     std::uint64_t to_lapic(std::uint64_t ticks) const { return scale(ticks, lapic_per_tick_32); }
 
 private:
+    // Centuries: so far that a sum with the present time does not wrap.
+    static constexpr std::uint64_t kLongest = std::uint64_t{1} << 62;
+
     static std::uint64_t scale(std::uint64_t value, std::uint64_t factor_32) {
-        return static_cast<std::uint64_t>(static_cast<unsigned __int128>(value) * factor_32 >> 32);
+        const auto scaled = static_cast<unsigned __int128>(value) * factor_32 >> 32;
+        return scaled < kLongest ? static_cast<std::uint64_t>(scaled) : kLongest;
     }
 };
 

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+//
+// The checks that every operation makes before it does anything, for all operations, by both doors: the slot, the
+// object's type, the rights, the operation's number. docs/abi.md, "Calls".
+#include "suite.hpp"
+#include "support/doors.hpp"
+#include "support/owned.hpp"
+
+#include <algorithm>
+
+namespace {
+
+using namespace test;
+using abi::Error;
+using abi::ObjectType;
+using abi::Op;
+using abi::Rights;
+
+constexpr std::uint64_t kTopBit = std::uint64_t{1} << 63;
+
+struct Row {
+    Op op;
+    ObjectType type;
+    Rights needed;
+    bool ring_only;
+    std::array<std::uint64_t, 4> args;  // such that it has an effect on nothing
+    Error outcome;                      // with these arguments, once all the checks before have been passed
+};
+
+using enum Op;
+constexpr Row kRows[] = {
+    {kCreateProcess, ObjectType::kProcess, abi::kManage, false, {0}, Error::kBadAddress},
+    {kCreateThread, ObjectType::kProcess, abi::kManage, false, {0}, Error::kBadAddress},
+    {kCreateMemory, ObjectType::kProcess, abi::kManage, false, {0}, Error::kBadArgument},
+    {kCreateNotification, ObjectType::kProcess, abi::kManage, false, {}, Error::kOk},
+    {kMap, ObjectType::kProcess, abi::kManage, false, {0}, Error::kBadSlot},
+    {kUnmap, ObjectType::kProcess, abi::kManage, false, {1, 1}, Error::kMisaligned},
+    {kProtect, ObjectType::kProcess, abi::kManage, false, {1, 1, 1}, Error::kMisaligned},
+    {kGive, ObjectType::kProcess, abi::kManage, false, {0}, Error::kBadSlot},
+    {kKillProcess, ObjectType::kProcess, abi::kManage, false, {kTopBit}, Error::kBadArgument},
+    {kWaitExit, ObjectType::kProcess, abi::kRead, true, {}, Error::kBadOperation},
+    {kStart, ObjectType::kThread, abi::kManage, false, {}, Error::kWrongState},
+    {kKillThread, ObjectType::kThread, abi::kManage, false, {kTopBit}, Error::kBadArgument},
+    {kSetAffinity, ObjectType::kThread, abi::kManage, false, {0}, Error::kBadArgument},
+    {kGetRef, ObjectType::kThread, abi::kRead, false, {}, Error::kOk},
+    {kGetStatus, ObjectType::kThread, abi::kRead, false, {0}, Error::kBadAddress},
+    {kGetSize, ObjectType::kMemory, abi::kRead, false, {}, Error::kOk},
+    {kSignal, ObjectType::kNotification, abi::kWrite, false, {kTopBit}, Error::kBadArgument},
+    {kWaitBits, ObjectType::kNotification, abi::kRead, true, {}, Error::kBadOperation},
+    {kPollBits, ObjectType::kNotification, abi::kRead, false, {}, Error::kOk},
+    {kAttach, ObjectType::kSchedDomain, abi::kManage, false, {1}, Error::kMisaligned},
+    {kAddAgent, ObjectType::kSchedDomain, abi::kManage, false, {0}, Error::kBadSlot},
+    {kCommit, ObjectType::kSchedDomain, abi::kWrite, false, {}, Error::kNotAttached},
+    {kWaitEvents, ObjectType::kSchedDomain, abi::kRead, true, {}, Error::kBadOperation},
+    {kDetach, ObjectType::kSchedDomain, abi::kManage, false, {}, Error::kNotAttached},
+    {kGetCpus, ObjectType::kSchedDomain, abi::kRead, false, {}, Error::kOk},
+    {kLogWrite, ObjectType::kLog, abi::kWrite, false, {0, 2000}, Error::kBadArgument},
+    {kPowerOff, ObjectType::kMachine, abi::kManage, false, {0}, Error::kBadArgument},
+    {kCpuStats, ObjectType::kMachine, abi::kRead, false, {~0ull, 0}, Error::kBadArgument},
+};
+constexpr Op kAnyOperations[] = {kIdentify, kDrop, kDerive, kNop};
+
+// One object of each type, with all rights; a thread that has gone, so that kStart is refused.
+struct Objects {
+    Owned<cap::Process> process;
+    Owned<cap::Thread> thread;
+    Owned<cap::Memory> memory;
+    Owned<cap::Notification> notification;
+    std::array<cap::Capability, 7> all;  // by type - 1
+
+    static cap::Result<Objects> make(const cap::Env& env) {
+        Objects made;
+        made.process = Owned(TRY(env.process.create_process("target")));
+        abi::ThreadParams params{};
+        params.ring_address = 0x20'0000;
+        made.thread = Owned(TRY(made.process->create_thread(params)));
+        TRY(made.thread->kill(0));
+        made.process = Owned(TRY(env.process.create_process("target")));
+        made.memory = Owned(TRY(env.process.create_memory(1)));
+        made.notification = Owned(TRY(env.process.create_notification()));
+        made.all = {*made.process,
+                    *made.thread,
+                    *made.memory,
+                    *made.notification,
+                    cap::Capability(*env.find_slot("domain")),
+                    cap::Capability(*env.find_slot("log")),
+                    cap::Capability(*env.find_slot("machine"))};
+        return made;
+    }
+    [[nodiscard]] cap::Capability of(ObjectType type) const {
+        return all[static_cast<std::size_t>(type) - 1];
+    }
+};
+
+// Calls, and gives back what kCreateNotification made.
+Error called(const Row& row, abi::CapSlot slot) {
+    const auto reply = cap::cap_call(slot, row.op, row.args[0], row.args[1], row.args[2], row.args[3]);
+    if (row.op == kCreateNotification && reply.result >= 0) {
+        cap::Capability(abi::CapSlot::from_raw(static_cast<std::uint64_t>(reply.result))).drop();
+    }
+    return error_of(reply.result);
+}
+
+void rights(Case& t) {
+    const auto objects = MUST(t, Objects::make(t.env));
+    for (const Row& row : kRows) {
+        const auto object = objects.of(row.type);
+        const auto without = MUST(t, derive(object, abi::kAllRights & ~row.needed));
+        REQUIRE_EQUAL(t, called(row, without->slot()), Error::kNoRight);
+        REQUIRE_EQUAL(t, by_ring(t.env, {row.op, without->slot(), row.args}), Error::kNoRight);
+        const auto just = MUST(t, derive(object, row.needed));
+        REQUIRE_EQUAL(t, called(row, just->slot()), row.outcome);
+        if (!row.ring_only && row.outcome != Error::kOk) {
+            REQUIRE_EQUAL(t, by_ring(t.env, {row.op, just->slot(), row.args}), row.outcome);
+        }
+    }
+}
+
+void wrong_type(Case& t) {
+    const auto objects = MUST(t, Objects::make(t.env));
+    for (const Row& row : kRows) {
+        for (const auto& object : objects.all) {
+            if (object.slot() != objects.of(row.type).slot()) {
+                REQUIRE_EQUAL(t, called(row, object.slot()), Error::kWrongType);
+                REQUIRE_EQUAL(t, by_ring(t.env, {row.op, object.slot(), row.args}), Error::kWrongType);
+            }
+        }
+    }
+}
+
+void bad_slots(Case& t) {
+    const Owned used(MUST(t, t.env.process.create_notification()));
+    const abi::CapSlot stale = MUST(t, used->derive(0));
+    cap::Capability(stale).drop();
+    struct Bad {
+        abi::CapSlot slot;
+        Error error;
+    };
+    const Bad bad[] = {
+        {{}, Error::kBadSlot},
+        {{used->slot().index, 0}, Error::kBadSlot},
+        {{used->slot().index, used->slot().generation + 1}, Error::kBadSlot},
+        {{used->slot().index, ~0u}, Error::kBadSlot},
+        {{stale.index, stale.generation + 1}, Error::kBadSlot},  // the next one there, which is not made yet
+        {{4095, 1}, Error::kBadSlot},
+        {{4096, 1}, Error::kBadSlot},
+        {{~0u, 1}, Error::kBadSlot},
+        {stale, Error::kStaleSlot},
+    };
+    for (const Bad& each : bad) {
+        for (const Row& row : kRows) {
+            REQUIRE_EQUAL(t, by_call({row.op, each.slot, row.args}), each.error);
+            REQUIRE_EQUAL(t, by_ring(t.env, {row.op, each.slot, row.args}), each.error);
+        }
+        for (const Op op : kAnyOperations) {
+            REQUIRE_EQUAL(t, by_call({op, each.slot}), each.error);
+            REQUIRE_EQUAL(t, by_ring(t.env, {op, each.slot}), each.error);
+        }
+    }
+}
+
+bool exists(std::uint32_t number) {
+    const auto same = [&](Op op) { return static_cast<std::uint32_t>(op) == number; };
+    return std::ranges::any_of(kAnyOperations, same) ||
+           std::ranges::any_of(kRows, [&](const Row& row) { return same(row.op); });
+}
+
+void unknown_operations(Case& t) {
+    const auto objects = MUST(t, Objects::make(t.env));
+    for (std::uint32_t type = 0; type <= 8; ++type) {
+        const auto object = type >= 1 && type <= 7 ? objects.all[type - 1] : objects.all[0];
+        for (std::uint32_t low = 0; low < 256; ++low) {
+            const std::uint32_t number = type << 8 | low;
+            if (!exists(number)) {
+                const Request request{static_cast<Op>(number), object.slot()};
+                REQUIRE_EQUAL(t, by_call(request), Error::kBadOperation);
+                REQUIRE_EQUAL(t, by_ring(t.env, request), Error::kBadOperation);
+            }
+        }
+    }
+    for (const std::uint32_t number : {0x7fffu, 0x8000u, 0xff00u, 0xffffu}) {
+        REQUIRE_EQUAL(t, by_call({static_cast<Op>(number), objects.all[0].slot()}), Error::kBadOperation);
+    }
+}
+
+// In RSI an operation has 64 bits; what does not fit into an Op is no operation, whatever its low bits say.
+void wide_operations(Case& t) {
+    for (const std::uint64_t high : {std::uint64_t{1} << 16, std::uint64_t{1} << 32, kTopBit}) {
+        auto rax = static_cast<std::uint64_t>(abi::Call::kCapCall);
+        std::uint64_t rdx = 5;
+        asm volatile("syscall"
+                     : "+a"(rax), "+d"(rdx)
+                     : "D"(t.env.process.slot().raw()), "S"(high | static_cast<std::uint64_t>(kNop))
+                     : "rcx", "r11", "memory");
+        REQUIRE_EQUAL(t, error_of(static_cast<std::int64_t>(rax)), Error::kBadOperation);
+    }
+}
+
+// What needs no right works with none.
+void operations_on_any(Case& t) {
+    const auto objects = MUST(t, Objects::make(t.env));
+    for (const auto& object : objects.all) {
+        const auto derived = MUST(t, derive(object, 0));
+        const auto identified = cap::cap_call(derived->slot(), kIdentify);
+        REQUIRE_EQUAL(t, identified.result, cap::cap_call(object.slot(), kIdentify).result);
+        REQUIRE_EQUAL(t, objects.of(static_cast<ObjectType>(identified.result)).slot().raw(),
+                      object.slot().raw());
+        REQUIRE_EQUAL(t, identified.result2, 0u);
+        REQUIRE_EQUAL(t, cap::cap_call(derived->slot(), kNop, kTopBit | 9).result, 9);
+        const auto again = MUST(t, derive(*derived, 0));
+        REQUIRE_EQUAL(t, by_ring(t.env, {kDrop, again->slot()}), Error::kOk);
+    }
+}
+
+void domain_cpus(Case& t) {
+    const auto reply = cap::cap_call(*t.env.find_slot("domain"), kGetCpus);
+    REQUIRE_EQUAL(t, reply.result, std::int64_t{t.cpus()});
+    REQUIRE_EQUAL(t, reply.result2, (2ull << (t.cpus() - 1)) - 1);
+}
+
+constexpr Entry kCases[] = {
+    {"rights", rights},
+    {"wrong_type", wrong_type},
+    {"bad_slots", bad_slots},
+    {"unknown_operations", unknown_operations},
+    {"wide_operations", wide_operations},
+    {"operations_on_any", operations_on_any},
+    {"domain_cpus", domain_cpus},
+};
+
+}  // namespace
+
+int cap_main(const cap::Env& env) { return test::run(env, "calls", kCases); }

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+//
+// Events: which changes post one, to whom, and that a line stands in at most one ring, at most once
+// (docs/scheduling.md, "Events"). The agents are silent, so events stay until the case takes them.
+#include "support/observe.hpp"
+
+namespace {
+
+using namespace test;
+using abi::Cause;
+using abi::Error;
+using abi::ThreadState;
+
+// How often the line stands in the rings.
+std::uint64_t standing(Case& t, DomainServer& server, std::uint32_t line) {
+    std::uint64_t count = 0;
+    for (std::uint32_t cpu = 0; cpu < t.cpus(); ++cpu) {
+        const AgentSeat& agent = server.agent(cpu);
+        for (std::uint64_t i = 0; agent.published(i); ++i) {
+            count += static_cast<std::uint32_t>(agent.entry(i)) == line;
+        }
+    }
+    return count;
+}
+
+// Posts the event of an unplaced thread again.
+void touch(Case& t, const DomainServer& server, const Worker& worker) {
+    const std::uint32_t wrong = server.line(worker).word.sequence() + 1;
+    REQUIRE_ERROR(t, server.commit(worker, wrong, 0), Error::kStaleSequence);
+}
+
+void coalesce(Case& t) {
+    DomainServer server(t);
+    Crew crew(t);
+    const Worker& worker = crew.add();
+    REQUIRE_OK(t, worker.thread.start());
+    for (int i = 0; i < 50; ++i) {
+        touch(t, server, worker);
+        REQUIRE_OK(t, worker.thread.set_affinity(1));
+        REQUIRE_EQUAL(t, standing(t, server, worker.ref.index), 1);
+    }
+    server.forget();
+    REQUIRE_EQUAL(t, standing(t, server, worker.ref.index), 0);
+    touch(t, server, worker);
+    touch(t, server, worker);
+    REQUIRE_EQUAL(t, standing(t, server, worker.ref.index), 1);
+}
+
+// Twice round the ring: every position has its lap, and the ring does not fill.
+void positions_and_laps(Case& t) {
+    DomainServer server(t);
+    Crew crew(t);
+    const Worker& worker = crew.add();
+    REQUIRE_OK(t, worker.thread.start());
+    server.forget();
+    AgentSeat& agent = server.agent(0);
+    const std::uint64_t first = agent.events->position();
+    constexpr std::uint64_t kEvents = 2 * std::uint64_t{abi::kEventEntries} + 100;
+    for (std::uint64_t i = 0; i < kEvents; ++i) {
+        REQUIRE(t, !agent.published());
+        touch(t, server, worker);
+        REQUIRE_EQUAL(t, agent.entry(), kEventShape.entry(first + i, worker.ref.index));
+        REQUIRE(t, !agent.published(1));
+        REQUIRE_EQUAL(t, server.listen(), 1);
+    }
+    REQUIRE_EQUAL(t, agent.head().load(), first + kEvents);
+}
+
+void many_lines(Case& t) {
+    DomainServer server(t);
+    Crew crew(t);
+    constexpr int kWorkers = 200;
+    for (std::uint32_t i = 0; i < kWorkers; ++i) {
+        REQUIRE_OK(t, crew.add({.first_cpu = i % t.cpus()}).thread.start());
+        REQUIRE(t, !t.failed());
+    }
+    for (const Worker& worker : crew.workers()) {
+        REQUIRE_EQUAL(t, standing(t, server, worker.ref.index), 1);
+        REQUIRE_OK(t, worker.thread.kill(0));
+        REQUIRE_EQUAL(t, standing(t, server, worker.ref.index), 1);
+    }
+    REQUIRE_EQUAL(t, server.listen(), kWorkers);
+    for (const Worker& worker : crew.workers()) {
+        REQUIRE(t, server.heard(worker));
+        REQUIRE_EQUAL(t, server.line(worker).word.state(), ThreadState::kGone);
+    }
+}
+
+// Posted when the CPU has no thread of the domain left, and not again while it stays so.
+void idle_cpu(Case& t) {
+    DomainServer server(t);
+    Crew crew(t);
+    const Worker& worker = crew.add({.order = Order::kWait});
+    REQUIRE_OK(t, worker.thread.start());
+    for (std::uint32_t cpu = 0; cpu < t.cpus(); ++cpu) {
+        server.forget();
+        worker.order(Order::kSpin);
+        REQUIRE_OK(t, server.place(worker, cpu));
+        REQUIRE(t, makes_progress(t, worker));
+        REQUIRE_EQUAL(t, server.cpu_line(cpu).word.state(), ThreadState::kRunning);
+        REQUIRE_EQUAL(t, server.cpu_line(cpu).ref.raw(), cpu);
+        REQUIRE(t, !server.heard_cpu(cpu));
+        const std::uint32_t sequence = server.cpu_line(cpu).word.sequence();
+
+        worker.order(Order::kWait);
+        REQUIRE(t, becomes(t, server, worker, ThreadState::kWaiting));
+        REQUIRE(t, eventually(t.env.clock, [&] { return server.heard_cpu(cpu); }));
+        REQUIRE_EQUAL(t, server.cpu_line(cpu).word.state(), ThreadState::kWaiting);
+        REQUIRE_EQUAL(t, server.cpu_line(cpu).word.cpu(), cpu);
+        REQUIRE_EQUAL(t, server.cpu_line(cpu).word.sequence(), sequence + 1);
+        REQUIRE(t, throughout(t.env.clock, 3 * kMillisecond, [&] { return !server.heard_cpu(cpu); }));
+        worker.ring_bell();
+        REQUIRE(t, becomes(t, server, worker, ThreadState::kUnplaced));
+    }
+}
+
+void to_the_agent_of_its_cpu(Case& t) {
+    DomainServer server(t);
+    Crew crew(t);
+    for (std::uint32_t cpu = 0; cpu < t.cpus(); ++cpu) {
+        const Worker& worker = crew.add({.first_cpu = cpu});
+        REQUIRE_OK(t, worker.thread.start());
+        REQUIRE_EQUAL(t, server.agent(cpu).entry() & 0xffff'ffff, worker.ref.index);
+    }
+}
+
+void to_the_lowest_agent_otherwise(Case& t) {
+    if (t.cpus() == 1) {
+        return;
+    }
+    DomainServer server(t, ~std::uint64_t{1});  // none on CPU 0
+    Crew crew(t);
+    const Worker& worker = crew.add({.first_cpu = 0});
+    REQUIRE_OK(t, worker.thread.start());
+    REQUIRE_EQUAL(t, server.agent(1).entry() & 0xffff'ffff, worker.ref.index);
+    REQUIRE(t, server.heard(worker));
+    // Without an agent a CPU is the domain's all the same.
+    REQUIRE_OK(t, server.place(worker, 0));
+    REQUIRE(t, makes_progress(t, worker));
+    REQUIRE_OK(t, worker.thread.kill(0));
+    REQUIRE(t, becomes(t, server, worker, ThreadState::kGone));
+}
+
+void affinity(Case& t) {
+    DomainServer server(t);
+    Crew crew(t);
+    const Worker& worker = crew.add();
+    REQUIRE_OK(t, worker.thread.start());
+    server.forget();
+    const std::uint32_t sequence = server.line(worker).word.sequence();
+    REQUIRE_OK(t, worker.thread.set_affinity(1));
+    REQUIRE(t, server.heard(worker));
+    REQUIRE_EQUAL(t, server.line(worker).cause, Cause::kAffinityChanged);
+    REQUIRE_EQUAL(t, server.line(worker).affinity, 1);
+    REQUIRE_EQUAL(t, server.line(worker).word.sequence(), sequence);
+    REQUIRE_ERROR(t, worker.thread.set_affinity(0), Error::kBadArgument);
+    if (t.cpus() == 1) {
+        return;
+    }
+    // Running, then queued behind another, where it may not be any more.
+    const Worker& other = crew.add({.affinity = 2, .first_cpu = 1});
+    const Worker* const moved[] = {&worker, &other};
+    for (const Worker* const each : moved) {
+        REQUIRE_OK(t, worker.thread.set_affinity(each == &worker ? 2 : 3));
+    }
+    REQUIRE_OK(t, server.place(worker, 1));
+    REQUIRE(t, makes_progress(t, worker));
+    REQUIRE_OK(t, server.start(other, 1));
+    for (const Worker* const each : moved) {
+        server.forget();
+        REQUIRE_OK(t, each->thread.set_affinity(1));
+        REQUIRE(t, becomes(t, server, *each, ThreadState::kUnplaced));
+        REQUIRE_EQUAL(t, server.line(*each).cause, Cause::kAffinityChanged);
+    }
+}
+
+void of_a_thread_that_waits_none(Case& t) {
+    DomainServer server(t);
+    Crew crew(t);
+    const Worker& worker = crew.add({.order = Order::kWait});
+    REQUIRE_OK(t, server.start(worker, last_cpu(t)));
+    REQUIRE(t, becomes(t, server, worker, ThreadState::kWaiting));
+    const Line before = server.line(worker);
+    REQUIRE_OK(t, worker.thread.set_affinity(1));
+    REQUIRE(t, !server.heard(worker));
+    REQUIRE_EQUAL(t, server.line(worker).word.raw, before.word.raw);
+    REQUIRE_EQUAL(t, server.line(worker).affinity, 1);
+}
+
+constexpr Entry kCases[] = {
+    {"coalesce", coalesce},
+    {"positions_and_laps", positions_and_laps},
+    {"many_lines", many_lines},
+    {"idle_cpu", idle_cpu},
+    {"to_the_agent_of_its_cpu", to_the_agent_of_its_cpu},
+    {"to_the_lowest_agent_otherwise", to_the_lowest_agent_otherwise},
+    {"affinity", affinity},
+    {"of_a_thread_that_waits_none", of_a_thread_that_waits_none},
+};
+
+}  // namespace
+
+int cap_main(const cap::Env& env) { return test::run(env, "sched_events", kCases); }

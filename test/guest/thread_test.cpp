@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+//
+// Threads: creating, starting, killing: docs/abi.md, "Thread".
+#include "suite.hpp"
+#include "support/doors.hpp"
+#include "support/owned.hpp"
+#include "support/sibling.hpp"
+
+#include <atomic>
+
+namespace {
+
+using namespace test;
+using abi::Error;
+using abi::ThreadState;
+
+constexpr std::uint64_t kPage = abi::kPageSize;
+
+std::uint64_t end_at_once(cap::Ring&, void*) { return 0; }
+
+std::uint64_t wait_for_ever(cap::Ring& ring, void*) {
+    (void)ring.submit_and_wait(1);
+    return 0;
+}
+
+std::uint64_t spin(cap::Ring&, void* argument) {
+    for (auto& beats = *static_cast<std::atomic<std::uint64_t>*>(argument);;) {
+        beats.fetch_add(1, std::memory_order_relaxed);
+    }
+}
+
+void refused_parameters(Case& t) {
+    const std::uint64_t ring = MUST(t, t.env.space.reserve(abi::kRingPages));
+    const abi::ThreadParams good{.entry = 0x40'0000,
+                                 .stack = 0,
+                                 .argument = 0,
+                                 .ring_address = ring,
+                                 .fs_base = 0,
+                                 .affinity = 0,
+                                 .label = 0,
+                                 .first_cpu = 0};
+    struct Row {
+        std::uint64_t abi::ThreadParams::* field;
+        std::uint64_t value;
+        Error error;
+    };
+    using Params = abi::ThreadParams;
+    const Row rows[] = {
+        {&Params::entry, abi::kUserTop, Error::kBadAddress},
+        {&Params::entry, 0xffff'ffff'8020'0000, Error::kBadAddress},
+        {&Params::stack, abi::kUserTop, Error::kBadAddress},
+        {&Params::stack, ~0ull, Error::kBadAddress},
+        {&Params::fs_base, abi::kUserTop, Error::kBadAddress},
+        {&Params::fs_base, 0x8000'0000'0000'0000, Error::kBadAddress},
+        {&Params::first_cpu, t.cpus(), Error::kBadArgument},
+        {&Params::first_cpu, ~0ull, Error::kBadArgument},
+        {&Params::affinity, std::uint64_t{1} << 63, Error::kBadArgument},
+        {&Params::affinity, ~((2ull << (t.cpus() - 1)) - 1), Error::kBadArgument},
+        {&Params::ring_address, ring + 8, Error::kMisaligned},
+        {&Params::ring_address, 0, Error::kBadAddress},
+        {&Params::ring_address, abi::kUserTop - 3 * kPage, Error::kBadAddress},
+        {&Params::ring_address, 0xffff'8000'0000'0000, Error::kBadAddress},
+        {&Params::ring_address, t.env.info.ring_address, Error::kOverlap},
+        {&Params::ring_address, t.env.info.ring_address - 2 * kPage, Error::kOverlap},
+    };
+    for (const Row& row : rows) {
+        abi::ThreadParams params = good;
+        params.*row.field = row.value;
+        REQUIRE_ERROR(t, t.env.process.create_thread(params), row.error);
+    }
+    // Nothing was left behind: the ring's place is free.
+    const Owned thread(MUST(t, t.env.process.create_thread(good)));
+    REQUIRE_ERROR(t, t.env.process.create_thread(good), Error::kOverlap);
+    REQUIRE_OK(t, thread->kill(0));
+    REQUIRE_OK(t, t.env.process.unmap(ring, abi::kRingPages));
+    const Owned second(MUST(t, t.env.process.create_thread(good)));
+    REQUIRE_OK(t, second->kill(0));
+}
+
+void created_as_asked(Case& t) {
+    const std::uint64_t last = t.cpus() - 1;
+    const auto thread = MUST(
+        t, Sibling::create(t.env, end_at_once, nullptr, {.affinity = 0, .label = 99, .first_cpu = last}));
+    const auto status = MUST(t, thread->status());
+    REQUIRE_EQUAL(t, status.word.state(), ThreadState::kCreated);
+    REQUIRE_EQUAL(t, status.word.cpu(), last);
+    REQUIRE_EQUAL(t, status.label, 99u);
+    REQUIRE_EQUAL(t, status.affinity, (2ull << last) - 1);
+    REQUIRE_EQUAL(t, status.wakes, 0u);
+    REQUIRE_EQUAL(t, status.runtime_ns, 0u);
+    REQUIRE_EQUAL(t, status.domain, 0u);
+    REQUIRE(t, status.ref == MUST(t, thread->ref()));
+    // A first CPU that the affinity forbids is replaced by the lowest that it allows.
+    const auto elsewhere =
+        MUST(t, Sibling::create(t.env, end_at_once, nullptr, {.affinity = only(last), .first_cpu = 0}));
+    REQUIRE_EQUAL(t, elsewhere.word().cpu(), last);
+}
+
+void start_once(Case& t) {
+    const auto thread = MUST(t, Sibling::create(t.env, wait_for_ever, nullptr));
+    REQUIRE_OK(t, thread->start());
+    REQUIRE_ERROR(t, thread->start(), Error::kWrongState);
+    REQUIRE(t, thread.reaches(ThreadState::kWaiting));
+    REQUIRE_ERROR(t, thread->start(), Error::kWrongState);
+    REQUIRE_OK(t, thread->kill(0));
+    REQUIRE(t, thread.wait());
+    REQUIRE_ERROR(t, thread->start(), Error::kWrongState);
+}
+
+void kill_created(Case& t) {
+    const auto thread = MUST(t, Sibling::create(t.env, end_at_once, nullptr));
+    REQUIRE_OK(t, thread->kill(0));
+    REQUIRE_EQUAL(t, thread.state(), ThreadState::kGone);
+    REQUIRE_EQUAL(t, MUST(t, thread->status()).cause, abi::Cause::kKilled);
+    REQUIRE_OK(t, thread->kill(0));
+    REQUIRE_OK(t, thread->set_affinity(1));
+}
+
+void kill_waiting(Case& t) {
+    const auto thread = MUST(t, Sibling::start(t.env, wait_for_ever, nullptr));
+    REQUIRE(t, thread.reaches(ThreadState::kWaiting));
+    REQUIRE_OK(t, thread->kill(0));
+    REQUIRE_EQUAL(t, thread.state(), ThreadState::kGone);
+}
+
+// On CPU 0 the thread is queued while this one runs, on another it runs.
+void kill_queued_and_running(Case& t) {
+    for (std::uint32_t cpu = 0; cpu < t.cpus(); ++cpu) {
+        std::atomic<std::uint64_t> beats{0};
+        const auto thread = MUST(t, Sibling::start(t.env, spin, &beats, {.affinity = only(cpu)}));
+        REQUIRE(t, eventually(t.env.clock, [&] { return beats.load() != 0; }));
+        REQUIRE_OK(t, thread->kill(0));
+        REQUIRE(t, thread.wait());
+        REQUIRE_EQUAL(t, MUST(t, thread->status()).cause, abi::Cause::kKilled);
+        const std::uint64_t last = beats;
+        sleep_ns(kMillisecond);
+        REQUIRE_EQUAL(t, beats.load(), last);
+    }
+}
+
+// Killed at any moment of its start.
+void kill_starting(Case& t) {
+    for (std::uint32_t i = 0; i < 100; ++i) {
+        const auto thread = MUST(t, Sibling::start(t.env, i % 2 ? wait_for_ever : end_at_once, nullptr,
+                                                   {.affinity = only(i % t.cpus())}));
+        delay_ticks(i * 500);
+        REQUIRE_OK(t, thread->kill(0));
+        REQUIRE(t, thread.wait());
+    }
+}
+
+// A reference to a thread names no other, though it takes its line in the status table.
+void references(Case& t) {
+    abi::ThreadRef before{};
+    for (int i = 0; i < 20; ++i) {
+        const auto thread = MUST(t, Sibling::start(t.env, end_at_once, nullptr));
+        const auto ref = MUST(t, thread->ref());
+        REQUIRE(t, ref.generation != 0);
+        REQUIRE(t, ref != before);
+        REQUIRE(t, thread.wait());
+        REQUIRE(t, MUST(t, thread->ref()) == ref);
+        before = ref;
+    }
+}
+
+// Every line of the status table is taken; then they all come back.
+void full_table(Case& t) {
+    for (int round = 0; round < 2; ++round) {
+        const Owned process(MUST(t, t.env.process.create_process("crowd")));
+        abi::ThreadParams params{};
+        std::uint32_t count = 0;
+        for (params.ring_address = 0x10'0000;; params.ring_address += abi::kRingPages * kPage, ++count) {
+            const auto thread = process->create_thread(params);
+            if (!thread) {
+                REQUIRE_EQUAL(t, thread.error(), Error::kNoSlot);
+                break;
+            }
+            thread->drop();  // not started, it lives on with its process
+        }
+        REQUIRE_EQUAL(t, count, abi::kMaxThreads - 1);  // all but this one
+        REQUIRE_OK(t, process->kill(3));
+        REQUIRE_EQUAL(t, MUST(t, process->wait_exit(t.env.ring, kPatienceNs)), 3u);
+    }
+}
+
+constexpr Entry kCases[] = {
+    {"refused_parameters", refused_parameters},
+    {"created_as_asked", created_as_asked},
+    {"start_once", start_once},
+    {"kill_created", kill_created},
+    {"kill_waiting", kill_waiting},
+    {"kill_queued_and_running", kill_queued_and_running},
+    {"kill_starting", kill_starting},
+    {"references", references},
+    {"full_table", full_table},
+};
+
+}  // namespace
+
+int cap_main(const cap::Env& env) { return test::run(env, "thread", kCases); }
