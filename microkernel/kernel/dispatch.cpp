@@ -11,9 +11,9 @@
 #include "kernel/exit.hpp"
 #include "kernel/inbox_records.hpp"
 #include "kernel/process.hpp"
+#include "kernel/run_queue.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/timers.hpp"
-#include "kernel/wake.hpp"
 #include "kernel/watchdog.hpp"
 
 namespace cox {
@@ -27,35 +27,12 @@ constexpr std::uint32_t kMsrFsBase = 0xc0000100;
 std::uint64_t fallback_slice() { return arch::clock.to_ticks(abi::kFallbackSliceNs); }
 std::uint64_t agent_budget() { return arch::clock.to_ticks(abi::kAgentBudgetNs); }
 
-bool placed_by_kernel(Thread& thread) { return thread.word().load().placed_by_kernel(); }
-
 // Adds the time since the last call to whatever this CPU has been doing.
 void account(Cpu& cpu, std::uint64_t now) {
     const auto elapsed = now - cpu.since;
     cpu.since = now;
     const Thread* t = cpu.current;
     (t ? (t->domain ? cpu.stats.domain_ticks : cpu.stats.system_ticks) : cpu.stats.idle_ticks) += elapsed;
-}
-
-// A CPU's state is changed by that CPU alone.
-void check_owner(const Cpu& cpu) {
-    if constexpr (kDebugChecks) COX_ASSERT(&cpu == &this_cpu());
-}
-
-// Puts a thread that is in state queued into the run queue.
-void push(Cpu& cpu, Thread& thread, bool head) {
-    check_owner(cpu);
-    thread.queued_since = arch::rdtsc();
-    if (head) cpu.queue.push_front(thread);
-    else cpu.queue.push_back(thread);
-    cpu.kernel_placed_queued += placed_by_kernel(thread);
-}
-
-Thread* pop(Cpu& cpu) {
-    check_owner(cpu);
-    Thread* thread = cpu.queue.pop_front();
-    if (thread) cpu.kernel_placed_queued -= placed_by_kernel(*thread);
-    return thread;
 }
 
 // The current thread back into the queue: running → queued. False: a request came first; look again.
@@ -65,12 +42,13 @@ bool requeue_current(Cpu& cpu, bool head) {
         cpu.current = &thread;
         return false;
     }
-    push(cpu, thread, head);
+    push_queued(cpu, thread, head);
     return true;
 }
 
-bool agent_at_work(const Cpu& cpu, const Thread& t) {
-    return root_domain.is_agent_of(t, cpu.number) && !t.agent_overrun.load(std::memory_order_relaxed);
+// Whether the kernel's fixed slice rules the current thread's turns.
+bool kernel_rules(const Cpu& cpu) {
+    return cpu.kernel_placed_queued || !cpu.current->domain || !root_domain.attached() || placed_by_kernel(*cpu.current);
 }
 
 // When the current thread's turn ends; kNever: not while things stay as they are.
@@ -79,7 +57,7 @@ std::uint64_t turn_end(const Cpu& cpu) {
     if (agent_at_work(cpu, t)) return t.switched_in + agent_budget();
     if (cpu.queue.empty()) return kNever;
     const auto left = [&](std::uint64_t slice, std::uint64_t used) { return t.switched_in + (slice > used ? slice - used : 0); };
-    if (kernel_rules(cpu, t)) {
+    if (kernel_rules(cpu)) {
         const auto turn = left(fallback_slice(), t.turn_used);
         return t.slice ? std::min(turn, left(t.slice, t.slice_used)) : turn;
     }
@@ -186,7 +164,7 @@ bool choose(Cpu& cpu, std::uint64_t now, bool& fresh) {
             continue;
         }
         if (cpu.current) return true;
-        while (Thread* next = pop(cpu)) {
+        while (Thread* next = pop_queued(cpu)) {
             if (begin(cpu, *next)) return fresh = true;
         }
         if (!cpu.agent_ready) return false;  // else a misfit's event has made it ready
@@ -208,11 +186,6 @@ void arm_timer(Cpu& cpu, std::uint64_t now) {
 }
 
 }  // namespace
-
-bool kernel_rules(const Cpu& cpu, const Thread& thread) {
-    if (cpu.kernel_placed_queued || !thread.domain || !root_domain.attached()) return true;
-    return const_cast<Thread&>(thread).word().load().placed_by_kernel();
-}
 
 Thread& take_off(Cpu& cpu) {
     const auto now = arch::rdtsc();
@@ -244,64 +217,6 @@ void block_current(Cpu& cpu) {
         root_domain.post_event(t.ref.index, cpu.number);
     }
     t.release();
-}
-
-void unplace_current(Cpu& cpu, Cause cause) {
-    Thread& t = take_off(cpu);
-    unplace_queued(cpu, t, cause);
-}
-
-void unplace_queued(Cpu& cpu, Thread& t, Cause cause) {
-    t.set_cause(cause);
-    t.line.runnable_since.store(arch::rdtsc(), std::memory_order_relaxed);
-    const auto unplaced = t.word().unplace();
-    if (unplaced.done) became_unplaced(t, unplaced.word);
-    else exit_queued(cpu, t);  // a kill came first
-    if (unplaced.done) t.release();
-}
-
-namespace {
-
-// A commit asked that the domain's running thread go: also when only the agent's run has interrupted it.
-void make_room(Cpu& cpu) {
-    if (cpu.current && cpu.current->domain) {
-        cpu.preempt_current = true;
-        return;
-    }
-    for (Thread* t = cpu.queue.front(); t; t = cpu.queue.next(*t)) {
-        if (!t->interrupted || !t->domain) continue;
-        remove_queued(cpu, *t);
-        return unplace_queued(cpu, *t, Cause::kRecalled);
-    }
-}
-
-}  // namespace
-
-void accept(Cpu& cpu, Thread& t) {
-    if (agent_at_work(cpu, t)) {
-        cpu.agent_ready = &t;
-        return;
-    }
-    // Placed by the kernel just before a server attached.
-    if (t.domain && placed_by_kernel(t) && root_domain.attached()) return unplace_queued(cpu, t, Cause::kReturned);
-    t.slice_used = t.turn_used = 0;
-    t.interrupted = false;
-    if (t.place_flags & abi::kCommitPreempt) make_room(cpu);
-    push(cpu, t, t.place_flags & abi::kCommitHead);
-}
-
-void remove_queued(Cpu& cpu, Thread& thread) {
-    cpu.queue.remove(thread);
-    cpu.kernel_placed_queued -= placed_by_kernel(thread);
-}
-
-void return_fallback_threads(Cpu& cpu) {
-    for (auto left = cpu.queue.size(); left > 0; --left) {
-        Thread& thread = *pop(cpu);
-        if (thread.domain && placed_by_kernel(thread)) unplace_queued(cpu, thread, Cause::kReturned);
-        else push(cpu, thread, false);
-    }
-    if (cpu.current && cpu.current->domain && placed_by_kernel(*cpu.current)) unplace_current(cpu, Cause::kReturned);
 }
 
 arch::TrapFrame* leave_kernel(Cpu& cpu) {

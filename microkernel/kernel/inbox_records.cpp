@@ -2,7 +2,7 @@
 #include "kernel/inbox_records.hpp"
 
 #include "core/owner_of.hpp"
-#include "kernel/dispatch.hpp"
+#include "kernel/run_queue.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/timers.hpp"

@@ -5,7 +5,7 @@
 
 #include "arch/asm.hpp"
 #include "kernel/cpu.hpp"
-#include "kernel/dispatch.hpp"
+#include "kernel/run_queue.hpp"
 #include "kernel/inbox_records.hpp"
 #include "kernel/sched_domain.hpp"
 

@@ -2,6 +2,7 @@
 #include "kernel/watchdog.hpp"
 
 #include "arch/timer.hpp"
+#include "kernel/run_queue.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/thread_table.hpp"
 
@@ -12,9 +13,7 @@ namespace {
 std::uint64_t limit;  // ticks
 
 // While the agent runs, the server is at work, within its budget: nothing is to be armed, and nobody to be blamed.
-bool agent_works(const Cpu& cpu) {
-    return cpu.current && root_domain.is_agent_of(*cpu.current, cpu.number) && !cpu.current->agent_overrun.load();
-}
+bool agent_works(const Cpu& cpu) { return cpu.current && agent_at_work(cpu, *cpu.current); }
 
 bool something_waits(const Cpu& cpu) {
     if (!root_domain.attached()) return false;

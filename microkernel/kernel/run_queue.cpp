@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#include "kernel/run_queue.hpp"
+
+#include "kernel/dispatch.hpp"
+#include "kernel/exit.hpp"
+#include "kernel/sched_domain.hpp"
+#include "kernel/wake.hpp"
+
+namespace cox {
+
+using abi::Cause;
+
+namespace {
+
+// A CPU's state is changed by that CPU alone.
+void check_owner(const Cpu& cpu) {
+    if constexpr (kDebugChecks) COX_ASSERT(&cpu == &this_cpu());
+}
+
+// A commit asked that the domain's running thread go: also when only the agent's run has interrupted it.
+void make_room(Cpu& cpu) {
+    if (cpu.current && cpu.current->domain) {
+        cpu.preempt_current = true;
+        return;
+    }
+    for (Thread* t = cpu.queue.front(); t; t = cpu.queue.next(*t)) {
+        if (!t->interrupted || !t->domain) continue;
+        remove_queued(cpu, *t);
+        return unplace_queued(cpu, *t, Cause::kRecalled);
+    }
+}
+
+}  // namespace
+
+bool placed_by_kernel(Thread& thread) { return thread.word().load().placed_by_kernel(); }
+
+bool agent_at_work(const Cpu& cpu, const Thread& t) {
+    return root_domain.is_agent_of(t, cpu.number) && !t.agent_overrun.load(std::memory_order_relaxed);
+}
+
+void push_queued(Cpu& cpu, Thread& thread, bool head) {
+    check_owner(cpu);
+    thread.queued_since = arch::rdtsc();
+    if (head) cpu.queue.push_front(thread);
+    else cpu.queue.push_back(thread);
+    cpu.kernel_placed_queued += placed_by_kernel(thread);
+}
+
+Thread* pop_queued(Cpu& cpu) {
+    check_owner(cpu);
+    Thread* thread = cpu.queue.pop_front();
+    if (thread) cpu.kernel_placed_queued -= placed_by_kernel(*thread);
+    return thread;
+}
+
+void unplace_current(Cpu& cpu, Cause cause) {
+    Thread& t = take_off(cpu);
+    unplace_queued(cpu, t, cause);
+}
+
+void unplace_queued(Cpu& cpu, Thread& t, Cause cause) {
+    t.set_cause(cause);
+    t.line.runnable_since.store(arch::rdtsc(), std::memory_order_relaxed);
+    const auto unplaced = t.word().unplace();
+    if (unplaced.done) became_unplaced(t, unplaced.word);
+    else exit_queued(cpu, t);  // a kill came first
+    if (unplaced.done) t.release();
+}
+
+void accept(Cpu& cpu, Thread& t) {
+    if (agent_at_work(cpu, t)) {
+        cpu.agent_ready = &t;
+        return;
+    }
+    // Placed by the kernel just before a server attached.
+    if (t.domain && placed_by_kernel(t) && root_domain.attached()) return unplace_queued(cpu, t, Cause::kReturned);
+    t.slice_used = t.turn_used = 0;
+    t.interrupted = false;
+    if (t.place_flags & abi::kCommitPreempt) make_room(cpu);
+    push_queued(cpu, t, t.place_flags & abi::kCommitHead);
+}
+
+void remove_queued(Cpu& cpu, Thread& thread) {
+    cpu.queue.remove(thread);
+    cpu.kernel_placed_queued -= placed_by_kernel(thread);
+}
+
+void return_fallback_threads(Cpu& cpu) {
+    for (auto left = cpu.queue.size(); left > 0; --left) {
+        Thread& thread = *pop_queued(cpu);
+        if (thread.domain && placed_by_kernel(thread)) unplace_queued(cpu, thread, Cause::kReturned);
+        else push_queued(cpu, thread, false);
+    }
+    if (cpu.current && cpu.current->domain && placed_by_kernel(*cpu.current)) unplace_current(cpu, Cause::kReturned);
+}
+
+}  // namespace cox

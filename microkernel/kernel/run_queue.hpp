@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// How threads come into the executing CPU's run queue and leave it. Only that CPU calls these. A thread in the queue, and the current
+// one, is held by one reference, which moves with it.
+#pragma once
+#include "abi/sched.hpp"
+#include "kernel/cpu.hpp"
+
+namespace cox {
+
+// A queued thread's placement has arrived at this CPU. Takes over a reference.
+void accept(Cpu& cpu, Thread& thread);
+
+void push_queued(Cpu& cpu, Thread& thread, bool head);
+Thread* pop_queued(Cpu& cpu);  // nullptr: none
+void remove_queued(Cpu& cpu, Thread& thread);
+
+// Running here, or queued here but out of the queue → unplaced (a system thread: queued again), with its event. Gives up the
+// reference.
+void unplace_current(Cpu& cpu, abi::Cause cause);
+void unplace_queued(Cpu& cpu, Thread& thread, abi::Cause cause);
+
+// A server has attached: threads of the domain that the kernel placed here are handed back to it.
+void return_fallback_threads(Cpu& cpu);
+
+bool placed_by_kernel(Thread& thread);
+// The thread is this CPU's agent and within its budget: it goes before everyone.
+bool agent_at_work(const Cpu& cpu, const Thread& thread);
+
+}  // namespace cox

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#include "support/server_process.hpp"
+
+#include "core/cpio.hpp"
+#include "support/patience.hpp"
+
+namespace test {
+
+ServerProcess::ServerProcess(Case& t, std::string_view arguments) : t_(t) {
+    if (const auto started = start(arguments); !started) {
+        t.fail("the scheduler server cannot be started: {}", started.error());
+    }
+}
+
+ServerProcess::~ServerProcess() {
+    if (process_ && !exited_) {
+        kill();
+        if (!wait_exit()) {
+            t_.fail("the scheduler server does not go");
+        }
+    }
+    process_.drop();
+    ready_.drop();
+}
+
+bool ServerProcess::is_ready() {
+    return eventually(t_.env.clock, [&] { return ready_.poll().value_or(0) != 0; });
+}
+
+cap::Result<std::uint64_t> ServerProcess::wait_exit() {
+    const auto code = process_.wait_exit(t_.env.ring, kPatienceNs);
+    exited_ = exited_ || code.has_value();
+    return code;
+}
+
+cap::Result<void> ServerProcess::start(std::string_view arguments) {
+    const cap::Env& env = t_.env;
+    const auto archive = cox::core::CpioArchive::open(env.archive());
+    const auto image = archive ? archive->find("sched-server") : std::nullopt;
+    const auto domain = env.find_slot("domain");
+    if (!image || !domain) {
+        return cap::fail(abi::Error::kBadSlot);
+    }
+    ready_ = TRY(env.process.create_notification());
+    const cap::GivenCap caps[] = {{"log", env.log.slot(), abi::kWrite},
+                                  {"domain", *domain, abi::kRead | abi::kWrite | abi::kManage},
+                                  {"ready", ready_.slot(), abi::kWrite}};
+    const auto spawned =
+        TRY(cap::spawn(env, {.name = "sched-server", .image = *image, .arguments = arguments, .caps = caps}));
+    process_ = spawned.process;
+    const auto started = spawned.thread.start();
+    spawned.thread.drop();
+    return started;
+}
+
+}  // namespace test
