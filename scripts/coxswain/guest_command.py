@@ -60,7 +60,7 @@ def _machine(args: argparse.Namespace) -> Machine:
         boot=args.boot,
         memory=args.memory,
         cpu_model=args.cpu_model,
-        extra=check_extra(args.qemu),
+        extra=check_extra(args.qemu, allowed=frozenset({"smp"})),  # -smp there adds a topology
     )
 
 

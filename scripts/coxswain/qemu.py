@@ -55,9 +55,9 @@ class Machine:
     extra: tuple[str, ...] = field(default=())
 
 
-def check_extra(arguments: list[str]) -> tuple[str, ...]:
+def check_extra(arguments: list[str], allowed: frozenset[str] = frozenset()) -> tuple[str, ...]:
     for argument in arguments:
-        if argument.startswith("-") and argument.lstrip("-").split("=")[0] in _OWNED:
+        if argument.startswith("-") and argument.lstrip("-").split("=")[0] in _OWNED - allowed:
             raise UsageError(f"{argument} cannot be given after --: the harness sets and reports it")
     return tuple(arguments)
 

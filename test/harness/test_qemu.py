@@ -42,6 +42,7 @@ class CommandLineTest(unittest.TestCase):
         for argument in ("-accel", "--accel", "-enable-kvm", "-smp", "-M", "-machine", "-kernel", "-icount"):
             with self.assertRaises(UsageError, msg=argument):
                 check_extra([argument, "x"])
+        self.assertEqual(check_extra(["-smp", "2,cores=2"], frozenset({"smp"})), ("-smp", "2,cores=2"))
         self.assertEqual(check_extra(["-d", "int", "-D", "log"]), ("-d", "int", "-D", "log"))
 
 

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+//
+// Every transition from every state: whether it happens, where it leads, and what it does to the sequence number.
+#include "core/thread_word.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+using cox::abi::ThreadState;
+using cox::abi::ThreadWord;
+using cox::core::ThreadStateWord;
+using cox::core::Transition;
+
+namespace {
+
+constexpr ThreadState kStates[] = {ThreadState::kFree,    ThreadState::kCreated, ThreadState::kRunning,
+                                   ThreadState::kQueued,  ThreadState::kWaiting, ThreadState::kUnplaced,
+                                   ThreadState::kSuspended, ThreadState::kFaulted, ThreadState::kGone};
+constexpr std::uint32_t kCpu = 5;
+constexpr std::uint32_t kSequence = 41;
+
+ThreadWord word(ThreadState state, std::uint64_t bits = 0) {
+    return {std::uint64_t{kSequence} << 32 | std::uint64_t{kCpu} << 8 | static_cast<std::uint8_t>(state) | bits};
+}
+
+struct Outcome {
+    ThreadState to;
+    std::uint32_t steps;  // that the sequence number rises
+};
+
+struct Rule {
+    std::string name;
+    std::function<Transition(ThreadStateWord&, ThreadWord)> apply;
+    std::map<ThreadState, Outcome> outcomes;  // every state that it is allowed from
+};
+
+const std::vector<Rule>& rules() {
+    using S = ThreadState;
+    static const std::vector<Rule> all = {
+        {"start", [](auto& w, auto) { return w.start(); }, {{S::kCreated, {S::kUnplaced, 1}}}},
+        {"start_to_queue", [](auto& w, auto) { return w.start_to_queue(); }, {{S::kCreated, {S::kQueued, 1}}}},
+        {"wake", [](auto& w, auto) { return w.wake(); },
+         {{S::kWaiting, {S::kUnplaced, 1}}, {S::kRunning, {S::kRunning, 0}}, {S::kQueued, {S::kQueued, 0}}}},
+        {"wake_to_queue", [](auto& w, auto) { return w.wake_to_queue(); },
+         {{S::kWaiting, {S::kQueued, 1}}, {S::kRunning, {S::kRunning, 0}}, {S::kQueued, {S::kQueued, 0}}}},
+        {"commit", [](auto& w, auto seen) { return w.place(seen, kCpu, false); }, {{S::kUnplaced, {S::kQueued, 1}}}},
+        {"kernel placement", [](auto& w, auto seen) { return w.place(seen, kCpu, true); },
+         {{S::kUnplaced, {S::kQueued, 0}}}},
+        {"dispatch", [](auto& w, auto) { return w.dispatch(); }, {{S::kQueued, {S::kRunning, 0}}}},
+        {"requeue", [](auto& w, auto) { return w.requeue(); }, {{S::kRunning, {S::kQueued, 0}}}},
+        {"block", [](auto& w, auto) { return w.block(); }, {{S::kRunning, {S::kWaiting, 1}}}},
+        {"unplace", [](auto& w, auto) { return w.unplace(); },
+         {{S::kRunning, {S::kUnplaced, 1}}, {S::kQueued, {S::kUnplaced, 1}}}},
+        {"exit", [](auto& w, auto) { return w.exit(); },
+         {{S::kRunning, {S::kGone, 1}}, {S::kQueued, {S::kGone, 1}}}},
+        {"kill", [](auto& w, auto seen) { return w.kill(seen); },
+         {{S::kCreated, {S::kGone, 1}}, {S::kWaiting, {S::kGone, 1}}, {S::kUnplaced, {S::kGone, 1}}}},
+        {"request", [](auto& w, auto) { return w.request(cox::abi::kRequestRecall); },
+         {{S::kRunning, {S::kRunning, 0}}, {S::kQueued, {S::kQueued, 0}}}},
+        {"move_created", [](auto& w, auto) { return w.move_created(kCpu); }, {{S::kCreated, {S::kCreated, 0}}}},
+    };
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("each transition leaves only its states, and raises the sequence as specified", "[thread_word]") {
+    for (const Rule& rule : rules()) {
+        for (const ThreadState from : kStates) {
+            CAPTURE(rule.name, static_cast<int>(from));
+            std::atomic<std::uint64_t> raw{word(from).raw};
+            ThreadStateWord state(raw);
+            const Transition result = rule.apply(state, word(from));
+            const auto outcome = rule.outcomes.find(from);
+            CHECK(result.done == (outcome != rule.outcomes.end()));
+            CHECK(result.word == state.load());
+            if (outcome == rule.outcomes.end()) {
+                CHECK(state.load() == word(from));
+                continue;
+            }
+            CHECK(state.load().state() == outcome->second.to);
+            CHECK(state.load().sequence() == kSequence + outcome->second.steps);
+            CHECK(state.load().cpu() == kCpu);
+        }
+    }
+}
+
+TEST_CASE("a pending wake is consumed by block, once", "[thread_word]") {
+    std::atomic<std::uint64_t> raw{word(ThreadState::kRunning).raw};
+    ThreadStateWord state(raw);
+    REQUIRE(state.wake().word.wake_pending());
+    const Transition first = state.block();
+    CHECK((first.done && first.word.state() == ThreadState::kRunning && !first.word.wake_pending()));
+    CHECK(state.block().word.state() == ThreadState::kWaiting);
+}
+
+TEST_CASE("a kill stops what would hide the thread, and nothing else does", "[thread_word]") {
+    const auto kill = std::uint64_t{cox::abi::kRequestKill} << ThreadStateWord::kRequestShift;
+    const auto recall = std::uint64_t{cox::abi::kRequestRecall} << ThreadStateWord::kRequestShift;
+    std::atomic<std::uint64_t> raw{word(ThreadState::kRunning, kill).raw};
+    ThreadStateWord state(raw);
+    CHECK_FALSE(state.block().done);
+    CHECK_FALSE(state.unplace().done);
+    CHECK_FALSE(state.requeue().done);
+    raw = word(ThreadState::kQueued, kill).raw;
+    CHECK_FALSE(state.dispatch().done);
+    CHECK_FALSE(state.unplace().done);
+    CHECK(state.exit().done);
+    raw = word(ThreadState::kRunning, recall).raw;
+    CHECK(state.block().word.requests() == 0);  // it has left the CPU, which is all that was asked
+    raw = word(ThreadState::kQueued, recall).raw;
+    CHECK_FALSE(state.dispatch().done);
+    CHECK(state.unplace().word.requests() == 0);
+}
+
+TEST_CASE("a commit or kill made from old knowledge changes nothing", "[thread_word]") {
+    std::atomic<std::uint64_t> raw{word(ThreadState::kUnplaced).raw};
+    ThreadStateWord state(raw);
+    const ThreadWord old = state.load();
+    REQUIRE(state.place(old, 1, false).done);
+    REQUIRE(state.dispatch().done);
+    REQUIRE(state.block().done);
+    REQUIRE(state.wake().done);  // unplaced again: only the sequence number tells
+    CHECK_FALSE(state.place(old, 1, false).done);
+    CHECK_FALSE(state.kill(old).done);
+    CHECK(state.load().state() == ThreadState::kUnplaced);
+}
+
+TEST_CASE("the sequence goes on when the line is reused", "[thread_word]") {
+    std::atomic<std::uint64_t> raw{word(ThreadState::kGone).raw};
+    ThreadStateWord state(raw);
+    state.free();
+    CHECK(state.load().sequence() == kSequence);
+    state.create(2);
+    CHECK(state.load().sequence() == kSequence + 1);
+    CHECK(state.load().cpu() == 2);
+}
+
+TEST_CASE("of many that place, kill or wake one thread at once, exactly one wins", "[thread_word][stress]") {
+    static std::atomic<std::uint64_t> raw;
+    ThreadStateWord state(raw);
+    for (int round = 0; round < 2000; ++round) {
+        raw = word(ThreadState::kUnplaced).raw;
+        const ThreadWord seen = state.load();
+        std::atomic<int> winners{0};
+        {
+            std::vector<std::jthread> threads;
+            for (int i = 0; i < 3; ++i) {
+                threads.emplace_back([&, i] {
+                    ThreadStateWord mine(raw);
+                    winners += i == 0 ? mine.kill(seen).done : mine.place(seen, static_cast<std::uint32_t>(i), false).done;
+                });
+            }
+        }
+        REQUIRE(winners == 1);
+    }
+}
