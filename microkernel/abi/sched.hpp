@@ -97,7 +97,7 @@ struct EventRingHeader {
 // A commit's second argument.
 //   bits 0..31 expected sequence number, 32..39 CPU, 40..47 flags
 inline constexpr std::uint32_t kCommitHead = 1;    // before the others in the CPU's queue, not after
-inline constexpr std::uint32_t kCommitPreempt = 2;  // the CPU's running thread goes to the queue's tail
+inline constexpr std::uint32_t kCommitPreempt = 2;  // the domain's thread that runs there returns to unplaced
 inline constexpr std::uint32_t kCommitRecall = 4;  // a running or queued thread: back to unplaced, with event
 
 constexpr std::uint64_t commit_word(std::uint32_t sequence, std::uint32_t cpu, std::uint32_t flags) {

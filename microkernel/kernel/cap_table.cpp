@@ -34,7 +34,7 @@ Object* CapTable::take(Entry& from) {
 
 core::Result<abi::CapSlot> CapTable::add(Cap cap) {
     SpinGuard guard(lock_);
-    if (closed_) return core::fail(Error::kNoSlot);
+    if (closed_) return core::fail(Error::kWrongState);
     for (std::uint32_t i = lowest_free_; i < kSlots; ++i) {
         if (i == slots_) {
             const auto frame = allocate_zeroed_frame();

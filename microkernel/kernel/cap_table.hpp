@@ -22,7 +22,7 @@ public:
     CapTable() = default;
     ~CapTable();  // the process has cleared it
 
-    core::Result<abi::CapSlot> add(Cap cap);  // kNoSlot, kNoMemory
+    core::Result<abi::CapSlot> add(Cap cap);  // kNoSlot, kNoMemory; kWrongState after clear()
     core::Result<Cap> look_up(abi::CapSlot slot) const;
     core::Result<void> drop(abi::CapSlot slot);
     void clear();  // for good: nothing can be added afterwards

@@ -15,7 +15,9 @@ struct PendingOp {
     explicit operator bool() const { return static_cast<bool>(thread); }
 };
 
-// Any CPU, holding no lock: it may wake the thread.
-void complete(const PendingOp& op, std::int64_t result);
+// Any CPU, holding no lock: it may wake the thread. False: the thread has gone.
+bool complete(const PendingOp& op, std::int64_t result);
+// Whether its thread has not gone, though others may refer to it still. Holding no lock.
+bool waits_still(const PendingOp& op);
 
 }  // namespace cox

@@ -49,7 +49,8 @@ void kill_thread(Thread& thread, std::uint64_t code) {
     for (;;) {
         const auto before = thread.word().load();
         if (before.state() == ThreadState::kGone || before.state() == ThreadState::kFree) return;
-        if (!(before.requests() & abi::kRequestKill)) thread.exit_code = code;
+        auto none = Thread::kNoCode;
+        thread.exit_code.compare_exchange_strong(none, code);
         if (const auto asked = thread.word().request(abi::kRequestKill); asked.done) {
             return send_request(thread, asked.word.cpu());
         }
@@ -59,6 +60,16 @@ void kill_thread(Thread& thread, std::uint64_t code) {
         thread.set_cause(abi::Cause::kKilled);
         return finish_exit(thread, killed.word);
     }
+}
+
+bool take_back(Thread& thread) {
+    const auto before = thread.word().load();
+    if (before.state() != ThreadState::kCreated || !thread.word().kill(before).done) return false;
+    thread.ring.close();
+    if (thread.domain) root_domain.post_event(thread.ref.index, before.cpu());
+    thread.process->cancel_thread();
+    thread.release();
+    return true;
 }
 
 void reap_later(AddressSpace* space) {

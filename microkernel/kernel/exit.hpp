@@ -14,6 +14,10 @@ void exit_queued(Cpu& cpu, Thread& thread);
 // Any thread, from any CPU: at once if it is nowhere on a CPU, else as soon as its CPU looks.
 void kill_thread(Thread& thread, std::uint64_t code);
 
+// A thread that its creator could not hand over is taken back; its process goes on as if it had never been. False: it has
+// been killed with its process meanwhile.
+bool take_back(Thread& thread);
+
 // Returns the memory of processes that have gone, as far as no CPU has them loaded.
 void reap(Cpu& cpu);
 

@@ -104,6 +104,7 @@ extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_
     print("coxswain: kernel version=1 cpus={} boot={} tsc_hz={} timer={} frames={}", online_cpus().size(),
           std::string_view(door == BootDoor::kPvh ? "pvh" : "multiboot2"), arch::clock.tsc_hz,
           std::string_view(arch::clock.reference), frame_counts().total);
+    if (boot.truncated) print("coxswain: the command line or the memory map was longer than what is kept");
     if (acpi->madt.cpus_beyond_limit) print("coxswain: {} more CPUs are left out", acpi->madt.cpus_beyond_limit);
     start_root_task(*boot.archive, options.find("root").value_or("workers/root"), boot.command_line());
     selftest_init(options.find("selftest").value_or(""));

@@ -2,20 +2,22 @@
 #include "kernel/notification.hpp"
 
 #include "kernel/heap.hpp"
-#include "kernel/thread_table.hpp"
 
 namespace cox {
 
 void Notification::signal(std::uint64_t bits) {
-    PendingOp waiter;
-    {
-        SpinGuard guard(lock_);
-        bits_ |= bits;
-        if (bits_ == 0 || !waiter_) return;
-        waiter = std::exchange(waiter_, {});
-        bits = std::exchange(bits_, 0);
+    for (;;) {
+        PendingOp waiter;
+        {
+            SpinGuard guard(lock_);
+            bits_ |= bits;
+            if (bits_ == 0 || !waiter_) return;
+            waiter = std::exchange(waiter_, {});
+            bits = std::exchange(bits_, 0);
+        }
+        if (complete(waiter, static_cast<std::int64_t>(bits))) return;
+        // It has gone, and takes no bits with it.
     }
-    complete(waiter, static_cast<std::int64_t>(bits));
 }
 
 std::uint64_t Notification::poll() {
@@ -24,22 +26,18 @@ std::uint64_t Notification::poll() {
 }
 
 core::Result<std::uint64_t> Notification::wait(PendingOp waiter) {
-    abi::ThreadRef other;
-    {
-        SpinGuard guard(lock_);
-        if (bits_) return std::exchange(bits_, 0);
-        if (!waiter_) {
-            waiter_ = waiter;
-            return std::uint64_t{0};
+    for (PendingOp other;;) {
+        {
+            SpinGuard guard(lock_);
+            if (bits_) return std::exchange(bits_, 0);
+            if (waiter_.thread == other.thread) {  // none, or one that has gone: it makes room
+                waiter_ = waiter;
+                return std::uint64_t{0};
+            }
+            other = waiter_;
         }
-        other = waiter_.thread;
+        if (waits_still(other)) return core::fail(abi::Error::kBusy);
     }
-    if (find_thread(other)) return core::fail(abi::Error::kBusy);
-    {
-        SpinGuard guard(lock_);  // a waiter that has gone makes room
-        if (waiter_.thread == other) waiter_ = {};
-    }
-    return wait(waiter);
 }
 
 void Notification::destroy() {

@@ -38,7 +38,7 @@ core::Result<Reply> create_thread(const Invocation& call, Process& target, Addre
     const auto params = TRY(read_user<abi::ThreadParams>(call.caller.process->space(), call.args[0]));
     auto thread = TRY(target.create_thread(space, params));
     auto given = give_caller(call, RefPtr<Object>(*thread));
-    if (!given) kill_thread(*thread, 0);
+    if (!given && take_back(*thread)) TRY(space.unmap(params.ring_address, abi::kRingPages));
     return given;
 }
 

@@ -133,13 +133,20 @@ void Process::gone(std::uint64_t code) {
 }
 
 core::Result<void> Process::wait_exit(PendingOp waiter, bool& gone, std::uint64_t& code) {
-    SpinGuard guard(lock_);
-    gone = gone_;
-    code = exit_code_;
-    if (gone_) return {};
-    if (waiter_ && find_thread(waiter_.thread)) return core::fail(Error::kBusy);  // one that has gone makes room
-    waiter_ = waiter;
-    return {};
+    for (PendingOp other;;) {
+        {
+            SpinGuard guard(lock_);
+            gone = gone_;
+            code = exit_code_;
+            if (gone_) return {};
+            if (waiter_.thread == other.thread) {  // none, or one that has gone: it makes room
+                waiter_ = waiter;
+                return {};
+            }
+            other = waiter_;
+        }
+        if (waits_still(other)) return core::fail(Error::kBusy);
+    }
 }
 
 // The capabilities in its table may be the last to other processes, and so on: one after the other, not one in the other.

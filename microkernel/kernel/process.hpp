@@ -29,6 +29,7 @@ public:
     // Every thread exits: those that run or are queued as soon as their CPU looks.
     void kill(std::uint64_t code);
     void thread_gone(std::uint64_t code);  // called once for each thread, by finish_exit
+    void cancel_thread();                  // or this: for one that nobody has heard of
 
     // kBusy when somebody waits already. An exit code when it has gone already.
     core::Result<void> wait_exit(PendingOp waiter, bool& gone, std::uint64_t& code);
@@ -60,7 +61,6 @@ private:
     void destroy() override;
     void gone(std::uint64_t code);
     bool add_thread();
-    void cancel_thread();
     std::optional<std::uint64_t> dying_code();
 
     AddressSpace* space_ = nullptr;  // handed to the reaper when the process has gone

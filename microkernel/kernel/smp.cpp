@@ -8,6 +8,7 @@
 #include "arch/lapic.hpp"
 #include "arch/paging.hpp"
 #include "arch/timer.hpp"
+#include "kernel/frames.hpp"
 #include "kernel/log.hpp"
 #include "kernel/panic.hpp"
 #include "kernel/selftest.hpp"
@@ -52,9 +53,23 @@ extern "C" [[noreturn]] void ap_main(std::uint32_t apic_id) {
     dispatch_forever();
 }
 
-void place_trampoline() {
+// Puts the start-up code where it must be. The page may hold part of what a loader brought, so it is returned to what it was.
+class Trampoline {
+public:
+    Trampoline();
+    ~Trampoline() { std::memcpy(page(), saved_, abi::kPageSize); }
+    Trampoline(const Trampoline&) = delete;
+    Trampoline& operator=(const Trampoline&) = delete;
+
+private:
+    static char* page() { return arch::physical_to_virtual<char>(kTrampoline); }
+    void* saved_ = allocate_permanent(abi::kPageSize);
+};
+
+Trampoline::Trampoline() {
+    std::memcpy(saved_, page(), abi::kPageSize);
     constexpr std::uint64_t kLme = 1 << 8, kNxe = 1 << 11;
-    auto* target = arch::physical_to_virtual<char>(kTrampoline);
+    char* target = page();
     std::memcpy(target, trampoline_start, static_cast<std::size_t>(trampoline_end - trampoline_start));
     // They start on the boot tables, which map low memory as it is; the kernel stacks are added to those.
     const auto stacks = arch::table_index(arch::kStackRegion, 3);
@@ -108,7 +123,7 @@ void smp_start(const core::Madt& madt) {
         cpu.kernel_stack = stack_by_apic_id[id] = arch::map_kernel_stack(cpu.number);
         number_by_apic_id[id] = static_cast<std::uint8_t>(count++);
     }
-    place_trampoline();
+    const Trampoline trampoline;
     const auto others = std::span(cpus).subspan(1, count - 1);
     for (const Cpu& cpu : others) arch::lapic_send_init(cpu.apic_id);
     if (count > 1) arch::delay_us(arch::features.hypervisor ? 100 : 10'000);

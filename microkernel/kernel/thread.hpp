@@ -55,7 +55,7 @@ public:
     core::InboxNode request{static_cast<std::uint8_t>(RecordKind::kRequest)};
     core::InboxNode timer_record{static_cast<std::uint8_t>(RecordKind::kTimer)};
 
-    // Placement: written by whoever moves the thread to queued, before it does.
+    // Placement: written by whoever has moved the thread to queued, before it is pushed to the CPU.
     std::uint64_t slice = 0;  // ticks; 0: none
     std::uint32_t place_flags = 0;
 
@@ -75,7 +75,8 @@ public:
     std::uint32_t consumed = 0;
     std::atomic<std::uint32_t> timer_cpu{kNoCpu};  // timers.hpp
 
-    std::uint64_t exit_code = 0;
+    static constexpr std::uint64_t kNoCode = ~std::uint64_t{0};
+    std::atomic<std::uint64_t> exit_code{kNoCode};  // the first kill decides, unless the thread exits by itself
 
 private:
     void destroy() override;  // returns the slot (thread_table.cpp)

@@ -39,7 +39,8 @@ def _obstacle() -> str:
 
 def _try(candidate: Accelerator, options: RunOptions) -> str:
     """One short run of the default policy under it: "" if verified, else what went wrong."""
-    options = replace(options, policy="round_robin", size="smoke", manifest=options.target.manifest, append=(), extra=())
+    plain = {"policy": "round_robin", "size": "smoke", "manifest": options.target.manifest}
+    options = replace(options, **plain, append=(), extra=())
     line = qemu_command(options, candidate, _TRIAL)
     boot = run_qemu(line, min(_TRIAL_S, options.timeout_s))
     return judge_run(_TRIAL, boot, options.target, options.policy, 0.0).problem

@@ -48,7 +48,7 @@ def main(argv: list[str]) -> ExitCode:
     print(f"first user instruction after {min(times):.0f} ms, best of {', '.join(f'{each:.0f}' for each in times)}")
     if args.limit is not None and min(times) > args.limit:
         if free < min(args.cpus, host.cpus()) - BUSY_CPUS:
-            raise Skip(f"above {args.limit:g} ms, but this host is busy: {free:.2f} CPUs were free")
+            raise Skip(f"skipped: above {args.limit:g} ms, but this host is busy: {free:.2f} CPUs were free")
         print(f"above the limit of {args.limit:g} ms")
         return ExitCode.REFUSED
     return ExitCode.OK

@@ -54,7 +54,8 @@ def _speed_objections(each: Aggregate) -> list[Claim]:
         text += f" (the host itself gave {ceiling:.3f})"
         found.append(Claim(REFUSED, text, host_at_fault=ceiling < threshold))
     if median < MIN_OF_CEILING * ceiling:
-        text = f"{each.workers} workers: median speedup {median:.3f}, below {MIN_OF_CEILING:.2f} of the ceiling {ceiling:.3f}"
+        text = f"{each.workers} workers: median speedup {median:.3f}, "
+        text += f"below {MIN_OF_CEILING:.2f} of the ceiling {ceiling:.3f}"
         found.append(Claim(REFUSED, text))
     return found
 
@@ -95,7 +96,8 @@ def decide(runs: Sequence[Run], aggregates: Sequence[Aggregate], repeats: int) -
     candidates = claimable(aggregates)
     if not candidates:
         least = min(wider, key=lambda each: each.cpus)
-        return Claim(REFUSED, f"oversubscribed: {least.workers} workers on {least.cpus} CPUs are more than this host has", True)
+        text = f"oversubscribed: {least.workers} workers on {least.cpus} CPUs are more than this host has"
+        return Claim(REFUSED, text, host_at_fault=True)
     for each in candidates:
         found = objections(runs, each)
         if found:

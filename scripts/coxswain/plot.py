@@ -39,7 +39,8 @@ def write(outcome: Outcome, path: Path) -> None:
     medians = [each.speedup.median for each in aggregates]
     below = [each.speedup.median - each.speedup.q1 for each in aggregates]
     above = [each.speedup.q3 - each.speedup.median for each in aggregates]
-    axes.errorbar(workers, medians, yerr=[below, above], fmt="o", color="tab:blue", capsize=4, label="median, quartiles")
+    style = {"fmt": "o", "color": "tab:blue", "capsize": 4}
+    axes.errorbar(workers, medians, yerr=[below, above], label="median, quartiles", **style)
     axes.set(xlabel="workers", ylabel="speedup over one worker on one CPU", xticks=workers, ylim=(0, None))
     axes.margins(x=0.12)
     axes.set_title(_title(outcome), fontsize=10)

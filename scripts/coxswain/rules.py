@@ -129,7 +129,7 @@ def _clock_text(run: Run) -> str:
 def long_enough(_base: Sequence[Run], runs: Sequence[Run]) -> str:
     median = statistics.median(run.ns for run in runs)
     if median < MIN_SECTION_NS:
-        return f"a timed section of {median / 1e6:.0f} ms is too short, at least {MIN_SECTION_NS / 1e6:.0f} ms are needed"
+        return f"a timed section of {median / 1e6:.0f} ms is too short, {MIN_SECTION_NS / 1e6:.0f} ms are needed"
     return ""
 
 
@@ -139,7 +139,8 @@ def quiet_timers(base: Sequence[Run], runs: Sequence[Run]) -> str:
         for cpu in _log(run).cpus:
             explained = cpu.system_dispatches + cpu.agent_dispatches
             if cpu.timer_interrupts > explained:
-                return f"{cpu.timer_interrupts} timer interrupts on CPU {cpu.index}, {explained} explained ({_where(run)})"
+                counts = f"{cpu.timer_interrupts} timer interrupts on CPU {cpu.index}, {explained} explained"
+                return f"{counts} ({_where(run)})"
     return ""
 
 
@@ -154,5 +155,6 @@ def quiet_host(base: Sequence[Run], runs: Sequence[Run]) -> str:
 
 
 RULES: tuple[Rule, ...] = (
-    no_fallback, placed_by_server, own_cpus, even_shares, quiet_host, overlapping, guest_clock, long_enough, quiet_timers,
+    no_fallback, placed_by_server, own_cpus, even_shares, quiet_host, overlapping, guest_clock, long_enough,
+    quiet_timers,
 )  # fmt: skip

@@ -93,15 +93,15 @@ def _measure(options: RunOptions, steps: list[plan.Step]) -> ExitCode:
     to_stderr = STDOUT in (options.json, options.csv)
     print(table.render(outcome, drawn), file=sys.stderr if to_stderr else sys.stdout, flush=True)
     code = _exit_code(session, outcome)
-    _last_words(session, code, folder)
+    _last_words(session, code, folder, outcome.claim.reason)
     return code
 
 
-def _last_words(session: Session, code: ExitCode, folder: Path) -> None:
+def _last_words(session: Session, code: ExitCode, folder: Path, reason: str) -> None:
     if code is ExitCode.INTERRUPTED:
         print(f"interrupted: kept {len(session.runs)} runs in {folder}; no QEMU is left running", file=sys.stderr)
     elif code is ExitCode.SKIPPED:
-        print("skipped: this host cannot judge the claim", file=sys.stderr)
+        print(f"skipped: this host cannot judge: {reason}", file=sys.stderr)
     elif session.runs and not session.runs[-1].verified:
         print(f"log: {folder / session.runs[-1].log_name}", file=sys.stderr)
 

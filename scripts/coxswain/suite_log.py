@@ -47,7 +47,8 @@ def _check_end(records: list[Record], ends: list[Record], name: str, cases: list
     passed = sum(case.passed for case in cases)
     said = (end.string("name"), end.integer("passed"), end.integer("failed"))
     if said != (name, passed, len(cases) - passed):
-        raise MalformedRecord(f"{passed} cases of {name} passed and {len(cases) - passed} failed, but it says: {end.text}")
+        counted = f"{passed} cases of {name} passed and {len(cases) - passed} failed"
+        raise MalformedRecord(f"{counted}, but it says: {end.text}")
     if end.string("verdict") != ("ok" if passed == len(cases) else "failed"):
         raise MalformedRecord(f"the verdict does not fit its cases: {end.text}")
 

@@ -18,9 +18,9 @@ def _time(ns: float) -> str:
 def _cells(each: Aggregate, host_cpus: int) -> tuple[str, ...]:
     remark = ""
     if each.oversubscribed:
-        remark = "oversubscribed: " + (
-            f"{each.cpus} CPUs on {host_cpus}" if each.cpus > host_cpus else f"{each.workers} workers on {each.cpus} CPUs"
-        )
+        beyond_host = each.cpus > host_cpus
+        remark = f"{each.cpus} CPUs on {host_cpus}" if beyond_host else f"{each.workers} workers on {each.cpus} CPUs"
+        remark = f"oversubscribed: {remark}"
     return (
         str(each.workers),
         str(each.cpus),

@@ -25,10 +25,11 @@ Error map_raw(const cap::Process& process, cap::Memory memory, std::uint64_t add
 std::uint64_t& word_at(std::uint64_t address) { return *reinterpret_cast<std::uint64_t*>(address); }
 
 void create(Case& t) {
-    for (const std::uint64_t pages : {0ull, 512ull * 512 + 1, ~0ull}) {
+    for (const std::uint64_t pages : {std::uint64_t{0}, abi::kMaxPagesPerObject + 1, ~std::uint64_t{0}}) {
         REQUIRE_ERROR(t, t.env.process.create_memory(pages), Error::kBadArgument);
     }
-    for (const std::uint64_t pages : {1, 2, 511, 512, 513}) {
+    for (const std::uint64_t pages :
+         {std::uint64_t{1}, std::uint64_t{512}, std::uint64_t{513}, abi::kMaxPagesPerObject}) {
         const Owned memory(MUST(t, t.env.process.create_memory(pages)));
         REQUIRE_EQUAL(t, MUST(t, memory->pages()), pages);
     }

@@ -137,8 +137,13 @@ void waiter_dies(Case& t) {
             }));
     REQUIRE_OK(t, waiter->process.kill(1));
     REQUIRE_OK(t, waiter.wait(t.env));
-    REQUIRE_ERROR(t, watched->process.wait_exit(t.env.ring, kMillisecond), Error::kTimedOut);
+    REQUIRE_OK(t, t.env.ring.prepare(cap::submission(abi::Op::kWaitExit, watched->process.slot(), 3)));
+    REQUIRE_ERROR(t, t.env.ring.submit_and_wait(1, kMillisecond), Error::kTimedOut);
     REQUIRE_OK(t, watched->process.kill(kKilled));
+    REQUIRE_OK(t, t.env.ring.submit_and_wait(1, kPatienceNs));
+    const auto completion = t.env.ring.next();
+    REQUIRE_EQUAL(t, completion->user_data, 3u);
+    REQUIRE_EQUAL(t, static_cast<std::uint64_t>(completion->result), kKilled);
 }
 
 // The last capability goes while somebody waits.

@@ -35,7 +35,7 @@ void repeat(Case& t, int times, Once once) {
 }
 
 void exited(Case& t) {
-    repeat(t, 100, [&] {
+    repeat(t, 200, [&] {
         const auto child = MUST(t, Child::start(t.env, "mode=exit value=1"));
         REQUIRE_EQUAL(t, MUST(t, child.wait(t.env)), 1u);
     });
@@ -88,14 +88,12 @@ void long_chain(Case& t) {
     });
 }
 
-// More than there is: refused as a whole, and nothing is lost by it.
+// All that there is, and then something that takes many pieces: it is refused, and what it had got is given back.
 void exhaustion(Case& t) {
     repeat(t, 2, [&] {
-        REQUIRE_ERROR(t, t.env.process.create_memory(256 * 1024), Error::kNoMemory);
-        // The same piece by piece, with a process that cannot be completed in the middle.
-        std::array<Owned<cap::Memory>, 100> held;
+        std::array<Owned<cap::Memory>, 128> held;
         std::size_t count = 0;
-        for (std::uint64_t pages = 8192; pages != 0 && count < held.size();) {
+        for (std::uint64_t pages = abi::kMaxPagesPerObject; pages != 0 && count < held.size();) {
             if (auto memory = t.env.process.create_memory(pages)) {
                 held[count++] = Owned(*memory);
             } else {
@@ -103,8 +101,25 @@ void exhaustion(Case& t) {
                 pages /= 2;
             }
         }
-        REQUIRE_ERROR(t, Child::create(t.env, "mode=exit"), Error::kNoMemory);
-        REQUIRE_ERROR(t, t.env.process.create_process("none"), Error::kNoMemory);
+        REQUIRE_ERROR(t, t.env.process.create_memory(abi::kMaxPagesPerObject), Error::kNoMemory);
+        constexpr std::uint64_t kFar = 0x5000'0000'0000;  // needs page tables
+        REQUIRE_ERROR(t, t.env.process.map(*held[0], kFar, 0, 1, abi::kRead), Error::kNoMemory);
+        abi::ThreadParams params{};
+        params.ring_address = kFar;
+        REQUIRE_ERROR(t, t.env.process.create_thread(params), Error::kNoMemory);
+        // Room for some of a process, then for more and more of it, until it can be.
+        int refused = 0;
+        for (;;) {
+            const auto child = Child::create(t.env, "mode=exit");
+            if (child) {
+                break;
+            }
+            REQUIRE_EQUAL(t, child.error(), Error::kNoMemory);
+            REQUIRE(t, count != 0);
+            held[--count] = {};
+            ++refused;
+        }
+        REQUIRE(t, refused >= 2);
     });
 }
 

@@ -40,6 +40,9 @@ std::uint64_t help(cap::Ring&, void* argument) {
     }
 }
 
+// One CPU cannot race; there each round takes a turn of the helper's.
+int rounds(const Case& t) { return t.cpus() > 1 ? static_cast<int>(600 / t.cpus()) : 10; }
+
 cap::ThreadOptions on_last_cpu(const Case& t) { return {.affinity = only(t.cpus() - 1)}; }
 
 bool finished(const Case& t, const Helper& helper) {
@@ -67,7 +70,7 @@ void two_starters(Case& t) {
     };
     Random random(t.seed);
     Aim aim(random);
-    for (int i = 0; i < 500; ++i) {
+    for (int i = 0; i < rounds(t); ++i) {
         const auto thread = MUST(t, Sibling::create(t.env, sleep, &sleeper));
         const auto copy = MUST(t, derive(cap::Thread(*thread.operator->()), abi::kAllRights));
         helper.delay = 1000;
@@ -95,7 +98,7 @@ void work_on_the_dying(Case& t) {
     const auto killer = MUST(t, Sibling::start(t.env, help, &helper, on_last_cpu(t)));
     const Owned memory(MUST(t, t.env.process.create_memory(4)));
     Random random(t.seed);
-    for (int i = 0; i < 300; ++i) {
+    for (int i = 0; i < rounds(t); ++i) {
         const Owned process(MUST(t, t.env.process.create_process("dying")));
         const auto copy = MUST(t, derive(*process, abi::kAllRights));
         helper.delay = random.below(60'000);
@@ -131,7 +134,7 @@ void drop_in_use(Case& t) {
         t.env, [](Helper& h, abi::CapSlot slot) { h.outcome = cap::cap_call(slot, abi::Op::kDrop).result; }};
     const auto dropper = MUST(t, Sibling::start(t.env, help, &helper, on_last_cpu(t)));
     Random random(t.seed);
-    for (int i = 0; i < 300; ++i) {
+    for (int i = 0; i < rounds(t); ++i) {
         const cap::Notification bell = MUST(t, t.env.process.create_notification());
         helper.delay = random.below(5000);
         helper.target = bell.slot().raw();
@@ -157,7 +160,7 @@ void two_killers(Case& t) {
         }
     };
     Random random(t.seed);
-    for (int i = 0; i < 300; ++i) {
+    for (int i = 0; i < rounds(t); ++i) {
         const auto thread = MUST(t, Sibling::start(t.env, toss, nullptr));
         const auto copy = MUST(t, derive(cap::Thread(*thread.operator->()), abi::kAllRights));
         helper.delay = random.below(30'000);

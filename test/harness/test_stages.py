@@ -16,7 +16,9 @@ from coxswain.test_report import Counts, count
 REPORT = """<testsuite>
   <testcase name="a" status="run"/>
   <testcase name="b" status="fail"><failure message=""/></testcase>
-  <testcase name="c" status="notrun"><skipped message="SKIP_RETURN_CODE=77"/></testcase>
+  <testcase name="c" status="notrun"><skipped message="SKIP_RETURN_CODE=77"/>
+    <system-out>accelerator: tcg
+run: skipped: busy host</system-out></testcase>
 </testsuite>"""
 
 
@@ -47,7 +49,7 @@ class ReportTest(unittest.TestCase):
     def test_counts_what_passed_failed_and_was_skipped(self):
         self.report.write_text(REPORT)
         counts = count(self.report)
-        self.assertEqual(str(counts + counts), "2 passed, 2 failed, 2 skipped (c, c)")
+        self.assertEqual(str(counts + counts), "2 passed, 2 failed, 2 skipped (c: busy host; c: busy host)")
 
     def test_no_report_is_a_failure(self):
         self.assertEqual(count(self.report), Counts(1, 1))
@@ -74,7 +76,7 @@ class ReportTest(unittest.TestCase):
     def test_a_failure_in_the_report_counts_even_with_status_0(self):
         code, said = self.whole(Stage("quick", self.write(REPORT), self.report))
         self.assertEqual(code, 1)
-        self.assertIn("1 passed, 1 failed, 1 skipped (c)", said)
+        self.assertIn("1 passed, 1 failed, 1 skipped (c: busy host)", said)
 
     def test_all_well(self):
         fine = '<testsuite><testcase name="a" status="run"/></testsuite>'

@@ -52,8 +52,6 @@ const char* detect_features() {
     const auto structured = max_leaf >= 7 ? cpuid(7) : Registers{};
     features.nx = extended.edx & 1 << 20;
     features.huge_pages = extended.edx & 1 << 26;
-    features.x2apic = basic.ecx & 1 << 21;
-    features.tsc_deadline = basic.ecx & 1 << 24;
     features.hypervisor = basic.ecx >> 31;
     features.smep = structured.ebx & 1 << 7;
     features.smap = structured.ebx & 1 << 20;

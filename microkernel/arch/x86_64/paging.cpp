@@ -6,7 +6,6 @@
 #include "arch/asm.hpp"
 #include "arch/features.hpp"
 #include "core/assert.hpp"
-#include "kernel/frames.hpp"
 
 extern "C" char boot_start[], boot_end[], text_start[], text_end[], rodata_start[], rodata_end[], data_start[],
     data_end[];

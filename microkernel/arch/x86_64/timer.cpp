@@ -63,6 +63,7 @@ std::optional<Reference> find_reference(const core::AcpiInfo& acpi) {
         pm_port = acpi.pm_timer->port;
         return Reference{"pm-timer", kPmHz, 0xffffff, read_pm};
     }
+    if (features.tsc_hz_by_cpuid) return Reference{"cpuid", features.tsc_hz_by_cpuid, ~std::uint64_t{0}, rdtsc};
     return {};
 }
 

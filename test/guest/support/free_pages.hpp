@@ -14,7 +14,7 @@ inline std::uint64_t free_pages(const cap::Env& env) {
     std::array<cap::Memory, 128> held;
     std::size_t count = 0;
     std::uint64_t total = 0;
-    for (std::uint64_t pages = 8192; pages != 0 && count < held.size();) {
+    for (std::uint64_t pages = cox::abi::kMaxPagesPerObject; pages != 0 && count < held.size();) {
         if (const auto memory = env.process.create_memory(pages)) {
             held[count++] = *memory;
             total += pages;

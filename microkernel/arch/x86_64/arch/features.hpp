@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// What this CPU offers. CPUID is asked once, before everything else, and only here.
+// What this CPU offers. CPUID is asked once, and only here (boot.S and trampoline.S
+// ask it for long mode and for the APIC id).
 #pragma once
 #include <cstdint>
 
 namespace cox::arch {
 
 struct Features {
-    bool nx, smep, smap, umip, huge_pages, x2apic, tsc_deadline, hypervisor;
+    bool nx, smep, smap, umip, huge_pages, hypervisor;
     std::uint64_t tsc_hz_by_cpuid;  // 0: not told
 };
 

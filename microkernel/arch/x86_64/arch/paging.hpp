@@ -9,8 +9,16 @@
 // The upper 256 entries of every top table are the same; they are filled at boot and never change.
 #pragma once
 #include <cstdint>
+#include <optional>
 
 #include "abi/types.hpp"
+
+namespace cox {
+
+// What the tables are made of; the kernel provides it (kernel/frames.hpp).
+std::optional<std::uint64_t> allocate_zeroed_frame();
+
+}  // namespace cox
 
 namespace cox::arch {
 

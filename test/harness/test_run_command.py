@@ -1,64 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The commands from end to end, with a stand-in for QEMU: exit codes, files, and no QEMU left behind."""
+"""scripts/run from end to end, with a stand-in for QEMU: exit codes, files, words."""
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import tempfile
-import time
 import unittest
-from pathlib import Path
-from xml.etree import ElementTree
 
-from support import ROOT
-
-FAKE = Path(__file__).with_name("fake_qemu.py")
-
-
-def processes_of(build: Path) -> list[int]:
-    """Every process that has the build tree on its command line, as each QEMU of a test has."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and str(build) in (entry / "cmdline").read_text():
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
-
-
-class CommandTest(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="coxswain, a test ")
-        self.addCleanup(folder.cleanup)
-        self.build = Path(folder.name) / "build"
-        self.build.mkdir()
-        for name in ("coxswain.elf", "archive.cpio"):
-            (self.build / name).write_bytes(b"not a kernel")
-
-    def environment(self, how, **more):
-        return {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), "PYTHONDONTWRITEBYTECODE": "1",
-                "COXSWAIN_QEMU": str(FAKE), "FAKE_QEMU": how, **more}  # fmt: skip
-
-    def command(self, name, *arguments):
-        where = ["--no-build", "--build-dir", str(self.build)] if name == "run" else ["--build", str(self.build)]
-        return [sys.executable, "-m", "coxswain", name, *where, *arguments]
-
-    def call(self, name, *arguments, how="", **more):
-        return subprocess.run(self.command(name, *arguments), env=self.environment(how, **more), timeout=60,
-                              capture_output=True, text=True, check=False)  # fmt: skip
-
-    def run_(self, *arguments, how="", **more):
-        return self.call("run", "--accel", "tcg", *arguments, how=how, **more)
-
-    @property
-    def latest(self):
-        return self.build / "results" / "smp-process-scale" / "latest"
-
-    def context(self):
-        return json.loads((self.latest / "result.json").read_text())["context"]
+from command_case import CommandTest, processes_of
 
 
 class RunTest(CommandTest):
@@ -149,8 +96,8 @@ class RunTest(CommandTest):
     def test_usage_errors(self):
         for arguments in (
             ["--workers", "2,2"], ["--workers", "0"], ["--workers", "1,2,4", "--cpus", "1,2"], ["--repeats", "0"],
-            ["--policy", "a b"], ["nosuch-target"], ["--append", "x='y'"], ["--", "-accel", "kvm"], ["--", "-smp", "4"], ["--timeout", "0"],
-            ["--json", "--csv"], ["--rep", "3"],
+            ["--policy", "a b"], ["nosuch-target"], ["--append", "x='y'"], ["--", "-accel", "kvm"], ["--", "-smp", "4"],
+            ["--timeout", "0"], ["--json", "--csv"], ["--rep", "3"],
         ):  # fmt: skip
             with self.subTest(arguments):
                 self.assertEqual(self.run_(*arguments).returncode, 2)
@@ -177,82 +124,6 @@ class RunTest(CommandTest):
         done = self.run_("--ctest", "--repeats", "15", "--workers", "1,64")
         self.assertEqual(done.returncode, 77)
         self.assertRegex(done.stderr, "skipped: 64 CPUs are needed, this host has|skipped: busy host")
-
-
-class InterruptTest(CommandTest):
-    def interrupt(self, number, how):
-        command = self.command("run", "--accel", "tcg", "--repeats", "1000", "--workers", "1,2")
-        child = subprocess.Popen(command, env=self.environment(how), stdout=subprocess.PIPE,
-                                 stderr=subprocess.PIPE, text=True)  # fmt: skip
-        try:
-            deadline = time.monotonic() + 30
-            while len(processes_of(self.build)) < 2 and time.monotonic() < deadline:
-                time.sleep(0.02)
-            time.sleep(0.5)
-            child.send_signal(number)
-            out, err = child.communicate(timeout=30)
-        finally:
-            child.kill()
-        return child.returncode, out + err
-
-    def test_what_was_kept_is_named_and_no_qemu_is_left(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with self.subTest(number.name):
-                code, said = self.interrupt(number, "")
-                self.assertEqual(code, 130, said)
-                self.assertRegex(said, rf"interrupted: kept [1-9]\d* runs in {self.build}/results/.*no QEMU is left")
-                self.assertIn(f"reason: {number.name} after", said)
-                self.assertTrue((self.latest / "result.json").exists())
-                self.assertEqual(processes_of(self.build), [])
-
-    def test_a_guest_that_hangs_is_ended_too(self):
-        code, said = self.interrupt(signal.SIGINT, "hang")
-        self.assertEqual(code, 130)
-        self.assertIn("kept 0 runs", said)
-        self.assertEqual(processes_of(self.build), [])
-
-    def test_even_a_harness_that_is_killed_leaves_no_qemu(self):
-        code, _ = self.interrupt(signal.SIGKILL, "hang")
-        self.assertEqual(code, -signal.SIGKILL)
-        deadline = time.monotonic() + 5
-        while processes_of(self.build) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        self.assertEqual(processes_of(self.build), [])
-
-
-class GuestTestTest(CommandTest):
-    def guest(self, *arguments, how=""):
-        return self.call("guest-test", "--program", "test/ring", *arguments, how=how)
-
-    def test_verdicts_and_exit_codes(self):
-        for how, code, text in (
-            ("", 0, "ring.2: pass: 3 cases"),
-            ("fail", 1, "failed case case1: it broke"),
-            ("short", 1, "ring.2: short output: 0 verdict lines"),
-            ("panic", 3, "ring.2: panic: panic: cpu=0"),
-            ("triple-fault", 3, "ring.2: triple fault"),
-            ("qemu-error", 2, "QEMU says: qemu: could not do it"),
-            ("hang", 124, "ring.2: hang: no end after 1 s"),
-        ):
-            with self.subTest(how):
-                done = self.guest("--timeout", "1", how=how)
-                self.assertEqual(done.returncode, code, done.stdout + done.stderr)
-                self.assertIn(text, done.stdout)
-                self.assertTrue((self.build / "logs" / "guest" / "ring.2.log").exists())
-        self.assertEqual(processes_of(self.build), [])
-
-    def test_expectations(self):
-        self.assertEqual(self.guest("--expect", "panic", how="panic").returncode, 0)
-        self.assertEqual(self.guest("--expect", "panic").returncode, 1)
-        self.assertEqual(self.guest("--match", "^panic: .*page_fault", "--expect", "panic", how="panic").returncode, 0)
-        done = self.guest("--match", "no such line")
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("no line matches no such line", done.stdout)
-
-    def test_reports_case_by_case(self):
-        self.guest("--cpus", "1", how="fail")
-        root = ElementTree.parse(self.build / "junit" / "ring.1.xml").getroot()
-        self.assertEqual([case.get("name") for case in root.findall("testcase[failure]")], ["case1", "boot"])
 
 
 if __name__ == "__main__":
