@@ -27,11 +27,11 @@ function(coxswain_program name)
 endfunction()
 
 # coxswain_guest_test(<name> <source>... [CPUS <n>...] [LABELS <label>...] [TIMEOUT <seconds>] [MACHINE <machine>]
-#                     [APPEND <word>...])
+#                     [APPEND <word>...] [MATCH <regex>...])
 # A test program test/<name>, and for each CPU count a test guest.<name>.cpus<n>. Default: 1 and 2 CPUs, 60 s.
-# Labels: guest, smp on more than one CPU, and LABELS. APPEND: more kernel arguments.
+# Labels: guest, smp on more than one CPU, and LABELS. APPEND: more kernel arguments. MATCH: lines that must come.
 function(coxswain_guest_test name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT;MACHINE" "CPUS;LABELS;APPEND")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT;MACHINE" "CPUS;LABELS;APPEND;MATCH")
     if(NOT arg_CPUS)
         set(arg_CPUS 1 2)
     endif()
@@ -41,16 +41,17 @@ function(coxswain_guest_test name)
     coxswain_program(${name} ${arg_UNPARSED_ARGUMENTS} FOLDER test)
     foreach(cpus IN LISTS arg_CPUS)
         coxswain_guest_run(guest.${name}.cpus${cpus} PROGRAM test/${name} CPUS ${cpus}
-            TIMEOUT ${arg_TIMEOUT} MACHINE ${arg_MACHINE} LABELS guest ${arg_LABELS} APPEND ${arg_APPEND})
+            TIMEOUT ${arg_TIMEOUT} MACHINE ${arg_MACHINE} LABELS guest ${arg_LABELS} APPEND ${arg_APPEND}
+            MATCH ${arg_MATCH})
     endforeach()
 endfunction()
 
 # coxswain_guest_run(<test> PROGRAM <program> CPUS <n> TIMEOUT <seconds> [MACHINE <machine>] [LABELS <label>...]
-#                    [NAME <name>] [APPEND <word>...])
+#                    [NAME <name>] [APPEND <word>...] [MATCH <regex>...])
 # One more run of a program that exists already, under the test name <test>. NAME: of its log, where another run of the
 # program with as many CPUs has the usual one.
 function(coxswain_guest_run test)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROGRAM;CPUS;TIMEOUT;MACHINE;NAME" "LABELS;APPEND")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROGRAM;CPUS;TIMEOUT;MACHINE;NAME" "LABELS;APPEND;MATCH")
     set(command "${COXSWAIN_PYTHON}" "${PROJECT_SOURCE_DIR}/scripts/guest-test" --build "${CMAKE_BINARY_DIR}"
         --program ${arg_PROGRAM} --cpus ${arg_CPUS} --timeout ${arg_TIMEOUT})
     if(arg_MACHINE)
@@ -63,6 +64,9 @@ function(coxswain_guest_run test)
         list(JOIN arg_APPEND " " words)
         list(APPEND command --append "${words}")
     endif()
+    foreach(pattern IN LISTS arg_MATCH)
+        list(APPEND command --match "${pattern}")
+    endforeach()
     if(arg_CPUS GREATER 1)
         list(APPEND arg_LABELS smp)
     endif()

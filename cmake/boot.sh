@@ -21,6 +21,7 @@ run() {
         33) echo "The guest ended with: pass." ;;
         35) echo "The guest ended with: fail." ;;
         37) echo "The guest ended with: panic." ;;
+        39) echo "The guest ended with: machine not supported." ;;
         0) echo "QEMU was ended, or the guest reset its machine." ;;
         *) exit "$status" ;;
     esac

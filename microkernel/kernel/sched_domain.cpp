@@ -120,12 +120,11 @@ bool SchedDomain::agent_kept_away(std::uint32_t cpu) {
 }
 
 void SchedDomain::starved(Thread& thread, std::uint32_t cpu, std::uint64_t waited_ns) {
-    const Process* server = server_.load();
-    if (!server || !attached()) return;  // another CPU was first
+    const auto state = thread.word().load().state();
+    if (!attached() || !fall_back(server_.load(), Cause::kWatchdog)) return;  // another CPU was first
     ++this_cpu().stats.watchdog_hits;
-    print("watchdog: thread={} label={} cpu={} waited_ns={} state={}: falling back", thread.ref.index,
-          thread.line.label.load(), cpu, waited_ns, static_cast<unsigned>(thread.word().load().state()));
-    fall_back(server, Cause::kWatchdog);
+    print("watchdog: thread={} label={} cpu={} waited_ns={} state={}", thread.ref.index, thread.line.label.load(), cpu, waited_ns,
+          static_cast<unsigned>(state));
 }
 
 PendingOp SchedDomain::Agent::take_waiter() {
@@ -134,11 +133,11 @@ PendingOp SchedDomain::Agent::take_waiter() {
     return std::exchange(waiter, {});
 }
 
-void SchedDomain::fall_back(const Process* server, Cause cause) {
+bool SchedDomain::fall_back(const Process* server, Cause cause) {
     std::uint64_t agents;
     {
         SpinGuard guard(lock_);
-        if (!server || server_.load() != server) return;
+        if (!server || server_.load() != server) return false;
         server_.store(nullptr);
         mode_.store(Mode::kKernel);
         agents = agent_mask_.exchange(0);
@@ -151,6 +150,7 @@ void SchedDomain::fall_back(const Process* server, Cause cause) {
     }
     look_at_every_thread(cause);
     for (Cpu& cpu : online_cpus()) send_attention(cpu);  // turns are the kernel's from now on
+    return true;
 }
 
 void SchedDomain::look_at_every_thread(Cause cause) {

@@ -74,7 +74,7 @@ private:
     core::Result<void> make_ring(Agent& agent) COX_REQUIRES(lock_);
     core::Result<void> install(const Process& server, Thread& thread, std::uint32_t cpu);
     // Nothing happens unless `server` is (still) the server.
-    void fall_back(const Process* server, abi::Cause cause);
+    bool fall_back(const Process* server, abi::Cause cause);  // false: it was not the server any more
     void look_at_every_thread(abi::Cause cause);
     std::uint32_t agent_for(std::uint32_t cpu, std::uint64_t mask) const;
     core::Result<void> place(Thread& thread, abi::ThreadWord word, std::uint64_t commit, std::uint64_t slice_ns);

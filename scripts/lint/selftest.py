@@ -161,7 +161,7 @@ class Compiled(Case):
 
     def planted(self, text: str) -> pathlib.Path:
         self.write(".clang-tidy", (ROOT / ".clang-tidy").read_text())
-        source = self.write("test/planted.cpp", text)
+        source = self.write("workers/planted.cpp", text)
         entry = {"directory": str(self.root), "file": str(source), "command": self.command(source, "/cox_core_host")}
         self.write("compile_commands.json", json.dumps([entry]))
         return source

@@ -95,12 +95,14 @@ void reused_slot(Case& t) {
     }
 }
 
-// Fills the own table with copies of a capability.
+std::array<CapSlot, kSlots> filler_slots;
+
+// Fills the own table with copies of a capability. One at a time.
 class Filler {
 public:
     explicit Filler(cap::Capability capability) {
         for (auto slot = capability.derive(0); slot; slot = capability.derive(0)) {
-            slots_[count_++] = *slot;
+            filler_slots[count_++] = *slot;
         }
     }
     Filler(const Filler&) = delete;
@@ -109,13 +111,12 @@ public:
 
     void drop(std::size_t how_many) {
         for (; how_many != 0; --how_many) {
-            cap::Capability(slots_[--count_]).drop();
+            cap::Capability(filler_slots[--count_]).drop();
         }
     }
     [[nodiscard]] std::size_t count() const { return count_; }
 
 private:
-    static inline std::array<CapSlot, kSlots> slots_;
     std::size_t count_ = 0;
 };
 

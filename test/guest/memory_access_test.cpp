@@ -140,7 +140,7 @@ void crossing_shootdowns(Case& t) {
     const auto work = [](cap::Ring&, void* argument) -> std::uint64_t {
         auto& s = *static_cast<Shared*>(argument);
         const auto address = s.env.space.reserve(4);
-        for (int i = 0; address && i < 200; ++i) {
+        for (int i = 0; address && i < 100; ++i) {
             const bool done = s.env.process.map(s.memory, *address, 0, 4, kReadWrite) &&
                               s.env.process.protect(*address, 4, abi::kRead) &&
                               s.env.process.unmap(*address, 4);

@@ -163,6 +163,17 @@ void rights_of_the_object(Case& t) {
     }
 }
 
+void not_memory(Case& t) {
+    const std::uint64_t address = MUST(t, t.env.space.reserve(1));
+    const Owned bell(MUST(t, t.env.process.create_notification()));
+    const cap::Memory wrong(bell->slot());
+    REQUIRE_EQUAL(t, map_raw(t.env.process, wrong, address, 0, 1, abi::kRead), Error::kWrongType);
+    const cap::Memory stale = MUST(t, t.env.process.create_memory(1));
+    stale.drop();
+    REQUIRE_EQUAL(t, map_raw(t.env.process, stale, address, 0, 1, abi::kRead), Error::kStaleSlot);
+    REQUIRE_EQUAL(t, map_raw(t.env.process, cap::Memory(), address, 0, 1, abi::kRead), Error::kBadSlot);
+}
+
 void overlap(Case& t) {
     const Owned memory(MUST(t, t.env.process.create_memory(4)));
     const std::uint64_t address = MUST(t, t.env.space.reserve(8));
@@ -222,6 +233,7 @@ constexpr Entry kCases[] = {
     {"part_of_an_object", part_of_an_object},
     {"access_words", access_words},
     {"rights_of_the_object", rights_of_the_object},
+    {"not_memory", not_memory},
     {"overlap", overlap},
     {"holes", holes},
     {"mapping_outlives_object", mapping_outlives_object},

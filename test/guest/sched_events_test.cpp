@@ -141,50 +141,48 @@ void to_the_lowest_agent_otherwise(Case& t) {
     REQUIRE(t, becomes(t, server, worker, ThreadState::kGone));
 }
 
+// Told whatever the thread does; one that may not be where it is leaves.
 void affinity(Case& t) {
     DomainServer server(t);
     Crew crew(t);
-    const Worker& worker = crew.add();
-    REQUIRE_OK(t, worker.thread.start());
-    server.forget();
-    const std::uint32_t sequence = server.line(worker).word.sequence();
-    REQUIRE_OK(t, worker.thread.set_affinity(1));
-    REQUIRE(t, server.heard(worker));
-    REQUIRE_EQUAL(t, server.line(worker).cause, Cause::kAffinityChanged);
-    REQUIRE_EQUAL(t, server.line(worker).affinity, 1);
-    REQUIRE_EQUAL(t, server.line(worker).word.sequence(), sequence);
-    REQUIRE_ERROR(t, worker.thread.set_affinity(0), Error::kBadArgument);
-    if (t.cpus() == 1) {
-        return;
-    }
-    // Running, then queued behind another, where it may not be any more.
-    const Worker& other = crew.add({.affinity = 2, .first_cpu = 1});
-    const Worker* const moved[] = {&worker, &other};
-    for (const Worker* const each : moved) {
-        REQUIRE_OK(t, worker.thread.set_affinity(each == &worker ? 2 : 3));
-    }
-    REQUIRE_OK(t, server.place(worker, 1));
-    REQUIRE(t, makes_progress(t, worker));
-    REQUIRE_OK(t, server.start(other, 1));
-    for (const Worker* const each : moved) {
+    const Worker& unplaced = crew.add();
+    const Worker& waiting = crew.add({.order = Order::kWait});
+    REQUIRE_OK(t, unplaced.thread.start());
+    REQUIRE_OK(t, server.start(waiting, last_cpu(t)));
+    REQUIRE(t, becomes(t, server, waiting, ThreadState::kWaiting));
+    for (const Worker* const worker : {&unplaced, &waiting}) {
         server.forget();
-        REQUIRE_OK(t, each->thread.set_affinity(1));
-        REQUIRE(t, becomes(t, server, *each, ThreadState::kUnplaced));
-        REQUIRE_EQUAL(t, server.line(*each).cause, Cause::kAffinityChanged);
+        const std::uint64_t word = server.line(*worker).word.raw;
+        REQUIRE_OK(t, worker->thread.set_affinity(1));
+        REQUIRE(t, server.heard(*worker));
+        REQUIRE_EQUAL(t, server.line(*worker).affinity, 1);
+        REQUIRE_EQUAL(t, server.line(*worker).word.raw, word);
+        REQUIRE_ERROR(t, worker->thread.set_affinity(0), Error::kBadArgument);
     }
 }
 
-void of_a_thread_that_waits_none(Case& t) {
+// One of them runs, the other is queued behind it.
+void affinity_takes_away(Case& t) {
+    if (t.cpus() == 1) {
+        return;
+    }
     DomainServer server(t);
     Crew crew(t);
-    const Worker& worker = crew.add({.order = Order::kWait});
-    REQUIRE_OK(t, server.start(worker, last_cpu(t)));
-    REQUIRE(t, becomes(t, server, worker, ThreadState::kWaiting));
-    const Line before = server.line(worker);
-    REQUIRE_OK(t, worker.thread.set_affinity(1));
-    REQUIRE(t, !server.heard(worker));
-    REQUIRE_EQUAL(t, server.line(worker).word.raw, before.word.raw);
-    REQUIRE_EQUAL(t, server.line(worker).affinity, 1);
+    const Worker& running = crew.add({.affinity = 2, .first_cpu = 1});
+    const Worker& queued = crew.add({.affinity = 2, .first_cpu = 1});
+    REQUIRE_OK(t, server.start(running, 1));
+    REQUIRE(t, makes_progress(t, running));
+    REQUIRE_OK(t, server.start(queued, 1));
+    for (const Worker* const worker : {&running, &queued}) {
+        REQUIRE_OK(t, worker->thread.set_affinity(3));
+        REQUIRE(t, is_placed(server.line(*worker).word));
+    }
+    for (const Worker* const worker : {&queued, &running}) {
+        server.forget();
+        REQUIRE_OK(t, worker->thread.set_affinity(1));
+        REQUIRE(t, becomes(t, server, *worker, ThreadState::kUnplaced));
+        REQUIRE_EQUAL(t, server.line(*worker).cause, Cause::kAffinityChanged);
+    }
 }
 
 constexpr Entry kCases[] = {
@@ -195,7 +193,7 @@ constexpr Entry kCases[] = {
     {"to_the_agent_of_its_cpu", to_the_agent_of_its_cpu},
     {"to_the_lowest_agent_otherwise", to_the_lowest_agent_otherwise},
     {"affinity", affinity},
-    {"of_a_thread_that_waits_none", of_a_thread_that_waits_none},
+    {"affinity_takes_away", affinity_takes_away},
 };
 
 }  // namespace

@@ -7,7 +7,6 @@
 namespace {
 
 using namespace test;
-using abi::Cause;
 using abi::Error;
 using abi::ThreadState;
 
@@ -85,7 +84,6 @@ void affinity(Case& t) {
     const std::uint32_t sequence = server.line(worker).word.sequence();
     refused(t, server, worker, Error::kAffinity, abi::commit_word(sequence, 1, 0));
     REQUIRE_OK(t, worker.thread.set_affinity(2));
-    REQUIRE_EQUAL(t, server.line(worker).cause, Cause::kAffinityChanged);
     refused(t, server, worker, Error::kAffinity, abi::commit_word(sequence, 0, abi::kCommitHead));
     REQUIRE_OK(t, server.commit(worker, sequence, 1));
     REQUIRE(t, makes_progress(t, worker));
