@@ -11,7 +11,7 @@ foreach(checker IN ITEMS layers format sizes spdx)
     cox_lint(${checker} "${COXSWAIN_PYTHON}" "${lint_dir}/${checker}.py" --root "${PROJECT_SOURCE_DIR}")
 endforeach()
 cox_lint(tidy "${COXSWAIN_PYTHON}" "${lint_dir}/tidy.py" --root "${PROJECT_SOURCE_DIR}" --build "${CMAKE_BINARY_DIR}")
-set_tests_properties(lint.tidy PROPERTIES RUN_SERIAL ON TIMEOUT 300) # takes every core
+set_tests_properties(lint.tidy PROPERTIES RUN_SERIAL ON TIMEOUT 600) # it takes every core itself
 
 set(program_images "${program_targets}")
 list(TRANSFORM program_images REPLACE "(.+)" "$<TARGET_FILE:\\1>")
