@@ -64,6 +64,7 @@ core::Result<void> SchedDomain::place(Thread& thread, abi::ThreadWord word, std:
 
 core::Result<void> SchedDomain::recall(Thread& thread) {
     if (const auto asked = thread.word().request(abi::kRequestRecall); asked.done) send_request(thread, asked.word.cpu());
+    else if (asked.word.state() == ThreadState::kGone) return core::fail(Error::kGone);
     else if (asked.word.state() != ThreadState::kUnplaced) return core::fail(Error::kNotRunnable);
     return {};
 }

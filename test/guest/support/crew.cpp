@@ -70,6 +70,26 @@ Crew::~Crew() {
     process_.drop();
 }
 
+void* Crew::share_pages(std::uint64_t pages) {
+    const auto shared = [&]() -> cap::Result<std::uint64_t> {
+        const cap::Env& env = t_.env;
+        const std::uint64_t address = TRY(env.space.reserve(pages));
+        const cap::Memory memory = TRY(env.process.create_memory(pages));
+        auto mapped = env.process.map(memory, address, 0, pages, abi::kRead | abi::kWrite);
+        if (mapped) {
+            mapped = process_.map(memory, address, 0, pages, abi::kRead | abi::kWrite);
+        }
+        memory.drop();
+        TRY(mapped);
+        return address;
+    }();
+    if (!shared) {
+        t_.fail("memory cannot be shared with the crew: {}", shared.error());
+        return nullptr;
+    }
+    return reinterpret_cast<void*>(*shared);
+}
+
 Worker& Crew::add(const WorkerOptions& options) {
     Worker& worker = count_ < kMaxWorkers ? workers_[count_] : none_;
     auto made = count_ < kMaxWorkers ? set_up(worker) : cap::fail(abi::Error::kNoSlot);

@@ -88,12 +88,21 @@ public:
     // The worker's thread has gone: another one takes its station, ring and stack.
     void renew(Worker& worker, const WorkerOptions& options = {});
 
+    // One value-initialised T that the workers see at the same address; nullptr, and the case has failed, if
+    // not.
+    template <class T>
+    [[nodiscard]] T* share() {
+        void* const memory = share_pages((sizeof(T) + abi::kPageSize - 1) / abi::kPageSize);
+        return memory != nullptr ? new (memory) T() : nullptr;
+    }
+
     [[nodiscard]] cap::Process process() const { return process_; }
     [[nodiscard]] std::span<Worker> workers() { return std::span(workers_).first(count_); }
 
 private:
     static constexpr std::uint64_t kStackPages = 5;
 
+    void* share_pages(std::uint64_t pages);
     [[nodiscard]] cap::Result<void> set_up(Worker& worker);
     [[nodiscard]] cap::Result<void> create_thread(Worker& worker, const WorkerOptions& options) const;
     [[nodiscard]] std::uint64_t stack_of(const Station& station) const;

@@ -20,12 +20,12 @@ inline constexpr std::uint64_t kPatienceNs = 20'000 * kMillisecond;
 // The calling thread waits for more completions than there can be, so for nothing but the time.
 inline void sleep_ns(std::uint64_t ns) { (void)cap::cap_enter(cox::abi::kCqEntries, ns); }
 
-// Keeps its CPU.
-inline void delay_ticks(std::uint64_t ticks) {
-    const std::uint64_t begin = cap::read_tsc();
-    while (cap::read_tsc() - begin < ticks) {
+// Keep their CPU.
+inline void delay_until(std::uint64_t tsc) {
+    while (cap::read_tsc() < tsc) {
     }
 }
+inline void delay_ticks(std::uint64_t ticks) { delay_until(cap::read_tsc() + ticks); }
 
 // Looks again and again, sleeping in between, until `condition()` holds -> whether it does.
 template <class Condition>

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+#include "support/agents.hpp"
+
+#include "support/patience.hpp"
+
+#include <bit>
+
+namespace test {
+
+namespace {
+
+constexpr std::uint64_t kSoonNs = 300 * kMicrosecond;
+
+}  // namespace
+
+// The seats are too large for a stack, and there is one set of agents at a time.
+Agents::Agents(Case& t, Manner manner) : manner_(manner), cpus_(t.cpus()), seats_(storage()), server_(t, 0) {
+    for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+        seats_[cpu].emplace(*this, cpu, t.seed * abi::kMaxCpus + cpu);
+        auto started = server_.add_agent(cpu, run, &*seats_[cpu]);
+        if (started) {
+            started = server_.agent(cpu).thread.start();
+        }
+        if (!started) {
+            t.fail("agent {} cannot be started: {}", cpu, started.error());
+        }
+    }
+}
+
+std::array<std::optional<Agents::Seat>, abi::kMaxCpus>& Agents::storage() {
+    static std::array<std::optional<Seat>, abi::kMaxCpus> seats;
+    return seats;
+}
+
+std::uint64_t Agents::run(cap::Ring& ring, void* argument) {
+    Seat& seat = *static_cast<Seat*>(argument);
+    Agents& self = seat.agents;
+    bool waits = false;
+    for (;;) {
+        const std::size_t late = std::exchange(seat.late_count, 0);
+        for (std::size_t i = 0; i < late; ++i) {
+            self.look(seat, seat.late[i]);
+        }
+        while (const auto index = self.server_.agent(seat.cpu).events->take()) {
+            self.look(seat, *index);
+        }
+        if (!waits && !ring.prepare(cap::submission(abi::Op::kWaitEvents, self.server_.domain().slot()))) {
+            return 1;
+        }
+        waits = true;
+        const auto entered = ring.submit_and_wait(1, seat.late_count != 0 ? kSoonNs : abi::kForever);
+        if (!entered && entered.error() != abi::Error::kTimedOut) {
+            return 1;
+        }
+        if (const auto completion = ring.next()) {
+            if (completion->result != 1) {
+                return 0;
+            }
+            waits = false;
+        }
+    }
+}
+
+void Agents::look(Seat& seat, std::uint32_t index) {
+    const Line line = server_.line(index);
+    if (index >= abi::kMaxThreads || line.word.state() != abi::ThreadState::kUnplaced || line.domain == 0) {
+        return;
+    }
+    if (manner_ == Manner::kPlain) {
+        const std::uint32_t last = line.word.cpu();
+        const auto first = static_cast<std::uint32_t>(std::countr_zero(line.affinity));
+        commit(line, (line.affinity >> last & 1) != 0 ? last : first, 0, abi::kNoSlice);
+    } else if (seat.late_count < seat.late.size() && seat.random.one_in(6)) {
+        seat.late[seat.late_count++] = index;
+    } else {
+        place_anywhere(seat, line);
+    }
+}
+
+void Agents::place_anywhere(Seat& seat, const Line& line) {
+    Random& random = seat.random;
+    // Never without one: threads spin until another does something.
+    constexpr std::uint64_t kSlices[] = {1, 200 * kMicrosecond, kMillisecond};
+    constexpr std::uint32_t kFlags[] = {
+        0, 0, 0, abi::kCommitHead, abi::kCommitPreempt, abi::kCommitHead | abi::kCommitPreempt};
+    const auto somewhere = [&] {
+        return commit(line, any_cpu(random, line.affinity), kFlags[random.below(std::size(kFlags))],
+                      kSlices[random.below(std::size(kSlices))]);
+    };
+    const bool first = somewhere();
+    if (random.one_in(4) && somewhere() && first) {
+        ++accepted_twice_;
+    }
+    if (random.one_in(8)) {
+        delay_ticks(random.below(40'000));
+        (void)commit(line, 0, abi::kCommitRecall, 0);
+    }
+}
+
+bool Agents::commit(const Line& line, std::uint32_t cpu, std::uint32_t flags, std::uint64_t slice_ns) {
+    const bool good =
+        server_.domain().commit(line.ref, line.word.sequence(), cpu, flags, slice_ns).has_value();
+    ++(good ? accepted_ : refused_);
+    return good;
+}
+
+std::uint32_t Agents::any_cpu(Random& random, std::uint64_t affinity) const {
+    for (;;) {
+        const auto cpu = static_cast<std::uint32_t>(random.below(cpus_));
+        if ((affinity >> cpu & 1) != 0) {
+            return cpu;
+        }
+    }
+}
+
+}  // namespace test
