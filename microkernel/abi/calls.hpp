@@ -47,14 +47,14 @@ enum class Op : std::uint16_t {
     kGetSize = 0x0300,  // kRead: -> pages
 
     // Notification: a word of bits.
-    kSignal = 0x0400,  // kWrite: a0 bits, or-ed in
+    kSignal = 0x0400,    // kWrite: a0 bits, or-ed in
     kWaitBits = 0x0401,  // ring only, kRead: completes with the bits and clears them when any is set
     kPollBits = 0x0402,  // kRead: -> the bits, cleared; 0 if none
 
     // Scheduling domain.
-    kAttach = 0x0500,    // kManage: a0 address for the status table (read-only, kStatusTablePages)
-    kAddAgent = 0x0501,  // kManage: a0 thread slot, a1 CPU, a2 address for its event ring (kEventRingPages)
-    kCommit = 0x0502,    // kWrite: a0 ThreadRef, a1 CommitWord(sequence, cpu, flags), a2 slice in ns
+    kAttach = 0x0500,      // kManage: a0 address for the status table (read-only, kStatusTablePages)
+    kAddAgent = 0x0501,    // kManage: a0 thread slot, a1 CPU, a2 address for its event ring (kEventRingPages)
+    kCommit = 0x0502,      // kWrite: a0 ThreadRef, a1 CommitWord(sequence, cpu, flags), a2 slice in ns
     kWaitEvents = 0x0503,  // ring only, kRead: completes with 1 when the calling agent's ring has events
     kDetach = 0x0504,      // kManage: the domain falls back
     kGetCpus = 0x0505,     // kRead: -> how many CPUs the domain has, second result: their mask
@@ -63,8 +63,8 @@ enum class Op : std::uint16_t {
     kLogWrite = 0x0600,  // kWrite: a0 address, a1 length (at most kMaxLogLine): one line, whole
 
     // Machine.
-    kPowerOff = 0x0700,   // kManage: a0 ExitCode
-    kCpuStats = 0x0701,   // kRead: a0 CPU, a1 CpuStats*
+    kPowerOff = 0x0700,  // kManage: a0 ExitCode
+    kCpuStats = 0x0701,  // kRead: a0 CPU, a1 CpuStats*
 };
 
 inline constexpr std::uint64_t kMaxLogLine = 1024;

@@ -42,9 +42,9 @@ inline constexpr std::uint16_t kQuietSuccess = 1;  // no completion when the ope
 
 struct Completion {
     std::uint64_t user_data;
-    std::int64_t result;   // or Error
+    std::int64_t result;  // or Error
     std::uint64_t result2;
-    std::uint64_t flags;   // 0
+    std::uint64_t flags;  // 0
 };
 static_assert(sizeof(Completion) == 32);
 

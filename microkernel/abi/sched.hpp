@@ -44,22 +44,22 @@ inline constexpr std::uint32_t kRequestAffinity = 4;  // check affinity again
 // Why a thread last stopped, or why it was treated as it was.
 enum class Cause : std::uint32_t {
     kNone = 0,
-    kStarted = 1,           // made runnable by kStart
-    kWoken = 2,             // what it waited for came
-    kBlocked = 3,           // waits
-    kSliceEnd = 4,          // used up the slice of its commit while another thread waited for the CPU
-    kYielded = 5,           // reserved
-    kRecalled = 6,          // by a commit with kCommitRecall
-    kAffinityChanged = 7,   // may no longer run where it was
-    kExited = 8,            // thread_exit
-    kKilled = 9,            // by capability
-    kFaulted = 10,          // by an exception in user mode
-    kFallbackSlice = 11,    // rotated by the kernel beside a thread that the kernel placed
-    kNoServer = 12,         // placed by the kernel: no server is attached
-    kWatchdog = 13,         // placed by the kernel: the server left it without a CPU for too long
-    kReturned = 14,         // handed back to the server after fallback
-    kAgentOverrun = 15,     // an agent that used up its budget
-    kCpuLost = 16,          // reserved
+    kStarted = 1,          // made runnable by kStart
+    kWoken = 2,            // what it waited for came
+    kBlocked = 3,          // waits
+    kSliceEnd = 4,         // used up the slice of its commit while another thread waited for the CPU
+    kYielded = 5,          // reserved
+    kRecalled = 6,         // by a commit with kCommitRecall
+    kAffinityChanged = 7,  // may no longer run where it was
+    kExited = 8,           // thread_exit
+    kKilled = 9,           // by capability
+    kFaulted = 10,         // by an exception in user mode
+    kFallbackSlice = 11,   // rotated by the kernel beside a thread that the kernel placed
+    kNoServer = 12,        // placed by the kernel: no server is attached
+    kWatchdog = 13,        // placed by the kernel: the server left it without a CPU for too long
+    kReturned = 14,        // handed back to the server after fallback
+    kAgentOverrun = 15,    // an agent that used up its budget
+    kCpuLost = 16,         // reserved
 };
 
 // One line of the status table: kMaxThreads lines of threads, then kMaxCpus lines of CPUs.
@@ -96,7 +96,7 @@ struct EventRingHeader {
 
 // A commit's second argument.
 //   bits 0..31 expected sequence number, 32..39 CPU, 40..47 flags
-inline constexpr std::uint32_t kCommitHead = 1;    // before the others in the CPU's queue, not after
+inline constexpr std::uint32_t kCommitHead = 1;     // before the others in the CPU's queue, not after
 inline constexpr std::uint32_t kCommitPreempt = 2;  // the domain's thread that runs there returns to unplaced
 inline constexpr std::uint32_t kCommitRecall = 4;  // a running or queued thread: back to unplaced, with event
 
@@ -104,8 +104,8 @@ constexpr std::uint64_t commit_word(std::uint32_t sequence, std::uint32_t cpu, s
     return std::uint64_t{sequence} | std::uint64_t{cpu} << 32 | std::uint64_t{flags} << 40;
 }
 
-inline constexpr std::uint64_t kNoSlice = 0;               // runs until it stops by itself
-inline constexpr std::uint64_t kMinSliceNs = 100'000;      // shorter slices are lengthened to this
+inline constexpr std::uint64_t kNoSlice = 0;           // runs until it stops by itself
+inline constexpr std::uint64_t kMinSliceNs = 100'000;  // shorter slices are lengthened to this
 inline constexpr std::uint64_t kFallbackSliceNs = 10'000'000;
 inline constexpr std::uint64_t kAgentBudgetNs = 20'000'000;  // per activation
 

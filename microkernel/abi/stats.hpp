@@ -16,11 +16,11 @@ struct CpuStats {
     std::uint64_t timer_interrupts;
     std::uint64_t ipis_received;
     std::uint64_t ipis_sent;
-    std::uint64_t shootdowns;          // started here
-    std::uint64_t watchdog_hits;       // threads found starved here
+    std::uint64_t shootdowns;           // started here
+    std::uint64_t watchdog_hits;        // threads found starved here
     std::uint64_t dropped_completions;  // for threads that had gone
-    std::uint64_t domain_ticks;        // TSC ticks spent in threads of a domain
-    std::uint64_t system_ticks;        // in threads of no domain, agents included
+    std::uint64_t domain_ticks;         // TSC ticks spent in threads of a domain
+    std::uint64_t system_ticks;         // in threads of no domain, agents included
     std::uint64_t idle_ticks;
 };
 static_assert(sizeof(CpuStats) == 128);

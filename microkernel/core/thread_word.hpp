@@ -82,7 +82,8 @@ public:
         const std::uint64_t to = make(ThreadState::kQueued, cpu, expected.sequence() + (by_kernel ? 0 : 1)) |
                                  (by_kernel ? kPlacedByKernel : 0);
         std::uint64_t from = expected.raw;
-        const bool done = expected.state() == ThreadState::kUnplaced && word_.compare_exchange_strong(from, to);
+        const bool done =
+            expected.state() == ThreadState::kUnplaced && word_.compare_exchange_strong(from, to);
         return {done, {done ? to : from}};
     }
 
@@ -147,7 +148,8 @@ public:
     // created, waiting or unplaced → gone, if nothing has changed since `expected`. Anyone.
     Transition kill(ThreadWord expected) {
         const ThreadState s = expected.state();
-        if (s != ThreadState::kCreated && s != ThreadState::kWaiting && s != ThreadState::kUnplaced) return {false, expected};
+        if (s != ThreadState::kCreated && s != ThreadState::kWaiting && s != ThreadState::kUnplaced)
+            return {false, expected};
         const std::uint64_t to = make(ThreadState::kGone, expected.cpu(), expected.sequence() + 1);
         std::uint64_t from = expected.raw;
         const bool done = word_.compare_exchange_strong(from, to);
@@ -165,7 +167,8 @@ public:
 
 private:
     static constexpr std::uint64_t make(ThreadState state, std::uint32_t cpu, std::uint32_t sequence) {
-        return std::uint64_t{sequence} << 32 | std::uint64_t{cpu & 0xff} << 8 | static_cast<std::uint8_t>(state);
+        return std::uint64_t{sequence} << 32 | std::uint64_t{cpu & 0xff} << 8 |
+               static_cast<std::uint8_t>(state);
     }
     static constexpr std::uint64_t with_state(ThreadWord w, ThreadState state) {
         return (w.raw & ~std::uint64_t{0xff}) | static_cast<std::uint8_t>(state);

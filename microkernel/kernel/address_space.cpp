@@ -22,8 +22,10 @@ void free_tables(Physical table, unsigned level) {
     for (unsigned i = 0; i < count; ++i) {
         if (!(entries[i] & arch::kPresent)) continue;
         const Physical next = entries[i] & arch::kAddressMask;
-        if (level == 0) release_frame(next);
-        else free_tables(next, level - 1);
+        if (level == 0)
+            release_frame(next);
+        else
+            free_tables(next, level - 1);
     }
     release_frame(table);
 }
@@ -47,8 +49,8 @@ core::Result<void> AddressSpace::check_range(std::uint64_t address, std::uint64_
     if (address % abi::kPageSize) return core::fail(Error::kMisaligned);
     if (pages == 0 || pages > abi::kMaxPagesPerCall) return core::fail(Error::kBadArgument);
     // The last page below the hole stays free: a system call there would return to a non-canonical address.
-    constexpr auto top = abi::kUserTop - abi::kPageSize;
-    if (address < abi::kUserBottom || address >= top || pages > (top - address) / abi::kPageSize) {
+    constexpr auto kTop = abi::kUserTop - abi::kPageSize;
+    if (address < abi::kUserBottom || address >= kTop || pages > (kTop - address) / abi::kPageSize) {
         return core::fail(Error::kBadAddress);
     }
     return {};
@@ -61,7 +63,8 @@ core::Result<void> AddressSpace::map(MemoryObject& memory, std::uint64_t first_p
         return core::fail(Error::kBadArgument);
     }
     if (access & abi::kWrite && access & abi::kExecute) return core::fail(Error::kWriteExecute);
-    if (first_page >= memory.pages() || pages > memory.pages() - first_page) return core::fail(Error::kBadArgument);
+    if (first_page >= memory.pages() || pages > memory.pages() - first_page)
+        return core::fail(Error::kBadArgument);
     Error error = Error::kOk;
     std::uint64_t done = 0;
     {
@@ -83,7 +86,8 @@ core::Result<void> AddressSpace::map(MemoryObject& memory, std::uint64_t first_p
 }
 
 // Clears up to `room` present entries from `address` on; the frames that they held.
-std::uint64_t AddressSpace::clear(std::uint64_t& address, std::uint64_t end, Physical* frames, std::uint64_t room) {
+std::uint64_t AddressSpace::clear(std::uint64_t& address, std::uint64_t end, Physical* frames,
+                                  std::uint64_t room) {
     std::uint64_t count = 0;
     SpinGuard guard(lock_);
     for (; address < end && count < room; address += abi::kPageSize) {

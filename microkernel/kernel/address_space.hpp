@@ -30,8 +30,8 @@ public:
     core::Result<void> init();
 
     // All or nothing. `allowed`: what protect() may later give at most. kBadAddress, kMisaligned, kBadArgument, kOverlap, kWriteExecute, kNoMemory.
-    core::Result<void> map(MemoryObject& memory, std::uint64_t first_page, std::uint64_t address, std::uint64_t pages,
-                           abi::Rights access, abi::Rights allowed);
+    core::Result<void> map(MemoryObject& memory, std::uint64_t first_page, std::uint64_t address,
+                           std::uint64_t pages, abi::Rights access, abi::Rights allowed);
     // Holes are allowed, so that a caller can clean up after a failure.
     core::Result<void> unmap(std::uint64_t address, std::uint64_t pages);
     // kBadAddress when a page of the range is not mapped, kNoRight when its mapping does not allow that much; nothing is
@@ -45,7 +45,7 @@ public:
 
     Physical top() const { return top_; }
     std::atomic<std::uint64_t> generation{1};
-    std::atomic<std::uint32_t> users{0};  // Process::SpaceHold
+    std::atomic<std::uint32_t> users{0};   // Process::SpaceHold
     AddressSpace* next_to_reap = nullptr;  // exit.cpp
 
 private:

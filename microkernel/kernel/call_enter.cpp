@@ -28,7 +28,8 @@ void run_submission(Thread& thread, const abi::Submission& entry) {
     if (entry.reserved != 0 || entry.flags & ~abi::kQuietSuccess) {
         result = static_cast<std::int64_t>(Error::kBadArgument);
     } else {
-        const auto reply = invoke({thread, abi::CapSlot::from_raw(entry.slot), entry.op, entry.args, &pending});
+        const auto reply =
+            invoke({thread, abi::CapSlot::from_raw(entry.slot), entry.op, entry.args, &pending});
         if (reply) {
             stays = reply->pending;
             result = reply->value;
@@ -79,7 +80,8 @@ void call_enter(Cpu& cpu, Thread& thread) {
         return set_result(thread, ready >= wanted ? ready : static_cast<std::int64_t>(Error::kTimedOut));
     }
     const auto deadline = timeout == abi::kForever ? kNever : arch::rdtsc() + arch::clock.to_ticks(timeout);
-    if (!thread.ring.begin_wait(static_cast<std::uint32_t>(wanted), deadline)) return set_result(thread, thread.ring.ready());
+    if (!thread.ring.begin_wait(static_cast<std::uint32_t>(wanted), deadline))
+        return set_result(thread, thread.ring.ready());
     if (deadline != kNever) arm_timeout(cpu, thread, deadline);
     thread.waiting_in_enter = true;
     block_current(cpu);
@@ -88,7 +90,8 @@ void call_enter(Cpu& cpu, Thread& thread) {
 void finish_enter(Cpu& cpu, Thread& thread) {
     thread.waiting_in_enter = false;
     disarm_timeout(cpu, thread);
-    if (std::exchange(thread.timed_out, false)) return set_result(thread, static_cast<std::int64_t>(Error::kTimedOut));
+    if (std::exchange(thread.timed_out, false))
+        return set_result(thread, static_cast<std::int64_t>(Error::kTimedOut));
     set_result(thread, thread.ring.ready());
 }
 

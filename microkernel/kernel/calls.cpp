@@ -35,7 +35,8 @@ void call_capability(Thread& thread) {
     if (f.rsi <= 0xffff) {
         reply = invoke({thread, abi::CapSlot::from_raw(f.rdi), static_cast<Op>(f.rsi), args, nullptr});
     }
-    thread.frame.rax = static_cast<std::uint64_t>(reply ? reply->value : static_cast<std::int64_t>(reply.error()));
+    thread.frame.rax =
+        static_cast<std::uint64_t>(reply ? reply->value : static_cast<std::int64_t>(reply.error()));
     thread.frame.rdx = reply ? reply->second : 0;
 }
 
@@ -60,7 +61,8 @@ void handle_call(Cpu& cpu, Thread& thread) {
     switch (static_cast<abi::Call>(thread.frame.rax)) {
         case abi::Call::kCapCall: return call_capability(thread);
         case abi::Call::kCapEnter: return call_enter(cpu, thread);
-        case abi::Call::kThreadExit: return exit_current(cpu, thread.frame.rdi & ~0ull >> 1, abi::Cause::kExited);
+        case abi::Call::kThreadExit:
+            return exit_current(cpu, thread.frame.rdi & ~0ull >> 1, abi::Cause::kExited);
     }
     thread.frame.rax = static_cast<std::uint64_t>(Error::kBadCall);
 }

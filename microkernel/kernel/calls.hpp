@@ -17,7 +17,7 @@ struct Invocation {
     abi::CapSlot slot;
     abi::Op op;
     std::span<const std::uint64_t> args;  // at least four
-    const PendingOp* pending;             // through the ring: how it completes if it stays in flight; else nullptr
+    const PendingOp* pending;  // through the ring: how it completes if it stays in flight; else nullptr
 };
 
 struct Reply {

@@ -36,13 +36,15 @@ private:
     // The table grows by a frame at a time, and does not shrink.
     static constexpr std::uint32_t kPerFrame = abi::kPageSize / sizeof(Entry);
 
-    Entry& entry(std::uint32_t index) const COX_REQUIRES(lock_) { return frames_[index / kPerFrame][index % kPerFrame]; }
+    Entry& entry(std::uint32_t index) const COX_REQUIRES(lock_) {
+        return frames_[index / kPerFrame][index % kPerFrame];
+    }
     core::Result<Entry*> find(abi::CapSlot slot) const COX_REQUIRES(lock_);
     Object* take(Entry& entry) COX_REQUIRES(lock_);
 
     mutable SpinLock lock_{LockRank::kCapTable};
     std::array<Entry*, kSlots / kPerFrame> frames_ COX_GUARDED_BY(lock_){};
-    std::uint32_t slots_ COX_GUARDED_BY(lock_) = 0;  // in the frames that are there
+    std::uint32_t slots_ COX_GUARDED_BY(lock_) = 0;        // in the frames that are there
     std::uint32_t lowest_free_ COX_GUARDED_BY(lock_) = 0;  // no slot below it is free
     bool closed_ COX_GUARDED_BY(lock_) = false;
 };

@@ -18,7 +18,8 @@ namespace {
 
 constexpr std::uint64_t kFlagBits = abi::kCommitHead | abi::kCommitPreempt | abi::kCommitRecall;
 
-constexpr std::uint64_t kMaxSliceNs = std::uint64_t{1} << 56;  // two years: added to a TSC it does not overflow
+constexpr std::uint64_t kMaxSliceNs = std::uint64_t{1}
+                                      << 56;  // two years: added to a TSC it does not overflow
 
 std::uint32_t sequence_of(std::uint64_t commit) { return static_cast<std::uint32_t>(commit); }
 std::uint32_t cpu_of(std::uint64_t commit) { return commit >> 32 & 0xff; }
@@ -26,7 +27,8 @@ std::uint64_t flags_of(std::uint64_t commit) { return commit >> 40; }
 
 }  // namespace
 
-core::Result<void> SchedDomain::commit(Process& server, abi::ThreadRef ref, std::uint64_t commit, std::uint64_t slice_ns) {
+core::Result<void> SchedDomain::commit(Process& server, abi::ThreadRef ref, std::uint64_t commit,
+                                       std::uint64_t slice_ns) {
     if (server_.load() != &server || !attached()) return core::fail(Error::kNotAttached);
     const auto thread = find_thread(ref);
     if (!thread) return core::fail(Error::kStaleRef);
@@ -50,22 +52,29 @@ core::Result<void> SchedDomain::commit(Process& server, abi::ThreadRef ref, std:
     return placed;
 }
 
-core::Result<void> SchedDomain::place(Thread& thread, abi::ThreadWord word, std::uint64_t commit, std::uint64_t slice_ns) {
+core::Result<void> SchedDomain::place(Thread& thread, abi::ThreadWord word, std::uint64_t commit,
+                                      std::uint64_t slice_ns) {
     if (word.sequence() != sequence_of(commit)) return core::fail(Error::kStaleSequence);
-    if (cpu_of(commit) >= online_cpus().size() || flags_of(commit) & ~kFlagBits) return core::fail(Error::kCpuNotYours);
+    if (cpu_of(commit) >= online_cpus().size() || flags_of(commit) & ~kFlagBits)
+        return core::fail(Error::kCpuNotYours);
     if (!thread.allowed_on(cpu_of(commit))) return core::fail(Error::kAffinity);
     if (!thread.word().place(word, cpu_of(commit), false).done) return core::fail(Error::kStaleSequence);
     left_unplaced(word);
-    thread.slice = slice_ns == abi::kNoSlice ? 0 : arch::clock.to_ticks(std::clamp(slice_ns, abi::kMinSliceNs, kMaxSliceNs));
+    thread.slice = slice_ns == abi::kNoSlice
+                       ? 0
+                       : arch::clock.to_ticks(std::clamp(slice_ns, abi::kMinSliceNs, kMaxSliceNs));
     thread.place_flags = static_cast<std::uint32_t>(flags_of(commit));
     enqueue_on(cpu_of(commit), thread);
     return {};
 }
 
 core::Result<void> SchedDomain::recall(Thread& thread) {
-    if (const auto asked = thread.word().request(abi::kRequestRecall); asked.done) send_request(thread, asked.word.cpu());
-    else if (asked.word.state() == ThreadState::kGone) return core::fail(Error::kGone);
-    else if (asked.word.state() != ThreadState::kUnplaced) return core::fail(Error::kNotRunnable);
+    if (const auto asked = thread.word().request(abi::kRequestRecall); asked.done)
+        send_request(thread, asked.word.cpu());
+    else if (asked.word.state() == ThreadState::kGone)
+        return core::fail(Error::kGone);
+    else if (asked.word.state() != ThreadState::kUnplaced)
+        return core::fail(Error::kNotRunnable);
     return {};
 }
 

@@ -35,7 +35,7 @@ struct Cpu {
     std::uint32_t locks_held = 0;  // debug build: LockRank bits
 
     // Dispatch (dispatch.cpp). Each thread here is held by one reference.
-    Thread* current = nullptr;  // nullptr: none, or in between
+    Thread* current = nullptr;      // nullptr: none, or in between
     Thread* agent_ready = nullptr;  // this CPU's agent, queued before everyone
     RunQueue queue;
     std::uint32_t kernel_placed_queued = 0;  // how many in `queue` the kernel placed
@@ -58,7 +58,7 @@ struct Cpu {
     // Written by others.
     alignas(64) core::Inbox inbox;
     core::InboxNode attention{static_cast<std::uint8_t>(RecordKind::kAttention)};
-    std::atomic<bool> return_fallback{false};   // a server has attached; with `attention`
+    std::atomic<bool> return_fallback{false};    // a server has attached; with `attention`
     std::atomic<std::int32_t> unplaced_here{0};  // threads of the domain that are unplaced and ran here last
 
     // Written by this CPU, read by others (address_space.hpp).

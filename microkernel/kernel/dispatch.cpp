@@ -48,7 +48,8 @@ bool requeue_current(Cpu& cpu, bool head) {
 
 // Whether the kernel's fixed slice rules the current thread's turns.
 bool kernel_rules(const Cpu& cpu) {
-    return cpu.kernel_placed_queued || !cpu.current->domain || !root_domain.attached() || placed_by_kernel(*cpu.current);
+    return cpu.kernel_placed_queued || !cpu.current->domain || !root_domain.attached() ||
+           placed_by_kernel(*cpu.current);
 }
 
 // When the current thread's turn ends; kNever: not while things stay as they are.
@@ -56,7 +57,9 @@ std::uint64_t turn_end(const Cpu& cpu) {
     const Thread& t = *cpu.current;
     if (agent_at_work(cpu, t)) return t.switched_in + agent_budget();
     if (cpu.queue.empty()) return kNever;
-    const auto left = [&](std::uint64_t slice, std::uint64_t used) { return t.switched_in + (slice > used ? slice - used : 0); };
+    const auto left = [&](std::uint64_t slice, std::uint64_t used) {
+        return t.switched_in + (slice > used ? slice - used : 0);
+    };
     if (kernel_rules(cpu)) {
         const auto turn = left(fallback_slice(), t.turn_used);
         return t.slice ? std::min(turn, left(t.slice, t.slice_used)) : turn;
@@ -72,7 +75,8 @@ void end_turn(Cpu& cpu, std::uint64_t now) {
         if (!cpu.queue.empty() && requeue_current(cpu, false)) t.turn_used = 0;
         return;
     }
-    if (t.domain && placed_by_kernel(t) && root_domain.attached()) return unplace_current(cpu, Cause::kReturned);
+    if (t.domain && placed_by_kernel(t) && root_domain.attached())
+        return unplace_current(cpu, Cause::kReturned);
     const bool slice_over = t.slice && t.slice_used + (now - t.switched_in) >= t.slice;
     if (t.domain && slice_over && !placed_by_kernel(t) && root_domain.attached()) {
         return unplace_current(cpu, Cause::kSliceEnd);
@@ -123,10 +127,14 @@ bool begin(Cpu& cpu, Thread& thread) {
 
 void count_dispatch(Cpu& cpu, Thread& t) {
     if (std::exchange(t.interrupted, false)) return;
-    if (t.is_agent()) ++cpu.stats.agent_dispatches;
-    else if (!t.domain) ++cpu.stats.system_dispatches;
-    else if (placed_by_kernel(t)) ++cpu.stats.fallback_dispatches;
-    else ++cpu.stats.server_dispatches;
+    if (t.is_agent())
+        ++cpu.stats.agent_dispatches;
+    else if (!t.domain)
+        ++cpu.stats.system_dispatches;
+    else if (placed_by_kernel(t))
+        ++cpu.stats.fallback_dispatches;
+    else
+        ++cpu.stats.server_dispatches;
 }
 
 // Loads the context of cpu.current, which has just begun.
@@ -246,7 +254,9 @@ arch::TrapFrame* leave_kernel(Cpu& cpu) {
         load_space(cpu, nullptr);
         reap(cpu);
         // The event of the idle CPU may have made its agent ready; and what another CPU has still loaded, it soon lets go.
-        if (cpu.agent_ready || !cpu.queue.empty() || cpu.reap_list || cpu.dead_processes || !cpu.inbox.empty()) continue;
+        if (cpu.agent_ready || !cpu.queue.empty() || cpu.reap_list || cpu.dead_processes ||
+            !cpu.inbox.empty())
+            continue;
         arm_timer(cpu, now);
         arch::wait_for_interrupt();
     }

@@ -91,8 +91,10 @@ void reap(Cpu& cpu) {
         for (const Cpu& other : online_cpus()) {
             loaded |= other.active_space.load() == space || other.loaded_space.load() == space;
         }
-        if (loaded) reap_later(space);
-        else dispose(space);
+        if (loaded)
+            reap_later(space);
+        else
+            dispose(space);
     }
 }
 

@@ -35,7 +35,8 @@ void frames_init(std::span<const core::MemoryRange> usable, std::span<const core
         SpinGuard guard(lock);
         allocator.add_memory(usable, reserved);
     }
-    holders = static_cast<std::atomic<std::uint32_t>*>(allocate_permanent(end / abi::kPageSize * sizeof *holders));
+    holders =
+        static_cast<std::atomic<std::uint32_t>*>(allocate_permanent(end / abi::kPageSize * sizeof *holders));
 }
 
 std::optional<Physical> allocate_zeroed_frame() {
@@ -71,7 +72,8 @@ void* allocate_permanent(std::uint64_t bytes) {
 }
 
 void adopt_frames(Physical base, std::uint64_t pages) {
-    for (std::uint64_t i = 0; i < pages; ++i) holders_of(base + i * abi::kPageSize).store(1, std::memory_order_relaxed);
+    for (std::uint64_t i = 0; i < pages; ++i)
+        holders_of(base + i * abi::kPageSize).store(1, std::memory_order_relaxed);
 }
 
 FrameCounts frame_counts() {

@@ -3,7 +3,6 @@
 
 #include "core/owner_of.hpp"
 #include "kernel/run_queue.hpp"
-#include "kernel/exit.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/timers.hpp"
 
@@ -33,13 +32,8 @@ void serve_request(Cpu& cpu, Thread& thread) {
     if (word.requests() == 0) return;
     if (word.state() != ThreadState::kQueued && word.state() != ThreadState::kRunning) return;
     if (word.cpu() != cpu.number) return send_request(thread, word.cpu());
-    if (&thread == cpu.current || !thread.queue_link.linked()) return;  // seen at the kernel's exit, or when it is begun
-    thread.word().clear_requests(abi::kRequestAffinity);  // before the look: a change after it asks anew
-    if (!(word.requests() & (abi::kRequestKill | abi::kRequestRecall)) && thread.allowed_on(cpu.number)) return;
-    remove_queued(cpu, thread);
-    if (word.requests() & abi::kRequestKill) exit_queued(cpu, thread);
-    else if (word.requests() & abi::kRequestRecall) unplace_queued(cpu, thread, abi::Cause::kRecalled);
-    else unplace_queued(cpu, thread, abi::Cause::kAffinityChanged);
+    // Else it is seen at the kernel's exit, or when it arrives.
+    if (&thread != cpu.current && thread.queue_link.linked()) settle_queued(cpu, thread);
 }
 
 void serve_attention(Cpu& cpu) {
@@ -73,7 +67,8 @@ void send_timer_record(Thread& thread, std::uint32_t cpu) { push(thread, thread.
 
 void send_attention(Cpu& target) {
     Cpu& self = this_cpu();
-    if (target.inbox.push(target.attention) == core::PushResult::kNotify && &target != &self) send_reschedule(self, target);
+    if (target.inbox.push(target.attention) == core::PushResult::kNotify && &target != &self)
+        send_reschedule(self, target);
 }
 
 }  // namespace cox

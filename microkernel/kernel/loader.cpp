@@ -22,8 +22,8 @@ namespace cox {
 namespace {
 
 // The root task's address space; its program's segments lie below.
-constexpr std::uint64_t kStartInfo = 0x7000'0000, kRing = 0x7001'0000, kStackTop = 0x7f00'0000, kStackPages = 16,
-                        kArchive = 0x8000'0000, kFree = 0x1'0000'0000;
+constexpr std::uint64_t kStartInfo = 0x7000'0000, kRing = 0x7001'0000, kStackTop = 0x7f00'0000,
+                        kStackPages = 16, kArchive = 0x8000'0000, kFree = 0x1'0000'0000;
 
 template <class T, class E>
 T must(std::expected<T, E> result, std::string_view what) {
@@ -47,12 +47,15 @@ void load_segment(Process& process, const core::ElfSegment& segment) {
     const auto offset = segment.address - segment.first_page();
     for (std::uint64_t done = 0; done < segment.file.size();) {
         const auto at = offset + done;
-        const auto step = std::min<std::uint64_t>(segment.file.size() - done, abi::kPageSize - at % abi::kPageSize);
-        std::memcpy(arch::physical_to_virtual<std::byte>(memory->frame(at / abi::kPageSize)) + at % abi::kPageSize,
-                    segment.file.data() + done, step);
+        const auto step =
+            std::min<std::uint64_t>(segment.file.size() - done, abi::kPageSize - at % abi::kPageSize);
+        std::memcpy(
+            arch::physical_to_virtual<std::byte>(memory->frame(at / abi::kPageSize)) + at % abi::kPageSize,
+            segment.file.data() + done, step);
         done += step;
     }
-    const abi::Rights access = abi::kRead | (segment.writable ? abi::kWrite : 0) | (segment.executable ? abi::kExecute : 0);
+    const abi::Rights access =
+        abi::kRead | (segment.writable ? abi::kWrite : 0) | (segment.executable ? abi::kExecute : 0);
     map_all(process, *memory, segment.first_page(), access);
 }
 
@@ -89,7 +92,8 @@ private:
 
 }  // namespace
 
-void start_root_task(const core::BootModule& module, std::string_view program, std::string_view command_line) {
+void start_root_task(const core::BootModule& module, std::string_view program,
+                     std::string_view command_line) {
     const core::Bytes bytes(arch::physical_to_virtual<const std::byte>(module.base), module.size);
     const auto archive = must(core::CpioArchive::open(bytes), "archive");
     const auto file = archive.find(program);

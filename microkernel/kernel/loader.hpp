@@ -8,6 +8,7 @@
 namespace cox {
 
 // `program`: its name in the archive. Panics if it cannot be started: there is nobody to tell.
-void start_root_task(const core::BootModule& archive, std::string_view program, std::string_view command_line);
+void start_root_task(const core::BootModule& archive, std::string_view program,
+                     std::string_view command_line);
 
 }  // namespace cox

@@ -11,7 +11,7 @@
 
 namespace cox {
 
-void log_line(std::string_view text);          // one line, whole; a newline is added
+void log_line(std::string_view text);           // one line, whole; a newline is added
 void log_line_unlocked(std::string_view text);  // panic: nobody else runs
 
 // `text` in `buffer`, as far as it fits, with what would end a line or reach a terminal replaced.

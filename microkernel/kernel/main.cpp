@@ -52,7 +52,8 @@ std::expected<core::BootInfo, core::BootError> parse(BootDoor door, std::uint32_
 void take_memory(const core::BootModule& archive) {
     const std::array<core::MemoryRange, 2> reserved{{
         {reinterpret_cast<std::uint64_t>(boot_start),
-         reinterpret_cast<std::uint64_t>(kernel_physical_end) - reinterpret_cast<std::uint64_t>(boot_start), false},
+         reinterpret_cast<std::uint64_t>(kernel_physical_end) - reinterpret_cast<std::uint64_t>(boot_start),
+         false},
         {archive.base & ~(abi::kPageSize - 1), archive.size + 2 * abi::kPageSize, false},
     }};
     std::uint64_t end = 0;
@@ -87,8 +88,9 @@ extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_
     if (boot.archive->base % abi::kPageSize) unsupported("the archive is not page-aligned");
 
     // While the boot map, which covers wherever the firmware has put them, is there.
-    const auto acpi = boot.rsdp_copy_size ? core::parse_acpi(boot.rsdp_bytes(), core::PhysView(kPhysicalView))
-                                          : core::parse_acpi_at(boot.rsdp_address, core::PhysView(kPhysicalView));
+    const auto acpi = boot.rsdp_copy_size
+                          ? core::parse_acpi(boot.rsdp_bytes(), core::PhysView(kPhysicalView))
+                          : core::parse_acpi_at(boot.rsdp_address, core::PhysView(kPhysicalView));
     if (!acpi) unsupported(core::describe(acpi.error()));
     if (acpi->madt.lapic_base >= kBootMapEnd) unsupported("a local APIC above 4 GiB");
     take_memory(*boot.archive);
@@ -105,7 +107,8 @@ extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_
           std::string_view(door == BootDoor::kPvh ? "pvh" : "multiboot2"), arch::clock.tsc_hz,
           std::string_view(arch::clock.reference), frame_counts().total);
     if (boot.truncated) print("coxswain: the command line or the memory map was longer than what is kept");
-    if (acpi->madt.cpus_beyond_limit) print("coxswain: {} more CPUs are left out", acpi->madt.cpus_beyond_limit);
+    if (acpi->madt.cpus_beyond_limit)
+        print("coxswain: {} more CPUs are left out", acpi->madt.cpus_beyond_limit);
     start_root_task(*boot.archive, options.find("root").value_or("workers/root"), boot.command_line());
     selftest_init(options.find("selftest").value_or(""));
     release_cpus();

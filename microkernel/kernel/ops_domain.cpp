@@ -11,7 +11,8 @@ using abi::Op;
 namespace {
 
 core::Result<Reply> commit(const Invocation& call, SchedDomain& domain) {
-    const auto outcome = domain.commit(*call.caller.process, abi::ThreadRef::from_raw(call.args[0]), call.args[1], call.args[2]);
+    const auto outcome = domain.commit(*call.caller.process, abi::ThreadRef::from_raw(call.args[0]),
+                                       call.args[1], call.args[2]);
     auto& stats = this_cpu().stats;
     ++(outcome ? stats.commits_accepted : stats.commits_refused);
     TRY(outcome);

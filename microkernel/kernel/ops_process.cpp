@@ -16,7 +16,8 @@ using abi::Op;
 namespace {
 
 // A new capability in the caller's table.
-core::Result<Reply> give_caller(const Invocation& call, RefPtr<Object> object, abi::Rights rights = abi::kAllRights) {
+core::Result<Reply> give_caller(const Invocation& call, RefPtr<Object> object,
+                                abi::Rights rights = abi::kAllRights) {
     const auto slot = TRY(call.caller.process->caps.add({std::move(object), rights}));
     return Reply{static_cast<std::int64_t>(slot.raw())};
 }
@@ -53,7 +54,8 @@ core::Result<Reply> map(const Invocation& call, AddressSpace& space) {
 // A capability of the caller's goes into the target's table, with at most the rights that it has.
 core::Result<Reply> give(const Invocation& call, Process& target) {
     const auto cap = TRY(call.caller.process->caps.look_up(abi::CapSlot::from_raw(call.args[0])));
-    if (!(cap.rights & abi::kGrant) || call.args[1] & ~std::uint64_t{cap.rights}) return core::fail(Error::kNoRight);
+    if (!(cap.rights & abi::kGrant) || call.args[1] & ~std::uint64_t{cap.rights})
+        return core::fail(Error::kNoRight);
     const auto slot = TRY(target.caps.add({cap.object, static_cast<abi::Rights>(call.args[1])}));
     return Reply{static_cast<std::int64_t>(slot.raw())};
 }
@@ -89,8 +91,10 @@ core::Result<Reply> invoke_process(const Invocation& call, const Cap& cap) {
     const auto process = TRY(as<Process>(cap, call.op == Op::kWaitExit ? abi::kRead : abi::kManage));
     switch (call.op) {
         case Op::kCreateProcess: return create_process(call);
-        case Op::kCreateMemory: return give_caller(call, RefPtr<Object>(*TRY(MemoryObject::create(call.args[0]))));
-        case Op::kCreateNotification: return give_caller(call, RefPtr<Object>(*TRY(make_object<Notification>())));
+        case Op::kCreateMemory:
+            return give_caller(call, RefPtr<Object>(*TRY(MemoryObject::create(call.args[0]))));
+        case Op::kCreateNotification:
+            return give_caller(call, RefPtr<Object>(*TRY(make_object<Notification>())));
         case Op::kWaitExit: return wait_exit(call, *process);
         case Op::kKillProcess:
             if (call.args[0] >> 63) return core::fail(Error::kBadArgument);

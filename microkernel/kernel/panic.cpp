@@ -41,7 +41,8 @@ void backtrace(std::uint64_t rip, std::uint64_t rbp) {
 void registers(const arch::TrapFrame& f) {
     say("panic: vector={} error=0x{:x} cr2=0x{:x}", f.vector, f.error, arch::read_cr2());
     say("panic: rip=0x{:x} cs=0x{:x} rflags=0x{:x} rsp=0x{:x} ss=0x{:x}", f.rip, f.cs, f.rflags, f.rsp, f.ss);
-    say("panic: rax=0x{:x} rbx=0x{:x} rcx=0x{:x} rdx=0x{:x} rsi=0x{:x} rdi=0x{:x}", f.rax, f.rbx, f.rcx, f.rdx, f.rsi, f.rdi);
+    say("panic: rax=0x{:x} rbx=0x{:x} rcx=0x{:x} rdx=0x{:x} rsi=0x{:x} rdi=0x{:x}", f.rax, f.rbx, f.rcx,
+        f.rdx, f.rsi, f.rdi);
     say("panic: rbp=0x{:x} r8=0x{:x} r9=0x{:x} r10=0x{:x} r11=0x{:x}", f.rbp, f.r8, f.r9, f.r10, f.r11);
     say("panic: r12=0x{:x} r13=0x{:x} r14=0x{:x} r15=0x{:x}", f.r12, f.r13, f.r14, f.r15);
 }

@@ -60,13 +60,15 @@ Process::SpaceHold::~SpaceHold() {
 
 core::Result<RefPtr<Thread>> Process::create_thread(AddressSpace& space, const abi::ThreadParams& params) {
     const auto user = [](std::uint64_t address) { return address < abi::kUserTop; };
-    if (!user(params.entry) || !user(params.stack) || !user(params.fs_base)) return core::fail(Error::kBadAddress);
+    if (!user(params.entry) || !user(params.stack) || !user(params.fs_base))
+        return core::fail(Error::kBadAddress);
     if (params.first_cpu >= online_cpus().size()) return core::fail(Error::kBadArgument);
     const auto online = online_mask();
     const auto affinity = params.affinity ? params.affinity & online : online;
     if (!affinity) return core::fail(Error::kBadArgument);
-    const auto cpu = affinity >> params.first_cpu & 1 ? static_cast<std::uint32_t>(params.first_cpu)
-                                                      : static_cast<std::uint32_t>(std::countr_zero(affinity));
+    const auto cpu = affinity >> params.first_cpu & 1
+                         ? static_cast<std::uint32_t>(params.first_cpu)
+                         : static_cast<std::uint32_t>(std::countr_zero(affinity));
     auto pages = TRY(MemoryObject::create(abi::kRingPages));
     constexpr abi::Rights kAccess = abi::kRead | abi::kWrite;
     TRY(space.map(*pages, 0, params.ring_address, abi::kRingPages, kAccess, kAccess));

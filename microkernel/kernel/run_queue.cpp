@@ -41,8 +41,10 @@ bool agent_at_work(const Cpu& cpu, const Thread& t) {
 void push_queued(Cpu& cpu, Thread& thread, bool head) {
     check_owner(cpu);
     thread.queued_since = arch::rdtsc();
-    if (head) cpu.queue.push_front(thread);
-    else cpu.queue.push_back(thread);
+    if (head)
+        cpu.queue.push_front(thread);
+    else
+        cpu.queue.push_back(thread);
     cpu.kernel_placed_queued += placed_by_kernel(thread);
 }
 
@@ -62,9 +64,21 @@ void unplace_queued(Cpu& cpu, Thread& t, Cause cause) {
     t.set_cause(cause);
     t.line.runnable_since.store(arch::rdtsc(), std::memory_order_relaxed);
     const auto unplaced = t.word().unplace();
-    if (unplaced.done) became_unplaced(t, unplaced.word);
-    else exit_queued(cpu, t);  // a kill came first
+    if (unplaced.done)
+        became_unplaced(t, unplaced.word);
+    else
+        exit_queued(cpu, t);  // a kill came first
     if (unplaced.done) t.release();
+}
+
+bool settle_queued(Cpu& cpu, Thread& t) {
+    t.word().clear_requests(abi::kRequestAffinity);  // before the look: a change after it asks anew
+    const auto requests = t.word().load().requests();
+    if (!(requests & (abi::kRequestKill | abi::kRequestRecall)) && t.allowed_on(cpu.number)) return true;
+    if (t.queue_link.linked()) remove_queued(cpu, t);
+    if (requests & abi::kRequestKill) exit_queued(cpu, t);
+    else unplace_queued(cpu, t, requests & abi::kRequestRecall ? Cause::kRecalled : Cause::kAffinityChanged);
+    return false;
 }
 
 void accept(Cpu& cpu, Thread& t) {
@@ -72,8 +86,10 @@ void accept(Cpu& cpu, Thread& t) {
         cpu.agent_ready = &t;
         return;
     }
+    if (!settle_queued(cpu, t)) return;  // a request that came while it was on its way
     // Placed by the kernel just before a server attached.
-    if (t.domain && placed_by_kernel(t) && root_domain.attached()) return unplace_queued(cpu, t, Cause::kReturned);
+    if (t.domain && placed_by_kernel(t) && root_domain.attached())
+        return unplace_queued(cpu, t, Cause::kReturned);
     t.slice_used = t.turn_used = 0;
     t.interrupted = false;
     if (t.place_flags & abi::kCommitPreempt) make_room(cpu);
@@ -88,10 +104,13 @@ void remove_queued(Cpu& cpu, Thread& thread) {
 void return_fallback_threads(Cpu& cpu) {
     for (auto left = cpu.queue.size(); left > 0; --left) {
         Thread& thread = *pop_queued(cpu);
-        if (thread.domain && placed_by_kernel(thread)) unplace_queued(cpu, thread, Cause::kReturned);
-        else push_queued(cpu, thread, false);
+        if (thread.domain && placed_by_kernel(thread))
+            unplace_queued(cpu, thread, Cause::kReturned);
+        else
+            push_queued(cpu, thread, false);
     }
-    if (cpu.current && cpu.current->domain && placed_by_kernel(*cpu.current)) unplace_current(cpu, Cause::kReturned);
+    if (cpu.current && cpu.current->domain && placed_by_kernel(*cpu.current))
+        unplace_current(cpu, Cause::kReturned);
 }
 
 }  // namespace cox

@@ -10,6 +10,9 @@ namespace cox {
 // A queued thread's placement has arrived at this CPU. Takes over a reference.
 void accept(Cpu& cpu, Thread& thread);
 
+// What requests and affinity make of a thread that is queued here, in the queue or on its way into it. False: it has left.
+bool settle_queued(Cpu& cpu, Thread& thread);
+
 void push_queued(Cpu& cpu, Thread& thread, bool head);
 Thread* pop_queued(Cpu& cpu);  // nullptr: none
 void remove_queued(Cpu& cpu, Thread& thread);

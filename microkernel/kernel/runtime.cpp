@@ -61,5 +61,7 @@ std::size_t strlen(const char* s) {
 
 namespace std {
 // string_view::substr beyond the end: a kernel bug.
-[[noreturn]] void __throw_out_of_range_fmt(const char* text, ...) { cox::assert_failed(text, __FILE_NAME__, __LINE__); }
+[[noreturn]] void __throw_out_of_range_fmt(const char* text, ...) {
+    cox::assert_failed(text, __FILE_NAME__, __LINE__);
+}
 }  // namespace std

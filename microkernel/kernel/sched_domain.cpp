@@ -67,10 +67,12 @@ core::Result<void> SchedDomain::install(const Process& server, Thread& thread, s
     return {};
 }
 
-core::Result<void> SchedDomain::add_agent(Process& server, Thread& thread, std::uint32_t cpu, std::uint64_t ring_address) {
+core::Result<void> SchedDomain::add_agent(Process& server, Thread& thread, std::uint32_t cpu,
+                                          std::uint64_t ring_address) {
     if (server_.load() != &server) return core::fail(Error::kNotAttached);
     if (cpu >= online_cpus().size()) return core::fail(Error::kCpuNotYours);
-    if (thread.process.get() != &server || thread.domain || thread.is_agent()) return core::fail(Error::kBadArgument);
+    if (thread.process.get() != &server || thread.domain || thread.is_agent())
+        return core::fail(Error::kBadArgument);
     if (thread.word().load().state() != abi::ThreadState::kCreated) return core::fail(Error::kWrongState);
     {
         SpinGuard guard(lock_);
@@ -123,8 +125,8 @@ void SchedDomain::starved(Thread& thread, std::uint32_t cpu, std::uint64_t waite
     const auto state = thread.word().load().state();
     if (!attached() || !fall_back(server_.load(), Cause::kWatchdog)) return;  // another CPU was first
     ++this_cpu().stats.watchdog_hits;
-    print("watchdog: thread={} label={} cpu={} waited_ns={} state={}", thread.ref.index, thread.line.label.load(), cpu, waited_ns,
-          static_cast<unsigned>(state));
+    print("watchdog: thread={} label={} cpu={} waited_ns={} state={}", thread.ref.index,
+          thread.line.label.load(), cpu, waited_ns, static_cast<unsigned>(state));
 }
 
 PendingOp SchedDomain::Agent::take_waiter() {
@@ -157,7 +159,8 @@ void SchedDomain::look_at_every_thread(Cause cause) {
     std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with the fence in became_unplaced
     for_each_thread([&](Thread& thread) {
         const auto word = thread.word().load();
-        if (thread.domain == this && word.state() == abi::ThreadState::kUnplaced) place_by_kernel(thread, word, cause);
+        if (thread.domain == this && word.state() == abi::ThreadState::kUnplaced)
+            place_by_kernel(thread, word, cause);
     });
 }
 
@@ -167,7 +170,8 @@ void SchedDomain::post_event(std::uint32_t line, std::uint32_t cpu) {
     const auto index = agent_for(cpu, mask);
     Agent& agent = agents_[index];
     const auto head_of = [this](std::uint32_t a) {
-        return agents_[a].header && agent_mask_.load() >> a & 1 ? agents_[a].header->head.load() : ~std::uint64_t{0};
+        return agents_[a].header && agent_mask_.load() >> a & 1 ? agents_[a].header->head.load()
+                                                                : ~std::uint64_t{0};
     };
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (!core::post_event(event_token(line), index, *agent.ring, line, head_of)) return;

@@ -27,15 +27,18 @@ public:
     SchedDomain() : Object(kType) {}
 
     core::Result<void> attach(Process& server, std::uint64_t table_address);
-    core::Result<void> add_agent(Process& server, Thread& thread, std::uint32_t cpu, std::uint64_t ring_address);
+    core::Result<void> add_agent(Process& server, Thread& thread, std::uint32_t cpu,
+                                 std::uint64_t ring_address);
     core::Result<void> detach(const Process& server);
     // -> true: there are events; false: the operation stays in flight.
     core::Result<bool> wait_events(Thread& agent, PendingOp waiter);
-    core::Result<void> commit(Process& server, abi::ThreadRef ref, std::uint64_t word, std::uint64_t slice_ns);
+    core::Result<void> commit(Process& server, abi::ThreadRef ref, std::uint64_t word,
+                              std::uint64_t slice_ns);
 
     bool attached() const { return mode_.load() == Mode::kServer; }
     bool is_agent_of(const Thread& thread, std::uint32_t cpu) const {
-        return thread.agent_cpu == cpu && agents_[cpu].ref.load(std::memory_order_relaxed) == thread.ref.raw();
+        return thread.agent_cpu == cpu &&
+               agents_[cpu].ref.load(std::memory_order_relaxed) == thread.ref.raw();
     }
 
     // The caller has changed the line's state, with a seq_cst operation.
@@ -55,7 +58,9 @@ private:
 
     struct EntryAt {
         std::atomic<std::uint64_t>* pages[abi::kEventRingPages - 1];
-        std::atomic<std::uint64_t>& operator()(std::uint64_t index) const { return pages[index / 512][index % 512]; }
+        std::atomic<std::uint64_t>& operator()(std::uint64_t index) const {
+            return pages[index / 512][index % 512];
+        }
     };
 
     struct Agent {
@@ -77,7 +82,8 @@ private:
     bool fall_back(const Process* server, abi::Cause cause);  // false: it was not the server any more
     void look_at_every_thread(abi::Cause cause);
     std::uint32_t agent_for(std::uint32_t cpu, std::uint64_t mask) const;
-    core::Result<void> place(Thread& thread, abi::ThreadWord word, std::uint64_t commit, std::uint64_t slice_ns);
+    core::Result<void> place(Thread& thread, abi::ThreadWord word, std::uint64_t commit,
+                             std::uint64_t slice_ns);
     core::Result<void> recall(Thread& thread);
 
     std::atomic<Mode> mode_{Mode::kKernel};

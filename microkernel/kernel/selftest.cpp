@@ -35,14 +35,15 @@ struct Kind {
     void (*commit)();
 };
 
-const Kind kinds[] = {
+constexpr Kind kKinds[] = {
     {"panic", [] { panic("selftest"); }},
     {"assert", [] { COX_ASSERT(data_byte == 0); }},
     {"write-text", [] { *static_cast<volatile char*>(text_start) = 0; }},
     {"execute-data", [] { reinterpret_cast<void (*)()>(&data_byte)(); }},
     {"read-user", [] { static_cast<void>(*reinterpret_cast<volatile char*>(user_code())); }},
     {"execute-user", [] { reinterpret_cast<void (*)()>(user_code())(); }},
-    {"overflow-stack", [] {
+    {"overflow-stack",
+     [] {
          volatile int depth = 0;
          overflow(&depth);
      }},
@@ -55,7 +56,7 @@ const Kind* chosen;
 
 void selftest_init(std::string_view name) {
     if (name.empty()) return;
-    for (const Kind& kind : kinds) {
+    for (const Kind& kind : kKinds) {
         if (kind.name == name) chosen = &kind;
     }
     if (!chosen) panic(format("no selftest {}", name).text());

@@ -28,7 +28,8 @@ constexpr std::uint64_t kSecondStartupUs = 100'000, kStartLimitUs = 10'000'000;
 
 std::array<Cpu, abi::kMaxCpus> cpus;
 std::size_t cpu_count = 1;
-std::atomic<std::size_t> arrived{1};  // release by each processor when it is set up; acquire by the boot processor
+std::atomic<std::size_t> arrived{
+    1};  // release by each processor when it is set up; acquire by the boot processor
 std::atomic<bool> released{false};
 std::array<std::uint64_t, 256> stack_by_apic_id;
 std::array<std::uint8_t, 256> number_by_apic_id;
@@ -74,10 +75,9 @@ Trampoline::Trampoline() {
     // They start on the boot tables, which map low memory as it is; the kernel stacks are added to those.
     const auto stacks = arch::table_index(arch::kStackRegion, 3);
     boot_pml4[stacks] = arch::physical_to_virtual<std::uint64_t>(arch::kernel_top())[stacks];
-    const TrampolineWords words{reinterpret_cast<std::uint64_t>(boot_pml4) - arch::kKernelBase,
-                                kLme | (arch::features.nx ? kNxe : 0),
-                                reinterpret_cast<std::uint64_t>(stack_by_apic_id.data()),
-                                reinterpret_cast<std::uint64_t>(ap_main)};
+    const TrampolineWords words{
+        reinterpret_cast<std::uint64_t>(boot_pml4) - arch::kKernelBase, kLme | (arch::features.nx ? kNxe : 0),
+        reinterpret_cast<std::uint64_t>(stack_by_apic_id.data()), reinterpret_cast<std::uint64_t>(ap_main)};
     std::memcpy(target + (trampoline_words - trampoline_start), &words, sizeof words);
 }
 
@@ -96,7 +96,9 @@ bool send_startup(std::span<const Cpu> others, std::uint64_t limit_us) {
 
 std::span<Cpu> online_cpus() { return {cpus.data(), cpu_count}; }
 
-std::uint64_t online_mask() { return cpu_count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << cpu_count) - 1; }
+std::uint64_t online_mask() {
+    return cpu_count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << cpu_count) - 1;
+}
 
 void send_reschedule(Cpu& self, Cpu& target) {
     ++self.stats.ipis_sent;
@@ -127,7 +129,8 @@ void smp_start(const core::Madt& madt) {
     const auto others = std::span(cpus).subspan(1, count - 1);
     for (const Cpu& cpu : others) arch::lapic_send_init(cpu.apic_id);
     if (count > 1) arch::delay_us(arch::features.hypervisor ? 100 : 10'000);
-    if (!send_startup(others, kSecondStartupUs) && !send_startup(others, kStartLimitUs)) panic("a CPU did not start");
+    if (!send_startup(others, kSecondStartupUs) && !send_startup(others, kStartLimitUs))
+        panic("a CPU did not start");
     cpu_count = count;
 }
 

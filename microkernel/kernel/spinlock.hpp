@@ -59,7 +59,9 @@ private:
 
 class COX_SCOPED SpinGuard {
 public:
-    explicit SpinGuard(SpinLock& lock) __attribute__((acquire_capability(lock))) : lock_(lock) { lock_.lock(); }
+    explicit SpinGuard(SpinLock& lock) __attribute__((acquire_capability(lock))) : lock_(lock) {
+        lock_.lock();
+    }
     ~SpinGuard() __attribute__((release_capability())) { lock_.unlock(); }
     SpinGuard(const SpinGuard&) = delete;
     SpinGuard& operator=(const SpinGuard&) = delete;

@@ -34,9 +34,13 @@ public:
     ~Thread();
 
     core::ThreadStateWord word() { return core::ThreadStateWord(line.word); }
-    void set_cause(abi::Cause cause) { line.cause.store(static_cast<std::uint32_t>(cause), std::memory_order_relaxed); }
+    void set_cause(abi::Cause cause) {
+        line.cause.store(static_cast<std::uint32_t>(cause), std::memory_order_relaxed);
+    }
     bool is_agent() const { return agent_cpu != kNoCpu; }
-    bool allowed_on(std::uint32_t cpu) const { return line.affinity.load(std::memory_order_relaxed) >> cpu & 1; }
+    bool allowed_on(std::uint32_t cpu) const {
+        return line.affinity.load(std::memory_order_relaxed) >> cpu & 1;
+    }
 
     arch::TrapFrame frame{};
     arch::FpuState fpu;
@@ -67,7 +71,8 @@ public:
     std::uint64_t runtime = 0;       // ticks
     std::uint32_t fpu_cpu = kNoCpu;  // whose registers held its floating-point state last
     bool interrupted = false;        // queued only because its CPU's agent went first
-    std::atomic<bool> agent_overrun{false};  // it used up its budget, and is treated like any thread until it waits
+    std::atomic<bool> agent_overrun{
+        false};  // it used up its budget, and is treated like any thread until it waits
 
     // cap_enter in progress.
     bool waiting_in_enter = false;
@@ -76,7 +81,8 @@ public:
     std::atomic<std::uint32_t> timer_cpu{kNoCpu};  // timers.hpp
 
     static constexpr std::uint64_t kNoCode = ~std::uint64_t{0};
-    std::atomic<std::uint64_t> exit_code{kNoCode};  // the first kill decides, unless the thread exits by itself
+    std::atomic<std::uint64_t> exit_code{
+        kNoCode};  // the first kill decides, unless the thread exits by itself
 
 private:
     void destroy() override;  // returns the slot (thread_table.cpp)

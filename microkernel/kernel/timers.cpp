@@ -28,8 +28,10 @@ void let_go(Cpu& cpu, Thread& thread) {
 // The node, out of the queue, is made to agree with the deadline.
 void keep_or_let_go(Cpu& cpu, Thread& thread) {
     const auto deadline = thread.ring.deadline();
-    if (deadline != kNever) cpu.timers.insert(thread, deadline);
-    else let_go(cpu, thread);
+    if (deadline != kNever)
+        cpu.timers.insert(thread, deadline);
+    else
+        let_go(cpu, thread);
 }
 
 }  // namespace
@@ -54,8 +56,10 @@ void disarm_timeout(Cpu& cpu, Thread& thread) {
 
 void forget_timeout(Cpu& cpu, Thread& thread) {
     const auto keeper = thread.timer_cpu.load();
-    if (keeper == cpu.number) disarm_timeout(cpu, thread);
-    else if (keeper != Thread::kNoCpu) send_timer_record(thread, keeper);
+    if (keeper == cpu.number)
+        disarm_timeout(cpu, thread);
+    else if (keeper != Thread::kNoCpu)
+        send_timer_record(thread, keeper);
 }
 
 std::uint64_t next_timeout(const Cpu& cpu) {

@@ -5,8 +5,8 @@
 
 #include "arch/asm.hpp"
 #include "kernel/cpu.hpp"
-#include "kernel/run_queue.hpp"
 #include "kernel/inbox_records.hpp"
+#include "kernel/run_queue.hpp"
 #include "kernel/sched_domain.hpp"
 
 namespace cox {
@@ -61,11 +61,14 @@ void became_unplaced(Thread& thread, abi::ThreadWord word) {
     Cpu& self = this_cpu();
     Cpu& home = online_cpus()[word.cpu()];
     // The CPU watches over what waits there, from the first on.
-    if (home.unplaced_here.fetch_add(1, std::memory_order_relaxed) <= 0 && &home != &self && thread.domain) send_attention(home);
+    if (home.unplaced_here.fetch_add(1, std::memory_order_relaxed) <= 0 && &home != &self && thread.domain)
+        send_attention(home);
     // Pairs with the fence in SchedDomain::fall_back: it sees the thread unplaced, or this sees the domain fallen back.
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (thread.domain && root_domain.attached()) root_domain.post_event(thread.ref.index, word.cpu());
-    else place_by_kernel(thread, word, Cause::kNoServer);
+    if (thread.domain && root_domain.attached())
+        root_domain.post_event(thread.ref.index, word.cpu());
+    else
+        place_by_kernel(thread, word, Cause::kNoServer);
 }
 
 void left_unplaced(abi::ThreadWord word) {

@@ -28,7 +28,9 @@ RefPtr<Thread> find_starved(Cpu& cpu, std::uint64_t now, std::uint64_t& since) {
     RefPtr<Thread> found;
     for_each_thread([&](Thread& thread) {
         const auto word = thread.word().load();
-        if (found || !thread.domain || word.state() != abi::ThreadState::kUnplaced || word.cpu() != cpu.number) return;
+        if (found || !thread.domain || word.state() != abi::ThreadState::kUnplaced ||
+            word.cpu() != cpu.number)
+            return;
         const auto start = thread.line.runnable_since.load(std::memory_order_relaxed);
         if (!too_long(start)) return;
         since = start;
@@ -42,8 +44,10 @@ RefPtr<Thread> find_starved(Cpu& cpu, std::uint64_t now, std::uint64_t& since) {
 void watchdog_init(std::uint64_t milliseconds) { limit = arch::clock.to_ticks(milliseconds * 1'000'000); }
 
 std::uint64_t watch_deadline(Cpu& cpu, std::uint64_t now) {
-    if (!something_waits(cpu)) cpu.watch_deadline = kNever;
-    else if (cpu.watch_deadline == kNever) cpu.watch_deadline = now + limit;
+    if (!something_waits(cpu))
+        cpu.watch_deadline = kNever;
+    else if (cpu.watch_deadline == kNever)
+        cpu.watch_deadline = now + limit;
     return agent_works(cpu) ? kNever : cpu.watch_deadline;
 }
 

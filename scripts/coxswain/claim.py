@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .aggregate import Aggregate, select
 from .errors import ExitCode
-from .rules import RULES, quiet_host
+from .rules import RULES, Rule, overlapping, quiet_host
 from .run import Run
 
 MIN_PAIRS = 15
@@ -39,9 +39,15 @@ def objections(runs: Sequence[Run], each: Aggregate) -> list[Claim]:
     for rule in RULES:
         text = rule(base, group)
         if text:
-            found.append(Claim(REFUSED, text, host_at_fault=rule is quiet_host))
+            found.append(Claim(REFUSED, text, host_at_fault=rule is quiet_host or _host_kept_apart(rule, runs, each)))
     found += _speed_objections(each)
     return found
+
+
+def _host_kept_apart(rule: Rule, runs: Sequence[Run], each: Aggregate) -> bool:
+    """Without any server, pinned, the workers did not run together either: the host took their CPUs away."""
+    ceiling = select(runs, each.workers, False)
+    return rule is overlapping and bool(ceiling) and bool(overlapping([], ceiling))
 
 
 def _speed_objections(each: Aggregate) -> list[Claim]:
@@ -52,7 +58,7 @@ def _speed_objections(each: Aggregate) -> list[Claim]:
     if median < threshold:
         text = f"{each.workers} workers: median speedup {median:.3f}, below the threshold {threshold:.2f}"
         text += f" (the host itself gave {ceiling:.3f})"
-        found.append(Claim(REFUSED, text, host_at_fault=ceiling < threshold))
+        found.append(Claim(REFUSED, text, host_at_fault=MIN_OF_CEILING * ceiling < threshold))
     if median < MIN_OF_CEILING * ceiling:
         text = f"{each.workers} workers: median speedup {median:.3f}, "
         text += f"below {MIN_OF_CEILING:.2f} of the ceiling {ceiling:.3f}"

@@ -157,7 +157,7 @@ class Compiled(Case):
         entry = next(e for e in entries if f"{world}.dir/" in e["command"] and e["file"].endswith(".cpp"))
         command = shlex.split(entry["command"])
         flags = command[: command.index("-MD")] if "-MD" in command else command[: command.index("-o")]
-        return shlex.join([*flags, "-fsyntax-only", str(source)])
+        return shlex.join([*flags, "-fsyntax-only", "-o", "/dev/null", str(source)])
 
     def planted(self, text: str) -> pathlib.Path:
         self.write(".clang-tidy", (ROOT / ".clang-tidy").read_text())

@@ -35,18 +35,21 @@ std::atomic<std::uint64_t> arrived;  // a bit for each CPU
 
 std::uint64_t arrive(cap::Ring& ring, void* cpu) {
     // Once in its first turn, and once after its CPU has been idle.
-    if (!ring.submit_and_wait(1, 1'000'000)) arrived.fetch_or(std::uint64_t{1} << reinterpret_cast<std::uint64_t>(cpu));
+    if (!ring.submit_and_wait(1, 1'000'000))
+        arrived.fetch_or(std::uint64_t{1} << reinterpret_cast<std::uint64_t>(cpu));
     return 0;
 }
 
 void every_cpu_dispatches(Case& t) {
     std::array<std::uint64_t, abi::kMaxCpus> before{};
-    for (std::uint32_t cpu = 0; cpu < t.cpus(); ++cpu) before[cpu] = MUST(t, t.machine.cpu_stats(cpu)).system_dispatches;
+    for (std::uint32_t cpu = 0; cpu < t.cpus(); ++cpu)
+        before[cpu] = MUST(t, t.machine.cpu_stats(cpu)).system_dispatches;
     for (std::uint64_t cpu = 0; cpu < t.cpus(); ++cpu) {
         cap::ThreadOptions options;
         options.affinity = std::uint64_t{1} << cpu;
         options.first_cpu = cpu;
-        const auto thread = MUST(t, cap::create_sibling(t.env, arrive, reinterpret_cast<void*>(cpu), options));
+        const auto thread =
+            MUST(t, cap::create_sibling(t.env, arrive, reinterpret_cast<void*>(cpu), options));
         REQUIRE_OK(t, thread.start());
     }
     const auto all = t.cpus() == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << t.cpus()) - 1;

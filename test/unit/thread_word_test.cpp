@@ -19,14 +19,15 @@ using cox::core::Transition;
 
 namespace {
 
-constexpr ThreadState kStates[] = {ThreadState::kFree,    ThreadState::kCreated, ThreadState::kRunning,
-                                   ThreadState::kQueued,  ThreadState::kWaiting, ThreadState::kUnplaced,
+constexpr ThreadState kStates[] = {ThreadState::kFree,      ThreadState::kCreated, ThreadState::kRunning,
+                                   ThreadState::kQueued,    ThreadState::kWaiting, ThreadState::kUnplaced,
                                    ThreadState::kSuspended, ThreadState::kFaulted, ThreadState::kGone};
 constexpr std::uint32_t kCpu = 5;
 constexpr std::uint32_t kSequence = 41;
 
 ThreadWord word(ThreadState state, std::uint64_t bits = 0) {
-    return {std::uint64_t{kSequence} << 32 | std::uint64_t{kCpu} << 8 | static_cast<std::uint8_t>(state) | bits};
+    return {std::uint64_t{kSequence} << 32 | std::uint64_t{kCpu} << 8 | static_cast<std::uint8_t>(state) |
+            bits};
 }
 
 struct Outcome {
@@ -44,26 +45,39 @@ const std::vector<Rule>& rules() {
     using S = ThreadState;
     static const std::vector<Rule> all = {
         {"start", [](auto& w, auto) { return w.start(); }, {{S::kCreated, {S::kUnplaced, 1}}}},
-        {"start_to_queue", [](auto& w, auto) { return w.start_to_queue(); }, {{S::kCreated, {S::kQueued, 1}}}},
-        {"wake", [](auto& w, auto) { return w.wake(); },
+        {"start_to_queue",
+         [](auto& w, auto) { return w.start_to_queue(); },
+         {{S::kCreated, {S::kQueued, 1}}}},
+        {"wake",
+         [](auto& w, auto) { return w.wake(); },
          {{S::kWaiting, {S::kUnplaced, 1}}, {S::kRunning, {S::kRunning, 0}}, {S::kQueued, {S::kQueued, 0}}}},
-        {"wake_to_queue", [](auto& w, auto) { return w.wake_to_queue(); },
+        {"wake_to_queue",
+         [](auto& w, auto) { return w.wake_to_queue(); },
          {{S::kWaiting, {S::kQueued, 1}}, {S::kRunning, {S::kRunning, 0}}, {S::kQueued, {S::kQueued, 0}}}},
-        {"commit", [](auto& w, auto seen) { return w.place(seen, kCpu, false); }, {{S::kUnplaced, {S::kQueued, 1}}}},
-        {"kernel placement", [](auto& w, auto seen) { return w.place(seen, kCpu, true); },
+        {"commit",
+         [](auto& w, auto seen) { return w.place(seen, kCpu, false); },
+         {{S::kUnplaced, {S::kQueued, 1}}}},
+        {"kernel placement",
+         [](auto& w, auto seen) { return w.place(seen, kCpu, true); },
          {{S::kUnplaced, {S::kQueued, 0}}}},
         {"dispatch", [](auto& w, auto) { return w.dispatch(); }, {{S::kQueued, {S::kRunning, 0}}}},
         {"requeue", [](auto& w, auto) { return w.requeue(); }, {{S::kRunning, {S::kQueued, 0}}}},
         {"block", [](auto& w, auto) { return w.block(); }, {{S::kRunning, {S::kWaiting, 1}}}},
-        {"unplace", [](auto& w, auto) { return w.unplace(); },
+        {"unplace",
+         [](auto& w, auto) { return w.unplace(); },
          {{S::kRunning, {S::kUnplaced, 1}}, {S::kQueued, {S::kUnplaced, 1}}}},
-        {"exit", [](auto& w, auto) { return w.exit(); },
+        {"exit",
+         [](auto& w, auto) { return w.exit(); },
          {{S::kRunning, {S::kGone, 1}}, {S::kQueued, {S::kGone, 1}}}},
-        {"kill", [](auto& w, auto seen) { return w.kill(seen); },
+        {"kill",
+         [](auto& w, auto seen) { return w.kill(seen); },
          {{S::kCreated, {S::kGone, 1}}, {S::kWaiting, {S::kGone, 1}}, {S::kUnplaced, {S::kGone, 1}}}},
-        {"request", [](auto& w, auto) { return w.request(cox::abi::kRequestRecall); },
+        {"request",
+         [](auto& w, auto) { return w.request(cox::abi::kRequestRecall); },
          {{S::kRunning, {S::kRunning, 0}}, {S::kQueued, {S::kQueued, 0}}}},
-        {"move_created", [](auto& w, auto) { return w.move_created(kCpu); }, {{S::kCreated, {S::kCreated, 0}}}},
+        {"move_created",
+         [](auto& w, auto) { return w.move_created(kCpu); },
+         {{S::kCreated, {S::kCreated, 0}}}},
     };
     return all;
 }
@@ -154,7 +168,8 @@ TEST_CASE("of many that place, kill or wake one thread at once, exactly one wins
             for (int i = 0; i < 3; ++i) {
                 threads.emplace_back([&, i] {
                     ThreadStateWord mine(raw);
-                    winners += i == 0 ? mine.kill(seen).done : mine.place(seen, static_cast<std::uint32_t>(i), false).done;
+                    winners += i == 0 ? mine.kill(seen).done
+                                      : mine.place(seen, static_cast<std::uint32_t>(i), false).done;
                 });
             }
         }

@@ -13,9 +13,10 @@ namespace {
 
 constexpr std::uint32_t kMsrEfer = 0xc0000080;
 constexpr std::uint64_t kEferSyscall = 1, kEferNx = 1 << 11;
-constexpr std::uint64_t kCr0Monitor = 1 << 1, kCr0Emulate = 1 << 2, kCr0Task = 1 << 3, kCr0NumericError = 1 << 5, kCr0WriteProtect = 1 << 16;
-constexpr std::uint64_t kCr4Fxsr = 1 << 9, kCr4XmmExceptions = 1 << 10, kCr4Umip = 1 << 11, kCr4Smep = 1 << 20,
-                        kCr4Smap = 1 << 21, kCr4Global = 1 << 7;
+constexpr std::uint64_t kCr0Monitor = 1 << 1, kCr0Emulate = 1 << 2, kCr0Task = 1 << 3,
+                        kCr0NumericError = 1 << 5, kCr0WriteProtect = 1 << 16;
+constexpr std::uint64_t kCr4Fxsr = 1 << 9, kCr4XmmExceptions = 1 << 10, kCr4Umip = 1 << 11,
+                        kCr4Smep = 1 << 20, kCr4Smap = 1 << 21, kCr4Global = 1 << 7;
 
 struct Registers {
     std::uint32_t eax, ebx, ecx, edx;

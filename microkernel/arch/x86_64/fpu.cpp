@@ -7,8 +7,8 @@ namespace cox::arch {
 
 void FpuState::reset() {
     std::memset(image, 0, sizeof image);
-    const std::uint16_t control = 0x37f;        // x87: all exceptions masked, 64-bit precision
-    const std::uint32_t sse_control = 0x1f80;   // SSE: all exceptions masked
+    const std::uint16_t control = 0x37f;       // x87: all exceptions masked, 64-bit precision
+    const std::uint32_t sse_control = 0x1f80;  // SSE: all exceptions masked
     std::memcpy(image, &control, sizeof control);
     std::memcpy(image + 24, &sse_control, sizeof sse_control);
 }

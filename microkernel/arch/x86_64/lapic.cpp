@@ -41,7 +41,8 @@ void send(std::uint32_t apic_id, std::uint32_t command) {
 }  // namespace
 
 void lapic_choose(std::uint64_t base) {
-    if (read_msr(kMsrApicBase) & kApicX2) return;  // the firmware left it in x2APIC mode, which cannot be left
+    if (read_msr(kMsrApicBase) & kApicX2)
+        return;  // the firmware left it in x2APIC mode, which cannot be left
     map_device(base);
     registers = physical_to_virtual<volatile std::uint32_t>(base);
 }
@@ -65,7 +66,9 @@ void lapic_end_of_interrupt() { write(kEoi, 0); }
 void lapic_send(std::uint32_t apic_id, unsigned vector) { send(apic_id, kAssert | vector); }
 void lapic_send_nmi(std::uint32_t apic_id) { send(apic_id, kAssert | kNmiMode); }
 void lapic_send_init(std::uint32_t apic_id) { send(apic_id, kAssert | kInitMode); }
-void lapic_send_startup(std::uint32_t apic_id, std::uint8_t page) { send(apic_id, kAssert | kStartupMode | page); }
+void lapic_send_startup(std::uint32_t apic_id, std::uint8_t page) {
+    send(apic_id, kAssert | kStartupMode | page);
+}
 
 void lapic_timer_start(std::uint32_t count) { write(kInitialCount, count); }
 std::uint32_t lapic_timer_count() { return read(kCurrentCount); }

@@ -7,15 +7,16 @@
 #include "arch/features.hpp"
 #include "core/assert.hpp"
 
-extern "C" char boot_start[], boot_end[], text_start[], text_end[], rodata_start[], rodata_end[], data_start[],
-    data_end[];
+extern "C" char boot_start[], boot_end[], text_start[], text_end[], rodata_start[], rodata_end[],
+    data_start[], data_end[];
 
 namespace cox::arch {
 
 namespace {
 
 constexpr std::uint64_t kLargePage = 2 << 20, kHugePage = 1 << 30;
-constexpr std::uint64_t kDevicesEnd = std::uint64_t{4} << 30;  // below it, device pages need 2 MiB granularity
+constexpr std::uint64_t kDevicesEnd = std::uint64_t{4}
+                                      << 30;                // below it, device pages need 2 MiB granularity
 constexpr std::uint64_t kStackPages = 4, kStackStride = 8;  // in pages: the rest stays unmapped
 Physical top_table;
 
@@ -38,7 +39,8 @@ Table* next_table(Table& entry, bool user) {
 }
 
 void map_image(const char* start, const char* end, std::uint64_t flags) {
-    for (auto a = reinterpret_cast<std::uint64_t>(start); a < reinterpret_cast<std::uint64_t>(end); a += 4096) {
+    for (auto a = reinterpret_cast<std::uint64_t>(start); a < reinterpret_cast<std::uint64_t>(end);
+         a += 4096) {
         *boot_entry(a) = (a - kKernelBase) | kPresent | kGlobal | flags;
         // Its alias in the physical map is never executable, and writable only where the image is.
         *boot_entry(kPhysicalMap + a - kKernelBase) =
@@ -90,8 +92,8 @@ Table* make_entry(Physical top, std::uint64_t address, bool user) {
 }
 
 std::uint64_t user_entry(Physical frame, abi::Rights access, abi::Rights allowed) {
-    return frame | std::uint64_t{allowed & 7} << kAllowedShift | kPresent | kUser | (access & abi::kWrite ? kWritable : 0) |
-           (access & abi::kExecute ? 0 : no_execute());
+    return frame | std::uint64_t{allowed & 7} << kAllowedShift | kPresent | kUser |
+           (access & abi::kWrite ? kWritable : 0) | (access & abi::kExecute ? 0 : no_execute());
 }
 
 abi::Rights allowed_rights(std::uint64_t entry) { return entry >> kAllowedShift & 7; }

@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::uint32_t kMsrStar = 0xc0000081, kMsrLstar = 0xc0000082, kMsrFmask = 0xc0000084;
 constexpr std::uint32_t kMsrFsBase = 0xc0000100, kMsrGsBase = 0xc0000101, kMsrKernelGsBase = 0xc0000102;
-constexpr std::uint64_t kFlagsCleared = 0x257fd5;  // all but the one that is always set: IF, TF, DF, AC, NT, ...
+constexpr std::uint64_t kFlagsCleared =
+    0x257fd5;  // all but the one that is always set: IF, TF, DF, AC, NT, ...
 
 struct Gate {
     std::uint64_t low, high;
@@ -43,8 +44,8 @@ void build_idt() {
     for (unsigned v = 0; v < 256; ++v) {
         const auto target = reinterpret_cast<std::uint64_t>(trap_stubs) + v * 16;
         const std::uint64_t kind = 0x8e00;  // interrupt gate, present; users cannot call any
-        idt[v].low = (target & 0xffff) | std::uint64_t{KERNEL_CODE} << 16 | std::uint64_t{ist_of(v)} << 32 | kind << 32 |
-                     (target >> 16 & 0xffff) << 48;
+        idt[v].low = (target & 0xffff) | std::uint64_t{KERNEL_CODE} << 16 | std::uint64_t{ist_of(v)} << 32 |
+                     kind << 32 | (target >> 16 & 0xffff) << 48;
         idt[v].high = target >> 32;
     }
 }
@@ -58,13 +59,14 @@ void CpuTables::load(void* cpu, unsigned number) {
         task.ist[i - 1] = stack.top();
     }
     const auto base = reinterpret_cast<std::uint64_t>(&task);
-    gdt = {0,
-           0x00af9a000000ffff,  // KERNEL_CODE
-           0x00cf92000000ffff,  // KERNEL_DATA
-           0x00cff2000000ffff,  // USER_DATA
-           0x00affa000000ffff,  // USER_CODE
-           (sizeof task - 1) | (base & 0xffffff) << 16 | std::uint64_t{0x89} << 40 | (base >> 24 & 0xff) << 56,
-           base >> 32};
+    gdt = {
+        0,
+        0x00af9a000000ffff,  // KERNEL_CODE
+        0x00cf92000000ffff,  // KERNEL_DATA
+        0x00cff2000000ffff,  // USER_DATA
+        0x00affa000000ffff,  // USER_CODE
+        (sizeof task - 1) | (base & 0xffffff) << 16 | std::uint64_t{0x89} << 40 | (base >> 24 & 0xff) << 56,
+        base >> 32};
     const Pointer gdt_pointer{sizeof gdt - 1, reinterpret_cast<std::uint64_t>(gdt.data())};
     const Pointer idt_pointer{sizeof idt - 1, reinterpret_cast<std::uint64_t>(idt)};
     asm volatile("lgdt %0" ::"m"(gdt_pointer));

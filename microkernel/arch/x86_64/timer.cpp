@@ -57,13 +57,15 @@ std::optional<Reference> find_reference(const core::AcpiInfo& acpi) {
         hpet = physical_to_virtual<volatile std::uint64_t>(*acpi.hpet_base);
         const std::uint64_t femtoseconds = hpet[0] >> 32;
         hpet[0x10 / 8] = hpet[0x10 / 8] | 1;
-        if (femtoseconds) return Reference{"hpet", 1'000'000'000'000'000 / femtoseconds, 0xffffffff, read_hpet};
+        if (femtoseconds)
+            return Reference{"hpet", 1'000'000'000'000'000 / femtoseconds, 0xffffffff, read_hpet};
     }
     if (acpi.pm_timer) {
         pm_port = acpi.pm_timer->port;
         return Reference{"pm-timer", kPmHz, 0xffffff, read_pm};
     }
-    if (features.tsc_hz_by_cpuid) return Reference{"cpuid", features.tsc_hz_by_cpuid, ~std::uint64_t{0}, rdtsc};
+    if (features.tsc_hz_by_cpuid)
+        return Reference{"cpuid", features.tsc_hz_by_cpuid, ~std::uint64_t{0}, rdtsc};
     return {};
 }
 
@@ -94,7 +96,9 @@ void set(std::uint64_t tsc_hz, std::uint64_t lapic_hz, const char* name) {
         asm("divq %4" : "=a"(quotient), "=d"(rest) : "a"(a << 32), "d"(a >> 32), "r"(b) : "cc");
         return quotient;
     };
-    clock = {tsc_hz, lapic_hz, ratio(1'000'000'000, tsc_hz), ratio(tsc_hz, 1'000'000'000), ratio(lapic_hz, tsc_hz), name};
+    clock = {
+        tsc_hz, lapic_hz, ratio(1'000'000'000, tsc_hz), ratio(tsc_hz, 1'000'000'000), ratio(lapic_hz, tsc_hz),
+        name};
 }
 
 }  // namespace

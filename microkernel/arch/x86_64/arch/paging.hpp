@@ -43,7 +43,9 @@ inline Physical virtual_to_physical(const void* address) {
 
 using Table = std::uint64_t;  // one entry; a table is 512 of them
 
-inline unsigned table_index(std::uint64_t address, unsigned level) { return address >> (12 + 9 * level) & 511; }
+inline unsigned table_index(std::uint64_t address, unsigned level) {
+    return address >> (12 + 9 * level) & 511;
+}
 
 // The entry of `address` in the last level, or nullptr if a table is missing on the way.
 Table* find_entry(Physical top, std::uint64_t address);
