@@ -4,7 +4,6 @@
 // ends once, and everybody is told what became of his part.
 #include "support/observe.hpp"
 #include "support/race.hpp"
-#include "support/sibling.hpp"
 
 namespace {
 
@@ -99,6 +98,7 @@ struct Storm {
     std::atomic<std::uint64_t> gone{0};
     std::atomic<std::uint64_t> elsewhere{0};
     std::atomic<std::uint64_t> others{0};
+    std::atomic<bool> over{false};
 
     void commit(std::uint32_t cpu) {
         const auto target = abi::ThreadRef::from_raw(ref.load());
@@ -124,16 +124,19 @@ struct Storm {
 
 std::uint64_t commit_always(cap::Ring&, void* argument) {
     Storm& storm = *static_cast<Storm*>(argument);
-    for (;;) {
+    while (!storm.over.load()) {
         storm.commit(0);
     }
+    storm.over = false;
+    return 0;
 }
 
 void storm_of_commits(Case& t) {
     DomainServer server(t);
     Crew crew(t);
     Storm storm{server};
-    const auto helper = Sibling::start(t.env, commit_always, &storm, {.affinity = only(last_cpu(t))});
+    const auto helper =
+        cap::create_sibling(t.env, commit_always, &storm, {.affinity = std::uint64_t{1} << last_cpu(t)});
     REQUIRE_OK(t, helper);
     Worker& worker = crew.add({.main = exit_at_once});
     const auto one_life = [&] {
@@ -153,14 +156,18 @@ void storm_of_commits(Case& t) {
         REQUIRE_EQUAL(t, worker.thread.status()->cause, Cause::kExited);
         crew.renew(worker, {.main = exit_at_once});
     };
-    for (int i = 0; i < 300 && !t.failed(); ++i) {
+    REQUIRE_OK(t, helper->start());
+    for (int i = 0; i < 400 && !t.failed(); ++i) {
         one_life();
     }
+    storm.over = true;
+    REQUIRE(t, eventually(t.env.clock, [&] { return !storm.over.load(); }));
     t.env.log.print("race: accepted={} gone={} elsewhere={}", storm.accepted.load(), storm.gone.load(),
                     storm.elsewhere.load());
     REQUIRE_EQUAL(t, storm.others.load(), 0);
     REQUIRE(t, storm.gone.load() > 0);
     REQUIRE(t, storm.elsewhere.load() > 0);
+    helper->drop();
 }
 
 constexpr Entry kCases[] = {

@@ -107,19 +107,12 @@ void work_on_the_dying(Case& t) {
         params.ring_address = 0x20'0000;
         Error error = Error::kOk;
         for (std::uint64_t step = 0; error == Error::kOk; ++step) {
-            // The killer may be kept from its CPU for long: neither table may fill meanwhile.
-            const bool fills = step < 500;
             switch (step % 5) {
                 case 0: error = error_of(process->map(*memory, 0x10'0000, 0, 4, kReadWrite)); break;
                 case 1: error = error_of(process->protect(0x10'0000, 4, abi::kRead)); break;
-                case 2: error = error_of(process->unmap(0x10'0000, 4)); break;
-                case 3:
-                    error = fills ? error_of(process->give(memory->slot(), abi::kRead)) : Error::kOk;
-                    break;
+                case 2: error = error_of(process->give(memory->slot(), abi::kRead)); break;
+                case 3: error = error_of(process->unmap(0x10'0000, 4)); break;
                 default:
-                    if (!fills) {
-                        break;
-                    }
                     if (const auto thread = process->create_thread(params)) {
                         const Owned owned(*thread);
                         params.ring_address += 0x1'0000;
