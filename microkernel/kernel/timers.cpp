@@ -70,11 +70,10 @@ std::uint64_t next_timeout(const Cpu& cpu) {
 void expire_timeouts(Cpu& cpu, std::uint64_t now) {
     while (Thread* thread = cpu.timers.pop_expired(now)) {
         const RefPtr<Thread> hold(*thread);
-        if (thread->ring.expire(now)) {
-            thread->timed_out = true;
-            wake(*thread);
-        }
+        const bool expired = thread->ring.expire(now);
+        if (expired) thread->timed_out = true;
         keep_or_let_go(cpu, *thread);
+        if (expired) wake(*thread);  // last: if a kill waits for the thread, it exits in there
     }
 }
 
