@@ -76,8 +76,10 @@ bool settle_queued(Cpu& cpu, Thread& t) {
     const auto requests = t.word().load().requests();
     if (!(requests & (abi::kRequestKill | abi::kRequestRecall)) && t.allowed_on(cpu.number)) return true;
     if (t.queue_link.linked()) remove_queued(cpu, t);
-    if (requests & abi::kRequestKill) exit_queued(cpu, t);
-    else unplace_queued(cpu, t, requests & abi::kRequestRecall ? Cause::kRecalled : Cause::kAffinityChanged);
+    if (requests & abi::kRequestKill)
+        exit_queued(cpu, t);
+    else
+        unplace_queued(cpu, t, requests & abi::kRequestRecall ? Cause::kRecalled : Cause::kAffinityChanged);
     return false;
 }
 
