@@ -85,15 +85,37 @@ def accounted_overlap(log: ScaleLog) -> float:
 
 
 def overlapping(_base: Sequence[Run], runs: Sequence[Run]) -> str:
-    """What the guest says and what the kernel's accounting allows: the lower one counts."""
-    overlaps = [min(_log(run).result.overlap, accounted_overlap(_log(run))) for run in runs]
-    for run, overlap in zip(runs, overlaps):
-        if overlap < MIN_OVERLAP_EACH:
-            return f"all workers ran together in {overlap:.2f} of the timed section ({_where(run)})"
-    median = statistics.median(overlaps)
+    """All W ran at once for as long as the quickest of them had work.
+
+    Not for as long as the section: where the host's CPUs are not equally fast, an even split ends unevenly, and that
+    is neither the guest's doing nor a sign that the workers waited for one another.
+    """
+    together = [_together(_log(run)) for run in runs]
+    for run, share in zip(runs, together):
+        if share < MIN_OVERLAP_EACH:
+            return f"{_together_text(share)} ({_where(run)})"
+    median = statistics.median(together)
     if median < MIN_OVERLAP:
-        return f"all workers ran together in {median:.2f} of the timed section (median), less than {MIN_OVERLAP}"
+        return f"{_together_text(median)} (median), less than {MIN_OVERLAP}"
     return ""
+
+
+def _together(log: ScaleLog) -> float:
+    """By the guest's word, by the CPUs' counters, and by each worker's presence on a CPU: the lowest counts."""
+    section, quickest = log.result.ns, min(worker.runtime_ns for worker in log.workers)
+    if quickest == 0:
+        return 0.0
+    said = min(log.result.overlap, accounted_overlap(log)) * section / quickest
+    present = min(worker.runtime_ns / ticks_to_ns(log, worker.end) if worker.end else 0.0 for worker in log.workers)
+    return min(said, present, 1.0)
+
+
+def ticks_to_ns(log: ScaleLog, ticks: int) -> float:
+    return ticks / log.tsc_hz * 1e9
+
+
+def _together_text(share: float) -> str:
+    return f"all workers ran together in {share:.2f} of the time that the quickest of them took"
 
 
 def _clock_error(run: Run, share: float, slack_ns: float) -> float:
@@ -107,7 +129,7 @@ def guest_clock(base: Sequence[Run], runs: Sequence[Run]) -> str:
         for run in group:
             log = _log(run)
             own = (
-                ("its ticks", log.result.ticks / log.tsc_hz * 1e9, OWN_CLOCK_SHARE * log.result.ns),
+                ("its ticks", ticks_to_ns(log, log.result.ticks), OWN_CLOCK_SHARE * log.result.ns),
                 ("its phases", log.end_ns - log.begin_ns, CLOCK_SHARE * log.result.ns + CLOCK_NS),
             )
             for what, other, limit in own:
