@@ -38,7 +38,7 @@ void Dispatcher::observe(std::uint32_t line, std::uint64_t now_ns) {
         case abi::ThreadState::kUnplaced: observe_unplaced(record, view, now_ns); break;
         case abi::ThreadState::kQueued:
         case abi::ThreadState::kRunning: observe_placed(record, view); break;
-        default: observe_not_runnable(record, view.cause, now_ns); break;
+        default: observe_not_runnable(record, view.word.cause(), now_ns); break;
     }
     record.affinity = view.affinity;
 }
@@ -56,7 +56,7 @@ void Dispatcher::observe_unplaced(Record& record, const LineView& view, std::uin
             if (as_known && record.commit_under_way) {
                 return;  // the commit has not reached the kernel yet
             }
-            unplace(record, view.cause, now_ns);
+            unplace(record, view.word.cause(), now_ns);
             break;
         case Place::kNone: break;
     }
@@ -110,7 +110,7 @@ void Dispatcher::enqueue(Record& record, const LineView& view, std::uint64_t now
     record.affinity = view.affinity;
     record.runnable_since_ns = clock_.ns(view.runnable_since);
     ++enqueued_;
-    policy_.enqueue(record, view.cause, now_ns);
+    policy_.enqueue(record, view.word.cause(), now_ns);
 }
 
 void Dispatcher::dequeue(Record& record) {

@@ -21,7 +21,6 @@ struct LineView {
     std::uint64_t runnable_since = 0;  // TSC
     std::uint64_t affinity = 0;
     std::uint64_t label = 0;
-    abi::Cause cause = abi::Cause::kNone;
     std::uint32_t domain = 0;
 };
 
@@ -36,7 +35,6 @@ inline LineView read_line(const abi::StatusLine& line) {
         view.runnable_since = line.runnable_since.load(std::memory_order_relaxed);
         view.affinity = line.affinity.load(std::memory_order_relaxed);
         view.label = line.label.load(std::memory_order_relaxed);
-        view.cause = static_cast<abi::Cause>(line.cause.load(std::memory_order_relaxed));
         view.domain = line.domain.load(std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_acquire);  // the fields were read before the word below
         const std::uint64_t again = line.word.load(std::memory_order_acquire);

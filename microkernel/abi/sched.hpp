@@ -21,28 +21,8 @@ enum class ThreadState : std::uint8_t {
     kGone = 8,       // has exited; the line is kept until nobody refers to the thread
 };
 
-// The one word that says where a thread is.
-//   bits 0..7 state, 8..15 CPU (where it runs, is queued, or ran last), 16..23 requests,
-//   bit 24 wake pending, bit 25 placed by the kernel, 32..63 sequence number.
-struct ThreadWord {
-    std::uint64_t raw = 0;
-
-    constexpr ThreadState state() const { return static_cast<ThreadState>(raw & 0xff); }
-    constexpr std::uint32_t cpu() const { return raw >> 8 & 0xff; }
-    constexpr std::uint32_t requests() const { return raw >> 16 & 0xff; }
-    constexpr bool wake_pending() const { return raw >> 24 & 1; }
-    constexpr bool placed_by_kernel() const { return raw >> 25 & 1; }
-    constexpr std::uint32_t sequence() const { return static_cast<std::uint32_t>(raw >> 32); }
-    friend constexpr bool operator==(ThreadWord, ThreadWord) = default;
-};
-
-// Requests: set by anyone, consumed by the owning CPU.
-inline constexpr std::uint32_t kRequestKill = 1;      // exit
-inline constexpr std::uint32_t kRequestRecall = 2;    // back to unplaced: a commit with kCommitRecall
-inline constexpr std::uint32_t kRequestAffinity = 4;  // check affinity again
-
 // Why a thread last stopped, or why it was treated as it was.
-enum class Cause : std::uint32_t {
+enum class Cause : std::uint8_t {
     kNone = 0,
     kStarted = 1,          // made runnable by kStart
     kWoken = 2,            // what it waited for came
@@ -62,9 +42,30 @@ enum class Cause : std::uint32_t {
     kCpuLost = 16,         // reserved
 };
 
+// The one word that says where a thread is, and why.
+//   bits 0..7 state, 8..15 CPU (where it runs, is queued, or ran last), 16..23 requests,
+//   bit 24 wake pending, bit 25 placed by the kernel, 26..31 cause, 32..63 sequence number.
+struct ThreadWord {
+    std::uint64_t raw = 0;
+
+    constexpr ThreadState state() const { return static_cast<ThreadState>(raw & 0xff); }
+    constexpr std::uint32_t cpu() const { return raw >> 8 & 0xff; }
+    constexpr std::uint32_t requests() const { return raw >> 16 & 0xff; }
+    constexpr bool wake_pending() const { return raw >> 24 & 1; }
+    constexpr bool placed_by_kernel() const { return raw >> 25 & 1; }
+    constexpr Cause cause() const { return static_cast<Cause>(raw >> 26 & 0x3f); }
+    constexpr std::uint32_t sequence() const { return static_cast<std::uint32_t>(raw >> 32); }
+    friend constexpr bool operator==(ThreadWord, ThreadWord) = default;
+};
+
+// Requests: set by anyone, consumed by the owning CPU.
+inline constexpr std::uint32_t kRequestKill = 1;      // exit
+inline constexpr std::uint32_t kRequestRecall = 2;    // back to unplaced: a commit with kCommitRecall
+inline constexpr std::uint32_t kRequestAffinity = 4;  // check affinity again
+
 // One line of the status table: kMaxThreads lines of threads, then kMaxCpus lines of CPUs.
-// Written by the kernel alone, read-only to the server. `word` is the truth; the other fields are
-// consistent with it when `word` reads the same before and after them.
+// Written by the kernel alone, read-only to the server. `word` is the truth; the other fields are at least as
+// new as it is, and `runtime_ns` belongs to it when `word` reads the same before and after.
 struct alignas(64) StatusLine {
     std::atomic<std::uint64_t> word;            // ThreadWord; CPU line: state kRunning or kWaiting (idle)
     std::atomic<std::uint64_t> ref;             // ThreadRef; CPU line: the CPU's number
@@ -73,8 +74,8 @@ struct alignas(64) StatusLine {
     std::atomic<std::uint64_t> wakes;           // so far
     std::atomic<std::uint64_t> affinity;        // mask of CPUs
     std::atomic<std::uint64_t> label;           // ThreadParams::label
-    std::atomic<std::uint32_t> cause;           // Cause
     std::atomic<std::uint32_t> domain;          // 0: in no domain; else the domain's number
+    std::uint32_t reserved;                     // 0
 };
 static_assert(sizeof(StatusLine) == 64);
 

@@ -19,6 +19,7 @@
 
 namespace cox::core {
 
+using abi::Cause;
 using abi::ThreadState;
 using abi::ThreadWord;
 
@@ -37,14 +38,15 @@ public:
     // free → created, on the line's first CPU. The sequence goes on from the line's last thread. Creator.
     void create(std::uint32_t cpu) {
         const ThreadWord old = load();
-        word_.store(make(ThreadState::kCreated, cpu, old.sequence() + 1), std::memory_order_seq_cst);
+        word_.store(make(ThreadState::kCreated, cpu, old.sequence() + 1, Cause::kNone),
+                    std::memory_order_seq_cst);
     }
 
     // created → created on another CPU. Its creator.
     Transition move_created(std::uint32_t cpu) {
         return change([cpu](ThreadWord w) -> std::optional<std::uint64_t> {
             if (w.state() != ThreadState::kCreated) return std::nullopt;
-            return make(ThreadState::kCreated, cpu, w.sequence());
+            return make(ThreadState::kCreated, cpu, w.sequence(), Cause::kNone);
         });
     }
 
@@ -56,7 +58,8 @@ public:
     Transition wake() {
         return change([](ThreadWord w) -> std::optional<std::uint64_t> {
             switch (w.state()) {
-                case ThreadState::kWaiting: return make(ThreadState::kUnplaced, w.cpu(), w.sequence() + 1);
+                case ThreadState::kWaiting:
+                    return make(ThreadState::kUnplaced, w.cpu(), w.sequence() + 1, Cause::kWoken);
                 case ThreadState::kRunning:
                 case ThreadState::kQueued: return w.raw | kWakePending;
                 default: return std::nullopt;
@@ -69,7 +72,8 @@ public:
         return change([](ThreadWord w) -> std::optional<std::uint64_t> {
             switch (w.state()) {
                 case ThreadState::kWaiting:
-                    return make(ThreadState::kQueued, w.cpu(), w.sequence() + 1) | kPlacedByKernel;
+                    return make(ThreadState::kQueued, w.cpu(), w.sequence() + 1, Cause::kWoken) |
+                           kPlacedByKernel;
                 case ThreadState::kRunning:
                 case ThreadState::kQueued: return w.raw | kWakePending;
                 default: return std::nullopt;
@@ -77,14 +81,14 @@ public:
         });
     }
 
-    // unplaced → queued, if nothing has changed since `expected`. Anyone.
-    Transition place(ThreadWord expected, std::uint32_t cpu, bool by_kernel) {
-        const std::uint64_t to = make(ThreadState::kQueued, cpu, expected.sequence() + (by_kernel ? 0 : 1)) |
-                                 (by_kernel ? kPlacedByKernel : 0);
-        std::uint64_t from = expected.raw;
-        const bool done =
-            expected.state() == ThreadState::kUnplaced && word_.compare_exchange_strong(from, to);
-        return {done, {done ? to : from}};
+    // unplaced → queued, if nothing has changed since `expected`: by a commit of the server, or by the kernel for the
+    // cause given. Anyone.
+    Transition place(ThreadWord expected, std::uint32_t cpu) {
+        return place_as(expected, make(ThreadState::kQueued, cpu, expected.sequence() + 1, expected.cause()));
+    }
+    Transition place_by_kernel(ThreadWord expected, std::uint32_t cpu, Cause cause) {
+        return place_as(expected,
+                        make(ThreadState::kQueued, cpu, expected.sequence(), cause) | kPlacedByKernel);
     }
 
     // queued → running. Owner. Fails when a request waits.
@@ -96,10 +100,10 @@ public:
     }
 
     // running → queued on the same CPU. Owner.
-    Transition requeue() {
-        return change([](ThreadWord w) -> std::optional<std::uint64_t> {
+    Transition requeue(Cause cause) {
+        return change([cause](ThreadWord w) -> std::optional<std::uint64_t> {
             if (w.state() != ThreadState::kRunning || w.requests() != 0) return std::nullopt;
-            return with_state(w, ThreadState::kQueued);
+            return (with_state(w, ThreadState::kQueued) & ~kCauseMask) | cause_bits(cause);
         });
     }
 
@@ -109,16 +113,16 @@ public:
         return change([](ThreadWord w) -> std::optional<std::uint64_t> {
             if (w.state() != ThreadState::kRunning || w.requests() & abi::kRequestKill) return std::nullopt;
             if (w.wake_pending()) return w.raw & ~kWakePending;
-            return make(ThreadState::kWaiting, w.cpu(), w.sequence() + 1);
+            return make(ThreadState::kWaiting, w.cpu(), w.sequence() + 1, Cause::kBlocked);
         });
     }
 
     // running or queued → unplaced. Owner. Requests but the kill are fulfilled by it.
-    Transition unplace() {
-        return change([](ThreadWord w) -> std::optional<std::uint64_t> {
+    Transition unplace(Cause cause) {
+        return change([cause](ThreadWord w) -> std::optional<std::uint64_t> {
             if (w.state() != ThreadState::kRunning && w.state() != ThreadState::kQueued) return std::nullopt;
             if (w.requests() & abi::kRequestKill) return std::nullopt;
-            return make(ThreadState::kUnplaced, w.cpu(), w.sequence() + 1) | (w.raw & kWakePending);
+            return make(ThreadState::kUnplaced, w.cpu(), w.sequence() + 1, cause) | (w.raw & kWakePending);
         });
     }
 
@@ -138,10 +142,10 @@ public:
     }
 
     // running or queued → gone. Owner.
-    Transition exit() {
-        return change([](ThreadWord w) -> std::optional<std::uint64_t> {
+    Transition exit(Cause cause) {
+        return change([cause](ThreadWord w) -> std::optional<std::uint64_t> {
             if (w.state() != ThreadState::kRunning && w.state() != ThreadState::kQueued) return std::nullopt;
-            return make(ThreadState::kGone, w.cpu(), w.sequence() + 1);
+            return make(ThreadState::kGone, w.cpu(), w.sequence() + 1, cause);
         });
     }
 
@@ -150,7 +154,8 @@ public:
         const ThreadState s = expected.state();
         if (s != ThreadState::kCreated && s != ThreadState::kWaiting && s != ThreadState::kUnplaced)
             return {false, expected};
-        const std::uint64_t to = make(ThreadState::kGone, expected.cpu(), expected.sequence() + 1);
+        const std::uint64_t to =
+            make(ThreadState::kGone, expected.cpu(), expected.sequence() + 1, Cause::kKilled);
         std::uint64_t from = expected.raw;
         const bool done = word_.compare_exchange_strong(from, to);
         return {done, {done ? to : from}};
@@ -159,15 +164,20 @@ public:
     // gone → free. Whoever holds the last reference.
     void free() {
         const ThreadWord old = load();
-        word_.store(make(ThreadState::kFree, 0, old.sequence()), std::memory_order_seq_cst);
+        word_.store(make(ThreadState::kFree, 0, old.sequence(), Cause::kNone), std::memory_order_seq_cst);
     }
 
     static constexpr std::uint64_t kWakePending = 1 << 24, kPlacedByKernel = 1 << 25;
+    static constexpr std::uint64_t kCauseMask = std::uint64_t{0x3f} << 26;
     static constexpr unsigned kRequestShift = 16;
 
 private:
-    static constexpr std::uint64_t make(ThreadState state, std::uint32_t cpu, std::uint32_t sequence) {
-        return std::uint64_t{sequence} << 32 | std::uint64_t{cpu & 0xff} << 8 |
+    static constexpr std::uint64_t cause_bits(Cause cause) {
+        return std::uint64_t{static_cast<std::uint8_t>(cause)} << 26;
+    }
+    static constexpr std::uint64_t make(ThreadState state, std::uint32_t cpu, std::uint32_t sequence,
+                                        Cause cause) {
+        return std::uint64_t{sequence} << 32 | cause_bits(cause) | std::uint64_t{cpu & 0xff} << 8 |
                static_cast<std::uint8_t>(state);
     }
     static constexpr std::uint64_t with_state(ThreadWord w, ThreadState state) {
@@ -177,8 +187,15 @@ private:
     Transition start_as(ThreadState state, std::uint64_t bits) {
         return change([state, bits](ThreadWord w) -> std::optional<std::uint64_t> {
             if (w.state() != ThreadState::kCreated) return std::nullopt;
-            return make(state, w.cpu(), w.sequence() + 1) | bits;
+            return make(state, w.cpu(), w.sequence() + 1, Cause::kStarted) | bits;
         });
+    }
+
+    Transition place_as(ThreadWord expected, std::uint64_t to) {
+        std::uint64_t from = expected.raw;
+        const bool done =
+            expected.state() == ThreadState::kUnplaced && word_.compare_exchange_strong(from, to);
+        return {done, {done ? to : from}};
     }
 
     // Tries again only when somebody else has changed the word, so it is lock-free.

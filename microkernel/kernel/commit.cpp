@@ -58,7 +58,7 @@ core::Result<void> SchedDomain::place(Thread& thread, abi::ThreadWord word, std:
     if (cpu_of(commit) >= online_cpus().size() || flags_of(commit) & ~kFlagBits)
         return core::fail(Error::kCpuNotYours);
     if (!thread.allowed_on(cpu_of(commit))) return core::fail(Error::kAffinity);
-    if (!thread.word().place(word, cpu_of(commit), false).done) return core::fail(Error::kStaleSequence);
+    if (!thread.word().place(word, cpu_of(commit)).done) return core::fail(Error::kStaleSequence);
     left_unplaced(word);
     thread.slice = slice_ns == abi::kNoSlice
                        ? 0

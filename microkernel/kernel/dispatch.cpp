@@ -36,9 +36,9 @@ void account(Cpu& cpu, std::uint64_t now) {
 }
 
 // The current thread back into the queue: running → queued. False: a request came first; look again.
-bool requeue_current(Cpu& cpu, bool head) {
+bool requeue_current(Cpu& cpu, bool head, Cause cause) {
     Thread& thread = take_off(cpu);
-    if (!thread.word().requeue().done) {
+    if (!thread.word().requeue(cause).done) {
         cpu.current = &thread;
         return false;
     }
@@ -71,8 +71,7 @@ void end_turn(Cpu& cpu, std::uint64_t now) {
     Thread& t = *cpu.current;
     if (agent_at_work(cpu, t)) {
         t.agent_overrun = true;
-        t.set_cause(Cause::kAgentOverrun);
-        if (!cpu.queue.empty() && requeue_current(cpu, false)) t.turn_used = 0;
+        if (!cpu.queue.empty() && requeue_current(cpu, false, Cause::kAgentOverrun)) t.turn_used = 0;
         return;
     }
     if (t.domain && placed_by_kernel(t) && root_domain.attached())
@@ -81,8 +80,7 @@ void end_turn(Cpu& cpu, std::uint64_t now) {
     if (t.domain && slice_over && !placed_by_kernel(t) && root_domain.attached()) {
         return unplace_current(cpu, Cause::kSliceEnd);
     }
-    t.set_cause(Cause::kFallbackSlice);
-    if (requeue_current(cpu, false)) t.turn_used = 0;
+    if (requeue_current(cpu, false, Cause::kFallbackSlice)) t.turn_used = 0;
 }
 
 // What requests and the clock make of the current thread. Afterwards cpu.current runs on, or is null.
@@ -166,7 +164,8 @@ bool choose(Cpu& cpu, std::uint64_t now, bool& fresh) {
         if (cpu.agent_ready) {
             if (cpu.current) {
                 cpu.current->interrupted = true;
-                if (!requeue_current(cpu, true)) continue;  // a request came: settle it
+                if (!requeue_current(cpu, true, cpu.current->word().load().cause()))
+                    continue;  // a request came: settle it
             }
             if (begin(cpu, *std::exchange(cpu.agent_ready, nullptr))) return fresh = true;
             continue;
@@ -212,7 +211,6 @@ Thread& take_off(Cpu& cpu) {
 
 void block_current(Cpu& cpu) {
     Thread& t = take_off(cpu);
-    t.set_cause(Cause::kBlocked);
     t.agent_overrun = false;
     const auto blocked = t.word().block();
     if (!blocked.done || blocked.word.state() == abi::ThreadState::kRunning) {  // to die, or woken already

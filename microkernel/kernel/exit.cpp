@@ -30,16 +30,14 @@ void finish_exit(Thread& thread, abi::ThreadWord word) {
 void exit_current(Cpu& cpu, std::uint64_t code, abi::Cause cause) {
     Thread& thread = take_off(cpu);
     thread.exit_code = code;
-    thread.set_cause(cause);
-    const auto gone = thread.word().exit();
+    const auto gone = thread.word().exit(cause);
     COX_ASSERT(gone.done);
     finish_exit(thread, gone.word);
     thread.release();
 }
 
 void exit_queued(Cpu&, Thread& thread) {
-    thread.set_cause(abi::Cause::kKilled);
-    const auto gone = thread.word().exit();
+    const auto gone = thread.word().exit(abi::Cause::kKilled);
     COX_ASSERT(gone.done);
     finish_exit(thread, gone.word);
     thread.release();
@@ -57,7 +55,6 @@ void kill_thread(Thread& thread, std::uint64_t code) {
         const auto killed = thread.word().kill(before);
         if (!killed.done) continue;  // it has moved meanwhile
         if (before.state() == ThreadState::kUnplaced) left_unplaced(before);
-        thread.set_cause(abi::Cause::kKilled);
         return finish_exit(thread, killed.word);
     }
 }

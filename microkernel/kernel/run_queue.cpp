@@ -61,9 +61,8 @@ void unplace_current(Cpu& cpu, Cause cause) {
 }
 
 void unplace_queued(Cpu& cpu, Thread& t, Cause cause) {
-    t.set_cause(cause);
     t.line.runnable_since.store(arch::rdtsc(), std::memory_order_relaxed);
-    const auto unplaced = t.word().unplace();
+    const auto unplaced = t.word().unplace(cause);
     if (unplaced.done)
         became_unplaced(t, unplaced.word);
     else

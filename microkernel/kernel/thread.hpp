@@ -34,9 +34,6 @@ public:
     ~Thread();
 
     core::ThreadStateWord word() { return core::ThreadStateWord(line.word); }
-    void set_cause(abi::Cause cause) {
-        line.cause.store(static_cast<std::uint32_t>(cause), std::memory_order_relaxed);
-    }
     bool is_agent() const { return agent_cpu != kNoCpu; }
     bool allowed_on(std::uint32_t cpu) const {
         return line.affinity.load(std::memory_order_relaxed) >> cpu & 1;

@@ -59,7 +59,6 @@ core::Result<RefPtr<Thread>> allocate_thread(Process& process, SchedDomain* doma
     line.runtime_ns.store(0, std::memory_order_relaxed);
     line.wakes.store(0, std::memory_order_relaxed);
     line.runnable_since.store(0, std::memory_order_relaxed);
-    line.cause.store(0, std::memory_order_relaxed);
     line.affinity.store(affinity, std::memory_order_relaxed);
     line.label.store(0, std::memory_order_relaxed);
     line.domain.store(domain != nullptr, std::memory_order_relaxed);

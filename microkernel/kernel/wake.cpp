@@ -39,7 +39,6 @@ void made_runnable(Thread& thread, abi::ThreadWord word) {
 
 bool start_thread(Thread& thread) {
     if (thread.word().load().state() != ThreadState::kCreated) return false;
-    thread.set_cause(Cause::kStarted);
     thread.line.runnable_since.store(arch::rdtsc(), std::memory_order_relaxed);
     const auto started = thread.domain ? thread.word().start() : thread.word().start_to_queue();
     if (!started.done) return false;
@@ -51,7 +50,6 @@ bool start_thread(Thread& thread) {
 void wake(Thread& thread) {
     thread.line.wakes.fetch_add(1, std::memory_order_relaxed);
     thread.line.runnable_since.store(arch::rdtsc(), std::memory_order_relaxed);
-    thread.set_cause(Cause::kWoken);
     const auto woken = thread.domain ? thread.word().wake() : thread.word().wake_to_queue();
     // Else it had not blocked yet, and will not; or it has gone.
     if (woken.done && !woken.word.wake_pending()) made_runnable(thread, woken.word);
@@ -77,9 +75,8 @@ void left_unplaced(abi::ThreadWord word) {
 
 void place_by_kernel(Thread& thread, abi::ThreadWord word, Cause cause) {
     const auto cpu = kernel_choice(thread, word.cpu());
-    if (!thread.word().place(word, cpu, true).done) return;
+    if (!thread.word().place_by_kernel(word, cpu, cause).done) return;
     left_unplaced(word);
-    thread.set_cause(cause);
     write_kernel_placement(thread);
     enqueue_on(cpu, thread);
 }

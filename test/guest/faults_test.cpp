@@ -21,7 +21,7 @@ void fault_on(Case& t, std::uint64_t number, std::uint32_t cpu) {
     arguments.print("mode=fault value={}", number);
     const auto child = MUST(t, Child::create(t.env, arguments.view(), {.affinity = only(cpu)}));
     REQUIRE_EQUAL(t, MUST(t, child.run(t.env)), kFaultExitCode);
-    REQUIRE_EQUAL(t, MUST(t, child->thread.status()).cause, abi::Cause::kFaulted);
+    REQUIRE_EQUAL(t, MUST(t, child->thread.status()).word.cause(), abi::Cause::kFaulted);
 }
 
 template <std::size_t Number>
@@ -40,7 +40,7 @@ void one_of_several_threads(Case& t) {
     for (int i = 0; i < 5; ++i) {
         const auto thread = MUST(t, Sibling::start(t.env, crash, nullptr));
         REQUIRE(t, thread.wait());
-        REQUIRE_EQUAL(t, MUST(t, thread->status()).cause, abi::Cause::kFaulted);
+        REQUIRE_EQUAL(t, MUST(t, thread->status()).word.cause(), abi::Cause::kFaulted);
     }
 }
 
@@ -72,8 +72,8 @@ void odd_stack_pointers(Case& t) {
     const auto first = MUST(t, Sibling::start(t.env, call_without_stack, nullptr, {.affinity = only(0)}));
     const auto second = MUST(t, Sibling::start(t.env, call_without_stack, nullptr, {.affinity = only(0)}));
     REQUIRE(t, first.wait() && second.wait());
-    REQUIRE_EQUAL(t, MUST(t, first->status()).cause, abi::Cause::kExited);
-    REQUIRE_EQUAL(t, MUST(t, second->status()).cause, abi::Cause::kExited);
+    REQUIRE_EQUAL(t, MUST(t, first->status()).word.cause(), abi::Cause::kExited);
+    REQUIRE_EQUAL(t, MUST(t, second->status()).word.cause(), abi::Cause::kExited);
 }
 
 constexpr Entry kOthers[] = {

@@ -97,7 +97,7 @@ void cleared_by_another(Case& t) {
             eventually(t.env.clock, [&] { return victim.local->rounds > before || gone(*victim.thread); }));
     other.local->stop = victim.local->stop = true;
     REQUIRE(t, eventually(t.env.clock, [&] { return gone(*victim.thread) && gone(*other.thread); }));
-    REQUIRE_EQUAL(t, MUST(t, victim.thread->status()).cause, abi::Cause::kExited);
+    REQUIRE_EQUAL(t, MUST(t, victim.thread->status()).word.cause(), abi::Cause::kExited);
     REQUIRE_EQUAL(t, victim.local->wrong.load(), 0u);
 }
 

@@ -117,7 +117,7 @@ void shootdown(Case& t, bool unmap) {
         }
         const std::uint64_t last = counter.load();
         REQUIRE(t, writer.wait());
-        REQUIRE_EQUAL(t, MUST(t, writer->status()).cause, abi::Cause::kFaulted);
+        REQUIRE_EQUAL(t, MUST(t, writer->status()).word.cause(), abi::Cause::kFaulted);
         REQUIRE_EQUAL(t, counter.load(), last);
         REQUIRE_OK(t, t.env.process.unmap(theirs, 1));
         REQUIRE_OK(t, t.env.process.unmap(mine, 1));

@@ -4,6 +4,7 @@
 // ends once, and everybody is told what became of his part.
 #include "support/observe.hpp"
 #include "support/race.hpp"
+#include "support/sibling.hpp"
 
 namespace {
 
@@ -58,10 +59,11 @@ void kill_and_exit(Case& t) {
         [&](DomainServer& server, const Worker& worker, const cap::Result<void>& killed) {
             const bool gone = comes_to(t, worker, ThreadState::kGone);
             const Line line = server.line(worker);
-            if (!gone || !killed || (line.cause != Cause::kKilled && line.cause != Cause::kExited)) {
-                t.fail("gone: {}, cause {}", gone, static_cast<unsigned>(line.cause));
+            if (!gone || !killed ||
+                (line.word.cause() != Cause::kKilled && line.word.cause() != Cause::kExited)) {
+                t.fail("gone: {}, cause {}", gone, static_cast<unsigned>(line.word.cause()));
             }
-            return line.cause == Cause::kKilled;
+            return line.word.cause() == Cause::kKilled;
         });
 }
 
@@ -98,7 +100,6 @@ struct Storm {
     std::atomic<std::uint64_t> gone{0};
     std::atomic<std::uint64_t> elsewhere{0};
     std::atomic<std::uint64_t> others{0};
-    std::atomic<bool> over{false};
 
     void commit(std::uint32_t cpu) {
         const auto target = abi::ThreadRef::from_raw(ref.load());
@@ -124,19 +125,16 @@ struct Storm {
 
 std::uint64_t commit_always(cap::Ring&, void* argument) {
     Storm& storm = *static_cast<Storm*>(argument);
-    while (!storm.over.load()) {
+    for (;;) {
         storm.commit(0);
     }
-    storm.over = false;
-    return 0;
 }
 
 void storm_of_commits(Case& t) {
     DomainServer server(t);
     Crew crew(t);
     Storm storm{server};
-    const auto helper =
-        cap::create_sibling(t.env, commit_always, &storm, {.affinity = std::uint64_t{1} << last_cpu(t)});
+    const auto helper = Sibling::start(t.env, commit_always, &storm, {.affinity = only(last_cpu(t))});
     REQUIRE_OK(t, helper);
     Worker& worker = crew.add({.main = exit_at_once});
     const auto one_life = [&] {
@@ -153,21 +151,17 @@ void storm_of_commits(Case& t) {
         // Started, placed once, gone; and whoever placed it has been told so.
         REQUIRE_EQUAL(t, worker.word().sequence(), sequence + 3);
         REQUIRE(t, eventually(t.env.clock, [&] { return storm.accepted == accepted + 1; }));
-        REQUIRE_EQUAL(t, worker.thread.status()->cause, Cause::kExited);
+        REQUIRE_EQUAL(t, worker.thread.status()->word.cause(), Cause::kExited);
         crew.renew(worker, {.main = exit_at_once});
     };
-    REQUIRE_OK(t, helper->start());
-    for (int i = 0; i < 400 && !t.failed(); ++i) {
+    for (int i = 0; i < 300 && !t.failed(); ++i) {
         one_life();
     }
-    storm.over = true;
-    REQUIRE(t, eventually(t.env.clock, [&] { return !storm.over.load(); }));
     t.env.log.print("race: accepted={} gone={} elsewhere={}", storm.accepted.load(), storm.gone.load(),
                     storm.elsewhere.load());
     REQUIRE_EQUAL(t, storm.others.load(), 0);
     REQUIRE(t, storm.gone.load() > 0);
     REQUIRE(t, storm.elsewhere.load() > 0);
-    helper->drop();
 }
 
 constexpr Entry kCases[] = {

@@ -191,7 +191,8 @@ void budget(Case& t) {
         REQUIRE(t, reaches(t, task, step + 1));
         REQUIRE(t, makes_progress(t, worker));
         REQUIRE(t, makes_progress(t, worker));
-        const Cause cause = server.line(agent->index).cause;  // the second if it has had more turns since
+        const Cause cause =
+            server.line(agent->index).word.cause();  // the second if it has had more turns since
         REQUIRE(t, cause == Cause::kAgentOverrun || cause == Cause::kFallbackSlice);
         task.busy = false;
     }

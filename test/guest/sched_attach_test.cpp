@@ -74,7 +74,7 @@ void table_is_read_only(Case& t) {
     REQUIRE_ERROR(t, domain_of(t).attach(0x5000'0000'0000), Error::kBusy);
     other.ring_bell();
     REQUIRE(t, comes_to(t, other, ThreadState::kGone));
-    REQUIRE_EQUAL(t, other.thread.status()->cause, Cause::kFaulted);
+    REQUIRE_EQUAL(t, other.thread.status()->word.cause(), Cause::kFaulted);
     (void)crew.process().kill(0);
     REQUIRE_OK(t, crew.process().wait_exit(t.env.ring, kPatienceNs));
     DomainServer server(t);
@@ -135,7 +135,7 @@ void handed_back(Case& t) {
     DomainServer server(t);
     for (std::uint32_t i = 0; i < count; ++i) {
         REQUIRE(t, becomes(t, server, *spinning[i], ThreadState::kUnplaced));
-        REQUIRE_EQUAL(t, server.line(*spinning[i]).cause, Cause::kReturned);
+        REQUIRE_EQUAL(t, server.line(*spinning[i]).word.cause(), Cause::kReturned);
         REQUIRE(t, !server.line(*spinning[i]).word.placed_by_kernel());
     }
     REQUIRE_EQUAL(t, server.line(waiting).word.state(), ThreadState::kWaiting);
@@ -144,10 +144,8 @@ void handed_back(Case& t) {
     const auto before = sum_of_stats(t);
     REQUIRE_OK(t, before);
     for (std::uint32_t i = 0; i < count; ++i) {
-        // Before the commit: its slice may be over, and the thread unplaced, by the time this thread looks.
-        const std::uint64_t beats = spinning[i]->beats();
-        REQUIRE_OK(t, server.place(*spinning[i], i % t.cpus(), 0, kMillisecond));
-        REQUIRE(t, eventually(t.env.clock, [&] { return spinning[i]->beats() != beats; }));
+        REQUIRE_OK(t, server.place(*spinning[i], i % t.cpus()));
+        REQUIRE(t, makes_progress(t, *spinning[i]));
         REQUIRE_OK(t, spinning[i]->thread.kill(0));
     }
     const auto after = sum_of_stats(t);
@@ -193,8 +191,8 @@ void end_of_an_agent(Case& t) {
         REQUIRE_OK(t, server.agent(last_cpu(t)).thread.kill(0));
         const Line line = server.line(worker);
         REQUIRE(t, line.word.placed_by_kernel());
-        REQUIRE(t, line.cause == Cause::kNoServer ||
-                       line.cause == Cause::kFallbackSlice);  // or it has run already
+        REQUIRE(t, line.word.cause() == Cause::kNoServer ||
+                       line.word.cause() == Cause::kFallbackSlice);  // or it has run already
         REQUIRE(t, makes_progress(t, worker));
         REQUIRE_ERROR(t, server.place(worker, 0), Error::kNotAttached);
     }

@@ -32,7 +32,7 @@ void life_of_a_thread(Case& t) {
     REQUIRE_OK(t, worker.thread.start());
     Line line = server.line(worker);
     REQUIRE_EQUAL(t, line.word.state(), ThreadState::kUnplaced);
-    REQUIRE_EQUAL(t, line.cause, Cause::kStarted);
+    REQUIRE_EQUAL(t, line.word.cause(), Cause::kStarted);
     REQUIRE_EQUAL(t, line.word.sequence(), created + 1);
     REQUIRE_EQUAL(t, line.wakes, 1);
     REQUIRE_EQUAL(t, line.label, 77);
@@ -53,14 +53,14 @@ void life_of_a_thread(Case& t) {
     worker.order(Order::kWait);
     REQUIRE(t, becomes(t, server, worker, ThreadState::kWaiting));
     line = server.line(worker);
-    REQUIRE_EQUAL(t, line.cause, Cause::kBlocked);
+    REQUIRE_EQUAL(t, line.word.cause(), Cause::kBlocked);
     REQUIRE_EQUAL(t, line.word.sequence(), created + 3);
     REQUIRE(t, line.runtime_ns > 0);
 
     worker.ring_bell();
     line = server.line(worker);
     REQUIRE_EQUAL(t, line.word.state(), ThreadState::kUnplaced);
-    REQUIRE_EQUAL(t, line.cause, Cause::kWoken);
+    REQUIRE_EQUAL(t, line.word.cause(), Cause::kWoken);
     REQUIRE_EQUAL(t, line.word.sequence(), created + 4);
     REQUIRE_EQUAL(t, line.wakes, 2);
     REQUIRE(t, server.heard(worker));
@@ -70,7 +70,7 @@ void life_of_a_thread(Case& t) {
     REQUIRE_OK(t, server.place(worker, 0));
     REQUIRE(t, becomes(t, server, worker, ThreadState::kGone));
     line = server.line(worker);
-    REQUIRE_EQUAL(t, line.cause, Cause::kExited);
+    REQUIRE_EQUAL(t, line.word.cause(), Cause::kExited);
     REQUIRE_EQUAL(t, line.word.sequence(), created + 6);
     REQUIRE_EQUAL(t, worker.station->waits_done.load(), 1);
 }
@@ -177,7 +177,7 @@ void gone(Case& t) {
         REQUIRE_OK(t, worker->thread.kill(3));
         const Line line = server.line(*worker);
         REQUIRE_EQUAL(t, line.word.state(), ThreadState::kGone);
-        REQUIRE_EQUAL(t, line.cause, Cause::kKilled);
+        REQUIRE_EQUAL(t, line.word.cause(), Cause::kKilled);
         REQUIRE(t, server.heard(*worker));
         refused(t, server, *worker, Error::kGone, line.word.sequence(), 0);
         refused(t, server, *worker, Error::kGone, line.word.sequence() + 1, 255, 255);
@@ -190,7 +190,9 @@ void not_runnable(Case& t) {
     Crew crew(t);
     const Worker& created = crew.add();
     const Worker& waiting = crew.add({.order = Order::kWait});
-    REQUIRE_OK(t, server.start(waiting, last_cpu(t)));
+    REQUIRE_OK(t, waiting.thread.start());
+    server.forget();  // so that the event below is the one of blocking
+    REQUIRE_OK(t, server.place(waiting, last_cpu(t)));
     REQUIRE(t, becomes(t, server, waiting, ThreadState::kWaiting));
     for (const Worker* worker : {&created, &waiting}) {
         const std::uint32_t sequence = server.line(*worker).word.sequence();

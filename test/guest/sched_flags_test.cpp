@@ -82,7 +82,7 @@ void preempt_sends_the_running_thread_back(Case& t) {
     server.forget();
     REQUIRE_OK(t, server.place(second, cpu, abi::kCommitPreempt));
     REQUIRE(t, becomes(t, server, running, ThreadState::kUnplaced));
-    REQUIRE_EQUAL(t, server.line(running).cause, Cause::kRecalled);
+    REQUIRE_EQUAL(t, server.line(running).word.cause(), Cause::kRecalled);
     REQUIRE_EQUAL(t, server.line(running).word.sequence(), sequence + 1);
     // The CPU took the next one, not the one committed.
     have_run_in_order(t, {&queued, &second});
@@ -127,7 +127,7 @@ void recall_of_a_queued_thread(Case& t) {
     server.forget();
     REQUIRE_OK(t, server.place(worker, last_cpu(t), abi::kCommitRecall));
     REQUIRE(t, becomes(t, server, worker, ThreadState::kUnplaced));
-    REQUIRE_EQUAL(t, server.line(worker).cause, Cause::kRecalled);
+    REQUIRE_EQUAL(t, server.line(worker).word.cause(), Cause::kRecalled);
     REQUIRE_EQUAL(t, server.line(worker).word.sequence(), sequence + 1);
     REQUIRE(t, makes_progress(t, blocker));
     REQUIRE_OK(t, server.place(worker, last_cpu(t)));
@@ -147,7 +147,7 @@ void recall_of_a_running_thread(Case& t) {
         server.forget();
         REQUIRE_OK(t, server.commit(worker, sequence + 1000 + cpu, cpu, abi::kCommitRecall, 12345));
         REQUIRE(t, becomes(t, server, worker, ThreadState::kUnplaced));
-        REQUIRE_EQUAL(t, server.line(worker).cause, Cause::kRecalled);
+        REQUIRE_EQUAL(t, server.line(worker).word.cause(), Cause::kRecalled);
         REQUIRE_EQUAL(t, server.line(worker).word.sequence(), sequence + 1);
     }
 }

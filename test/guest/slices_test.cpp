@@ -91,10 +91,11 @@ void take_turns(Case& t, std::uint64_t slice_ns, std::uint64_t least_ns, int tur
             if (line.word.state() != ThreadState::kUnplaced) {
                 continue;
             }
-            if (line.cause != Cause::kSliceEnd || line.runtime_ns - player.runtime_ns + 1 < least_ns ||
-                !server.heard(player.worker) || !server.place(player.worker, last_cpu(t), 0, slice_ns)) {
+            if (line.word.cause() != Cause::kSliceEnd || line.runtime_ns - player.runtime_ns + 1 < least_ns ||
+                !eventually(t.env.clock, [&] { return server.heard(player.worker); }) ||
+                !server.place(player.worker, last_cpu(t), 0, slice_ns)) {
                 t.fail("turn {}: cause {}, ran for {} ns", player.turns,
-                       static_cast<std::uint32_t>(line.cause), line.runtime_ns - player.runtime_ns);
+                       static_cast<std::uint32_t>(line.word.cause()), line.runtime_ns - player.runtime_ns);
                 return true;
             }
             player.runtime_ns = line.runtime_ns;
@@ -126,7 +127,7 @@ void armed_when_another_comes(Case& t) {
     REQUIRE_EQUAL(t, server.line(first).word.state(), ThreadState::kRunning);
     REQUIRE_OK(t, server.start(second, cpu, kMillisecond));
     REQUIRE(t, becomes(t, server, first, ThreadState::kUnplaced));
-    REQUIRE_EQUAL(t, server.line(first).cause, Cause::kSliceEnd);
+    REQUIRE_EQUAL(t, server.line(first).word.cause(), Cause::kSliceEnd);
     REQUIRE(t, makes_progress(t, second));
 }
 
@@ -164,7 +165,7 @@ void beside_a_system_thread(Case& t) {
         REQUIRE(t, makes_progress(t, worker));
         sleep_ns(100 * kMicrosecond);
     }
-    REQUIRE_EQUAL(t, server.line(worker).cause, Cause::kFallbackSlice);
+    REQUIRE_EQUAL(t, server.line(worker).word.cause(), Cause::kFallbackSlice);
     REQUIRE(t, is_placed(server.line(worker).word));
     REQUIRE_EQUAL(t, server.line(worker).word.sequence(), sequence);
     REQUIRE(t, !server.heard(worker));

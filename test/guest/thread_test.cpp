@@ -111,7 +111,7 @@ void kill_created(Case& t) {
     const auto thread = MUST(t, Sibling::create(t.env, end_at_once, nullptr));
     REQUIRE_OK(t, thread->kill(0));
     REQUIRE_EQUAL(t, thread.state(), ThreadState::kGone);
-    REQUIRE_EQUAL(t, MUST(t, thread->status()).cause, abi::Cause::kKilled);
+    REQUIRE_EQUAL(t, MUST(t, thread->status()).word.cause(), abi::Cause::kKilled);
     REQUIRE_OK(t, thread->kill(0));
     REQUIRE_OK(t, thread->set_affinity(1));
 }
@@ -131,7 +131,7 @@ void kill_queued_and_running(Case& t) {
         REQUIRE(t, eventually(t.env.clock, [&] { return beats.load() != 0; }));
         REQUIRE_OK(t, thread->kill(0));
         REQUIRE(t, thread.wait());
-        REQUIRE_EQUAL(t, MUST(t, thread->status()).cause, abi::Cause::kKilled);
+        REQUIRE_EQUAL(t, MUST(t, thread->status()).word.cause(), abi::Cause::kKilled);
         const std::uint64_t last = beats;
         sleep_ns(kMillisecond);
         REQUIRE_EQUAL(t, beats.load(), last);

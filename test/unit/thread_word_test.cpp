@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+using cox::abi::Cause;
 using cox::abi::ThreadState;
 using cox::abi::ThreadWord;
 using cox::core::ThreadStateWord;
@@ -54,20 +55,20 @@ const std::vector<Rule>& rules() {
         {"wake_to_queue",
          [](auto& w, auto) { return w.wake_to_queue(); },
          {{S::kWaiting, {S::kQueued, 1}}, {S::kRunning, {S::kRunning, 0}}, {S::kQueued, {S::kQueued, 0}}}},
-        {"commit",
-         [](auto& w, auto seen) { return w.place(seen, kCpu, false); },
-         {{S::kUnplaced, {S::kQueued, 1}}}},
+        {"commit", [](auto& w, auto seen) { return w.place(seen, kCpu); }, {{S::kUnplaced, {S::kQueued, 1}}}},
         {"kernel placement",
-         [](auto& w, auto seen) { return w.place(seen, kCpu, true); },
+         [](auto& w, auto seen) { return w.place_by_kernel(seen, kCpu, Cause::kWatchdog); },
          {{S::kUnplaced, {S::kQueued, 0}}}},
         {"dispatch", [](auto& w, auto) { return w.dispatch(); }, {{S::kQueued, {S::kRunning, 0}}}},
-        {"requeue", [](auto& w, auto) { return w.requeue(); }, {{S::kRunning, {S::kQueued, 0}}}},
+        {"requeue",
+         [](auto& w, auto) { return w.requeue(Cause::kFallbackSlice); },
+         {{S::kRunning, {S::kQueued, 0}}}},
         {"block", [](auto& w, auto) { return w.block(); }, {{S::kRunning, {S::kWaiting, 1}}}},
         {"unplace",
-         [](auto& w, auto) { return w.unplace(); },
+         [](auto& w, auto) { return w.unplace(Cause::kSliceEnd); },
          {{S::kRunning, {S::kUnplaced, 1}}, {S::kQueued, {S::kUnplaced, 1}}}},
         {"exit",
-         [](auto& w, auto) { return w.exit(); },
+         [](auto& w, auto) { return w.exit(Cause::kExited); },
          {{S::kRunning, {S::kGone, 1}}, {S::kQueued, {S::kGone, 1}}}},
         {"kill",
          [](auto& w, auto seen) { return w.kill(seen); },
@@ -120,30 +121,50 @@ TEST_CASE("a kill stops what would hide the thread, and nothing else does", "[th
     std::atomic<std::uint64_t> raw{word(ThreadState::kRunning, kill).raw};
     ThreadStateWord state(raw);
     CHECK_FALSE(state.block().done);
-    CHECK_FALSE(state.unplace().done);
-    CHECK_FALSE(state.requeue().done);
+    CHECK_FALSE(state.unplace(Cause::kRecalled).done);
+    CHECK_FALSE(state.requeue(Cause::kFallbackSlice).done);
     raw = word(ThreadState::kQueued, kill).raw;
     CHECK_FALSE(state.dispatch().done);
-    CHECK_FALSE(state.unplace().done);
-    CHECK(state.exit().done);
+    CHECK_FALSE(state.unplace(Cause::kRecalled).done);
+    CHECK(state.exit(Cause::kKilled).done);
     raw = word(ThreadState::kRunning, recall).raw;
     CHECK(state.block().word.requests() == 0);  // it has left the CPU, which is all that was asked
     raw = word(ThreadState::kQueued, recall).raw;
     CHECK_FALSE(state.dispatch().done);
-    CHECK(state.unplace().word.requests() == 0);
+    CHECK(state.unplace(Cause::kRecalled).word.requests() == 0);
 }
 
 TEST_CASE("a commit or kill made from old knowledge changes nothing", "[thread_word]") {
     std::atomic<std::uint64_t> raw{word(ThreadState::kUnplaced).raw};
     ThreadStateWord state(raw);
     const ThreadWord old = state.load();
-    REQUIRE(state.place(old, 1, false).done);
+    REQUIRE(state.place(old, 1).done);
     REQUIRE(state.dispatch().done);
     REQUIRE(state.block().done);
     REQUIRE(state.wake().done);  // unplaced again: only the sequence number tells
-    CHECK_FALSE(state.place(old, 1, false).done);
+    CHECK_FALSE(state.place(old, 1).done);
     CHECK_FALSE(state.kill(old).done);
     CHECK(state.load().state() == ThreadState::kUnplaced);
+}
+
+TEST_CASE("the word says why", "[thread_word]") {
+    std::atomic<std::uint64_t> raw{word(ThreadState::kCreated).raw};
+    ThreadStateWord state(raw);
+    CHECK(state.start().word.cause() == Cause::kStarted);
+    CHECK(state.place(state.load(), 1).word.cause() == Cause::kStarted);  // a commit is not a cause
+    CHECK(state.dispatch().word.cause() == Cause::kStarted);
+    CHECK(state.requeue(Cause::kFallbackSlice).word.cause() == Cause::kFallbackSlice);
+    CHECK(state.dispatch().done);
+    CHECK(state.unplace(Cause::kSliceEnd).word.cause() == Cause::kSliceEnd);
+    CHECK(state.place_by_kernel(state.load(), 1, Cause::kWatchdog).word.cause() == Cause::kWatchdog);
+    CHECK(state.dispatch().done);
+    CHECK(state.wake().word.cause() == Cause::kWatchdog);  // it has not stopped
+    CHECK(state.block().done);
+    CHECK(state.block().word.cause() == Cause::kBlocked);
+    CHECK(state.wake().word.cause() == Cause::kWoken);
+    CHECK(state.kill(state.load()).word.cause() == Cause::kKilled);
+    CHECK(state.load().sequence() > kSequence);  // none of it has touched its neighbours
+    CHECK(state.load().requests() == 0);
 }
 
 TEST_CASE("the sequence goes on when the line is reused", "[thread_word]") {
@@ -168,8 +189,8 @@ TEST_CASE("of many that place, kill or wake one thread at once, exactly one wins
             for (int i = 0; i < 3; ++i) {
                 threads.emplace_back([&, i] {
                     ThreadStateWord mine(raw);
-                    winners += i == 0 ? mine.kill(seen).done
-                                      : mine.place(seen, static_cast<std::uint32_t>(i), false).done;
+                    winners +=
+                        i == 0 ? mine.kill(seen).done : mine.place(seen, static_cast<std::uint32_t>(i)).done;
                 });
             }
         }

@@ -86,7 +86,8 @@ bool Crew::gave_up(abi::Error error, std::string_view waited_for) {
         if (status) {
             env_.log.print("  worker {}: exited={} state={} cpu={} cause={} runtime_ns={}", i,
                            run_.slots[i].exited, static_cast<unsigned>(status->word.state()),
-                           status->word.cpu(), static_cast<unsigned>(status->cause), status->runtime_ns);
+                           status->word.cpu(), static_cast<unsigned>(status->word.cause()),
+                           status->runtime_ns);
         }
     }
     return false;

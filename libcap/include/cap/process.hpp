@@ -37,8 +37,8 @@ struct ThreadStatus {
     std::uint64_t wakes;
     std::uint64_t affinity;
     std::uint64_t label;
-    abi::Cause cause;
     std::uint32_t domain;
+    std::uint32_t reserved;
 };
 
 class Thread : public Capability {

@@ -70,7 +70,6 @@ Line DomainServer::line(std::uint32_t index) const {
             .wakes = line.wakes.load(),
             .affinity = line.affinity.load(),
             .label = line.label.load(),
-            .cause = static_cast<abi::Cause>(line.cause.load()),
             .domain = line.domain.load(),
         };
         if (line.word.load() == word) {

@@ -59,7 +59,6 @@ struct Line {
     std::uint64_t wakes = 0;
     std::uint64_t affinity = 0;
     std::uint64_t label = 0;
-    abi::Cause cause = abi::Cause::kNone;
     std::uint32_t domain = 0;
 
     friend bool operator==(const Line&, const Line&) = default;

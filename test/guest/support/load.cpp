@@ -57,6 +57,23 @@ bool Load::all_progress() {
     });
 }
 
+bool Load::pairs_in_step() {
+    for (const Worker& worker : crew_.workers()) {
+        const auto* const partner = static_cast<const Station*>(worker.station->argument);
+        // A pair's first thread has the lower station.
+        if (partner == nullptr || partner < worker.station) {
+            continue;
+        }
+        const std::uint64_t first_before = worker.station->waits_done;
+        const std::uint64_t second = partner->waits_done;
+        const std::uint64_t first_after = worker.station->waits_done;
+        if (second > first_after || first_before > second + 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void Load::fail_with_who_stands_still() {
     const auto workers = crew_.workers();
     for (std::size_t i = 0; i < workers.size(); ++i) {
@@ -64,7 +81,7 @@ void Load::fail_with_who_stands_still() {
         if (status && progress_of(workers[i]) == before_[i]) {
             t_.fail("thread {} stands still: state {} cpu {} cause {} wakes {}", workers[i].ref.index,
                     static_cast<unsigned>(status->word.state()), status->word.cpu(),
-                    static_cast<unsigned>(status->cause), status->wakes);
+                    static_cast<unsigned>(status->word.cause()), status->wakes);
         }
     }
     t_.fail("some thread stood still for long");

@@ -18,6 +18,8 @@ public:
 
     // Every thread comes to run, and every pair exchanges wakes, again.
     [[nodiscard]] bool all_progress();
+    // In each pair, the one that began has answered as often as the other, or once more.
+    [[nodiscard]] bool pairs_in_step();
     // Says of the first that does not: line, state, CPU, cause.
     void fail_with_who_stands_still();
 

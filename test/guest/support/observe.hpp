@@ -41,6 +41,7 @@ inline cap::Result<abi::CpuStats> sum_of_stats(const Case& t) {
         sum.commits_refused += one.commits_refused;
         sum.events_posted += one.events_posted;
         sum.watchdog_hits += one.watchdog_hits;
+        sum.dropped_completions += one.dropped_completions;
     }
     return sum;
 }

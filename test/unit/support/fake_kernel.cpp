@@ -13,9 +13,10 @@ using abi::Error;
 using abi::ThreadState;
 
 std::uint64_t pack(ThreadState state, std::uint32_t cpu, std::uint32_t requests, bool by_kernel,
-                   std::uint32_t sequence) {
+                   std::uint32_t sequence, Cause cause) {
     return static_cast<std::uint64_t>(state) | std::uint64_t{cpu} << 8 | std::uint64_t{requests} << 16 |
-           std::uint64_t{by_kernel} << 25 | std::uint64_t{sequence} << 32;
+           std::uint64_t{by_kernel} << 25 | static_cast<std::uint64_t>(cause) << 26 |
+           std::uint64_t{sequence} << 32;
 }
 
 void expect(bool condition, const char* what) {
@@ -43,7 +44,7 @@ std::uint32_t FakeKernel::create(std::uint64_t affinity, std::uint32_t domain, s
     lines_[line].ref.store(abi::ThreadRef{line, ref(line).generation + 1}.raw());
     lines_[line].affinity.store(affinity);
     lines_[line].domain.store(domain);
-    lines_[line].word.store(pack(ThreadState::kCreated, cpu, 0, false, word(line).sequence()));
+    lines_[line].word.store(pack(ThreadState::kCreated, cpu, 0, false, word(line).sequence(), Cause::kNone));
     return line;
 }
 
@@ -82,7 +83,7 @@ void FakeKernel::kill(std::uint32_t line) {
 
 void FakeKernel::free(std::uint32_t line) {
     expect(word(line).state() == ThreadState::kGone, "freed, but it lives");
-    lines_[line].word.store(pack(ThreadState::kFree, 0, 0, false, word(line).sequence()));
+    lines_[line].word.store(pack(ThreadState::kFree, 0, 0, false, word(line).sequence(), Cause::kNone));
 }
 
 void FakeKernel::place_by_kernel(std::uint32_t line, std::uint32_t cpu) { put_on(line, cpu, false, true); }
@@ -195,8 +196,7 @@ bool FakeKernel::has_requests(std::uint32_t cpu) const {
 // To a state without a CPU. Requests are consumed.
 void FakeKernel::enter(std::uint32_t line, ThreadState state, Cause cause, bool new_sequence) {
     const abi::ThreadWord now = word(line);
-    lines_[line].cause.store(static_cast<std::uint32_t>(cause));
-    lines_[line].word.store(pack(state, now.cpu(), 0, false, now.sequence() + (new_sequence ? 1 : 0)));
+    lines_[line].word.store(pack(state, now.cpu(), 0, false, now.sequence() + (new_sequence ? 1 : 0), cause));
     if (in_domain(line)) {
         post(line, now.cpu());
     }
@@ -213,7 +213,8 @@ void FakeKernel::put_on(std::uint32_t line, std::uint32_t cpu, bool at_head, boo
     auto& queue = queues_[cpu];
     const std::uint32_t sequence = word(line).sequence() + (by_kernel ? 0 : 1);
     queue.insert(at_head && !queue.empty() ? queue.begin() + 1 : queue.end(), line);
-    lines_[line].word.store(pack(ThreadState::kQueued, cpu, 0, by_kernel, sequence));
+    lines_[line].word.store(pack(ThreadState::kQueued, cpu, 0, by_kernel, sequence,
+                                 by_kernel ? Cause::kNoServer : word(line).cause()));
     dispatch(cpu);
 }
 
