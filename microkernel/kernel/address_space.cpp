@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "arch/asm.hpp"
 #include "arch/paging.hpp"
 #include "kernel/cpu.hpp"
 
@@ -146,7 +147,7 @@ void AddressSpace::shoot_down() {
     Cpu& self = this_cpu();
     ++self.stats.shootdowns;
     const auto target = generation.fetch_add(1) + 1;
-    std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with the fence in load_space
+    arch::full_fence();  // pairs with the fence in load_space
     const auto behind = [&](const Cpu& cpu) {
         return cpu.active_space.load() == this && cpu.seen_generation.load() < target;
     };
@@ -170,7 +171,7 @@ void load_space(Cpu& cpu, AddressSpace* space) {
     if (cpu.active_space.load(std::memory_order_relaxed) == space) return;
     cpu.seen_generation.store(0);
     cpu.active_space.store(space);
-    std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with the fence in shoot_down
+    arch::full_fence();  // pairs with the fence in shoot_down
     const auto generation = space ? space->generation.load() : 0;
     arch::write_cr3(space ? space->top() : arch::kernel_top());
     cpu.loaded_space.store(space);

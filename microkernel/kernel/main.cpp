@@ -79,11 +79,15 @@ extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_
     arch::serial_init();
     for (auto* init = init_array_start; init != init_array_end; ++init) (*init)();
     if (const char* missing = arch::detect_features()) unsupported(missing);
-    arch::enable_features();
     if (door == BootDoor::kUnknown) unsupported("started by a loader that is neither multiboot2 nor PVH");
     const auto parsed = parse(door, information);
     if (!parsed) unsupported(core::describe(parsed.error()));
     boot = *parsed;
+    const core::CommandLine options(boot.command_line());
+    const auto unknown =
+        arch::adjust_features(options.find("without").value_or(""), options.find("quirk").value_or(""));
+    if (!unknown.empty()) unsupported(format("without= or quirk= names the unknown \"{}\"", unknown).text());
+    arch::enable_features();
     if (!boot.archive) unsupported("no initial archive: a module or initrd is needed");
     if (boot.archive->base % abi::kPageSize) unsupported("the archive is not page-aligned");
 
@@ -99,7 +103,6 @@ extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_
     arch::lapic_enable();
     if (!arch::calibrate(*acpi)) unsupported("no clock to calibrate the timer against");
     thread_table_init();
-    const core::CommandLine options(boot.command_line());
     watchdog_init(number(options, "watchdog_ms", 5000));
     smp_start(acpi->madt);
     for (const Cpu& cpu : online_cpus()) root_domain.init_cpu_line(cpu.number);

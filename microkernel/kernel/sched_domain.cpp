@@ -3,6 +3,7 @@
 
 #include <bit>
 
+#include "arch/asm.hpp"
 #include "arch/paging.hpp"
 #include "core/event_token.hpp"
 #include "kernel/completion.hpp"
@@ -156,7 +157,7 @@ bool SchedDomain::fall_back(const Process* server, Cause cause) {
 }
 
 void SchedDomain::look_at_every_thread(Cause cause) {
-    std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with the fence in became_unplaced
+    arch::full_fence();  // pairs with the fence in became_unplaced
     for_each_thread([&](Thread& thread) {
         const auto word = thread.word().load();
         if (thread.domain == this && word.state() == abi::ThreadState::kUnplaced)
@@ -173,10 +174,10 @@ void SchedDomain::post_event(std::uint32_t line, std::uint32_t cpu) {
         return agents_[a].header && agent_mask_.load() >> a & 1 ? agents_[a].header->head.load()
                                                                 : ~std::uint64_t{0};
     };
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    arch::full_fence();
     if (!core::post_event(event_token(line), index, *agent.ring, line, head_of)) return;
     ++this_cpu().stats.events_posted;
-    std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with the fence in wait_events
+    arch::full_fence();  // pairs with the fence in wait_events
     if (!agent.waits.load()) return;
     if (const auto waiter = agent.take_waiter()) complete(waiter, 1);
 }
@@ -192,7 +193,7 @@ core::Result<bool> SchedDomain::wait_events(Thread& thread, PendingOp waiter) {
         agent.waits.store(true);
     }
     // Pairs with the fence in post_event, and with fall_back, which clears `ref` before it takes the waiter.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    arch::full_fence();
     const bool lost = agent.ref.load() != thread.ref.raw();
     if (!lost && !agent.ring->pending(agent.header->head.load())) return false;
     if (!agent.take_waiter()) return false;  // completed by somebody else

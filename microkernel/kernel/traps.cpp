@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What entry.S calls. Each entry from user mode ends in leave_kernel(), which says whose frame is next.
 #include "arch/lapic.hpp"
+#include "arch/syscall_fault.hpp"
 #include "kernel/calls.hpp"
 #include "kernel/dispatch.hpp"
 #include "kernel/exit.hpp"
@@ -49,7 +50,12 @@ TrapFrame* syscall_from_user(TrapFrame*) {
 
 TrapFrame* trap_from_user(TrapFrame* frame) {
     Cpu& cpu = this_cpu();
-    if (!handle_interrupt(cpu, frame->vector)) end_faulting_thread(cpu, *frame);
+    if (arch::is_syscall_fault(*frame)) {
+        arch::become_syscall(*frame);
+        handle_call(cpu, *cpu.current);
+    } else if (!handle_interrupt(cpu, frame->vector)) {
+        end_faulting_thread(cpu, *frame);
+    }
     return leave_kernel(cpu);
 }
 

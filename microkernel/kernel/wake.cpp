@@ -62,7 +62,7 @@ void became_unplaced(Thread& thread, abi::ThreadWord word) {
     if (home.unplaced_here.fetch_add(1, std::memory_order_relaxed) <= 0 && &home != &self && thread.domain)
         send_attention(home);
     // Pairs with the fence in SchedDomain::fall_back: it sees the thread unplaced, or this sees the domain fallen back.
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    arch::full_fence();
     if (thread.domain && root_domain.attached())
         root_domain.post_event(thread.ref.index, word.cpu());
     else

@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cpu-model", default="", help="(max)")
     add("--accel", choices=("tcg",), default="tcg", help="(tcg)")
     add("--seed", type=int, default=int(os.environ.get("COXSWAIN_SEED", "1")), help="(COXSWAIN_SEED, or 1)")
-    add("--append", default="", metavar="WORDS", help="more kernel arguments")
+    add("--append", default="", metavar="WORDS", help="more kernel arguments; {symbol:NAME} is the address of the kernel's NAME")
     add("--expect", choices=sorted(_EXPECTED), default="pass", help="(pass)")
     add("--match", action="append", default=[], metavar="REGEX", help="some line of the output must match; repeatable")
     add("--quiet", action="store_true", help="do not show the guest's output")
@@ -91,7 +91,8 @@ def main(argv: list[str]) -> ExitCode:
     artifacts.require()
     machine = _machine(args)
     label, expected = _label(args, machine), _EXPECTED[args.expect]
-    words = [f"root={args.program}", f"seed={args.seed}", *shlex.split(args.append)]
+    append = symbolize.fill_in(args.append, artifacts.kernel)
+    words = [f"root={args.program}", f"seed={args.seed}", *shlex.split(append)]
     log = artifacts.build / "logs" / "guest" / f"{label}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .artifacts import ROOT
 from .ending import panic_lines
+from .errors import EnvironmentProblem
 from .guest_log import Line
 
 _TOOL = "llvm-symbolizer-19"
@@ -33,6 +34,20 @@ def _names(kernel: Path, addresses: list[str]) -> list[str]:
     if done.returncode != 0 or len(answers) != len(addresses):
         return [""] * len(addresses)
     return answers
+
+
+def _address(kernel: Path, name: str) -> str:
+    done = subprocess.run(["llvm-nm-19", str(kernel)], capture_output=True, text=True, check=True)
+    for line in done.stdout.splitlines():
+        address, _, rest = line.partition(" ")
+        if rest[2:] == name:
+            return f"0x{address}"
+    raise EnvironmentProblem(f"{kernel} has no symbol {name}")
+
+
+def fill_in(text: str, kernel: Path) -> str:
+    """{symbol:NAME} becomes that symbol's address."""
+    return re.sub(r"\{symbol:(\w+)\}", lambda match: _address(kernel, match[1]), text)
 
 
 def _call_sites(addresses: list[str], trapped: bool) -> list[str]:

@@ -3,6 +3,9 @@
 
 #include <cpuid.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "arch/asm.hpp"
 
 namespace cox::arch {
@@ -54,11 +57,35 @@ const char* detect_features() {
     features.nx = extended.edx & 1 << 20;
     features.huge_pages = extended.edx & 1 << 26;
     features.hypervisor = basic.ecx >> 31;
+    features.x2apic = basic.ecx & 1 << 21;
+    features.tsc_deadline = basic.ecx & 1 << 24;
     features.smep = structured.ebx & 1 << 7;
     features.smap = structured.ebx & 1 << 20;
     features.umip = structured.ecx & 1 << 2;
     features.tsc_hz_by_cpuid = tsc_hz_by_cpuid(max_leaf, features.hypervisor);
     return nullptr;
+}
+
+std::string_view adjust_features(std::string_view without, std::string_view quirk) {
+    const struct {
+        std::string_view name;
+        bool& present;
+    } known[] = {{"smep", features.smep},     {"smap", features.smap},
+                 {"umip", features.umip},     {"huge_pages", features.huge_pages},
+                 {"x2apic", features.x2apic}, {"tsc_deadline", features.tsc_deadline}};
+    while (!without.empty()) {
+        const auto name = without.substr(0, without.find(','));
+        const auto* const found =
+            std::ranges::find_if(known, [name](const auto& each) { return each.name == name; });
+        if (found == std::end(known)) return name;
+        found->present = false;
+        without.remove_prefix(std::min(without.size(), name.size() + 1));
+    }
+    if (quirk.empty()) return {};
+    if (quirk != "pvm") return quirk;
+    features.syscall_faults = true;
+    features.smap = false;  // that interpreter knows no stac and clac
+    return {};
 }
 
 void enable_features() {

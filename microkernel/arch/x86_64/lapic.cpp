@@ -2,6 +2,7 @@
 #include "arch/lapic.hpp"
 
 #include "arch/asm.hpp"
+#include "arch/features.hpp"
 #include "arch/paging.hpp"
 #include "arch/tables.hpp"
 
@@ -17,7 +18,9 @@ constexpr unsigned kId = 0x20, kTaskPriority = 0x80, kEoi = 0xb0, kSpurious = 0x
                    kCommandHigh = 0x310, kTimer = 0x320, kLint0 = 0x350, kLint1 = 0x360, kErrors = 0x370,
                    kInitialCount = 0x380, kCurrentCount = 0x390, kDivide = 0x3e0;
 constexpr std::uint32_t kMasked = 1 << 16, kNmiMode = 4 << 8, kInitMode = 5 << 8, kStartupMode = 6 << 8,
-                        kAssert = 1 << 14, kPending = 1 << 12;
+                        kAssert = 1 << 14, kPending = 1 << 12, kOneShot = 0, kTscDeadline = 2 << 17,
+                        kDivideBy32 = 8;
+constexpr std::uint32_t kMsrTscDeadline = 0x6e0;
 
 volatile std::uint32_t* registers;  // nullptr: x2APIC
 
@@ -32,7 +35,10 @@ void write(unsigned offset, std::uint32_t value) {
 }
 
 void send(std::uint32_t apic_id, std::uint32_t command) {
-    if (!registers) return write_msr(0x800 + kCommand / 16, std::uint64_t{apic_id} << 32 | command);
+    if (!registers) {
+        full_fence();  // wrmsr to an x2APIC does not wait for earlier stores, and what they say is what the IPI is about
+        return write_msr(0x800 + kCommand / 16, std::uint64_t{apic_id} << 32 | command);
+    }
     while (read(kCommand) & kPending) pause();
     write(kCommandHigh, apic_id << 24);
     write(kCommand, command);
@@ -41,23 +47,25 @@ void send(std::uint32_t apic_id, std::uint32_t command) {
 }  // namespace
 
 void lapic_choose(std::uint64_t base) {
-    if (read_msr(kMsrApicBase) & kApicX2)
-        return;  // the firmware left it in x2APIC mode, which cannot be left
+    // Where the firmware has left it in x2APIC mode, that cannot be left.
+    if (features.x2apic || read_msr(kMsrApicBase) & kApicX2) return;
     map_device(base);
     registers = physical_to_virtual<volatile std::uint32_t>(base);
 }
 
 void lapic_enable() {
-    write_msr(kMsrApicBase, read_msr(kMsrApicBase) | kApicEnable | (registers ? 0 : kApicX2));
+    write_msr(kMsrApicBase, read_msr(kMsrApicBase) | kApicEnable);
+    if (!registers) write_msr(kMsrApicBase, read_msr(kMsrApicBase) | kApicX2);
     write(kTaskPriority, 0);
     write(kLint0, kMasked);  // the old interrupt controller stays out
     write(kLint1, kNmiMode);
     write(kErrors, kMasked);
     write(kTimer, kMasked | kVectorTimer);
-    write(kDivide, 0xb);  // by 1
+    write(kDivide, kDivideBy32);  // at 1 GHz a count lasts up to 137 s
     write(kSpurious, 0x100 | kVectorSpurious);
-    write(kTimer, kVectorTimer);  // one-shot
-    lapic_timer_start(0);
+    write(kTimer, kVectorTimer | (features.tsc_deadline ? kTscDeadline : kOneShot));
+    full_fence();  // xAPIC: the mode is set before the first deadline is written
+    if (!features.tsc_deadline) lapic_timer_start(0);
 }
 
 std::uint32_t lapic_id() { return registers ? read(kId) >> 24 : read(kId); }
@@ -71,6 +79,7 @@ void lapic_send_startup(std::uint32_t apic_id, std::uint8_t page) {
 }
 
 void lapic_timer_start(std::uint32_t count) { write(kInitialCount, count); }
+void lapic_timer_deadline(std::uint64_t tsc) { write_msr(kMsrTscDeadline, tsc); }
 std::uint32_t lapic_timer_count() { return read(kCurrentCount); }
 
 }  // namespace cox::arch

@@ -106,19 +106,20 @@ void set(std::uint64_t tsc_hz, std::uint64_t lapic_hz, const char* name) {
 bool calibrate(const core::AcpiInfo& acpi) {
     const auto reference = find_reference(acpi);
     if (!reference) return false;
-    lapic_timer_start(0xffffffff);
+    if (!features.tsc_deadline) lapic_timer_start(0xffffffff);
     const auto first = sample(*reference);
     const auto window = reference->hz / kWindowsPerSecond;
     while (((reference->read() - first.reference) & reference->mask) < window) pause();
     const auto last = sample(*reference);
-    lapic_timer_start(0);
+    if (!features.tsc_deadline) lapic_timer_start(0);
     const auto elapsed = (last.reference - first.reference) & reference->mask;
     const auto rate = [&](std::uint64_t ticks) { return ticks * reference->hz / elapsed; };
     set(rate(last.tsc - first.tsc), rate(last.lapic - first.lapic), reference->name);
-    return clock.tsc_hz != 0 && clock.lapic_hz != 0;
+    return clock.tsc_hz != 0 && (features.tsc_deadline || clock.lapic_hz != 0);
 }
 
 void timer_arm(std::uint64_t deadline, std::uint64_t now) {
+    if (features.tsc_deadline) return lapic_timer_deadline(deadline == kNever ? 0 : deadline);
     if (deadline == kNever) return lapic_timer_start(0);
     const auto count = deadline > now ? clock.to_lapic(deadline - now) + 1 : 1;
     lapic_timer_start(static_cast<std::uint32_t>(std::min<std::uint64_t>(count, 0xffffffff)));
