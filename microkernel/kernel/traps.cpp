@@ -15,7 +15,9 @@ namespace {
 
 using arch::TrapFrame;
 
-// False: not an interrupt that this kernel knows.
+constexpr std::uint64_t kFirstInterrupt = 32;
+
+// False: an exception. Users can raise none of the other vectors, so one that nobody has asked for is a stray interrupt.
 bool handle_interrupt(Cpu& cpu, std::uint64_t vector) {
     switch (vector) {
         case arch::kVectorTimer:
@@ -24,7 +26,7 @@ bool handle_interrupt(Cpu& cpu, std::uint64_t vector) {
             break;
         case arch::kVectorReschedule: ++cpu.stats.ipis_received; break;
         case arch::kVectorSpurious: return true;  // wants no end-of-interrupt
-        default: return false;
+        default: return vector >= kFirstInterrupt;
     }
     arch::lapic_end_of_interrupt();
     return true;

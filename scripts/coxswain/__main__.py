@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""python3 -m coxswain run|guest-test|test …: what the scripts of those names call."""
+"""python3 -m coxswain run|guest-test|bochs-test|test …: what the scripts of those names call."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .errors import ExitCode, HarnessError, Interrupted
 _COMMANDS = {
     "run": "run_command",
     "guest-test": "guest_command",
+    "bochs-test": "bochs",
     "boot-time": "boot_time",
     "test": "test_command",
 }

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Which accelerator a session uses, and why. A device file proves nothing: what counts is a verified short boot."""
+"""Which accelerator a session uses, and why. A device file proves nothing: what counts is a verified short boot.
+
+Tried in this order: KVM; KVM with the kernel's quirk for hosts whose KVM interprets kernel mode (direct boot only, since
+that interpreter takes minutes over a boot loader); multi-threaded TCG. KVM is called `kvm` only where the host's CPU has
+virtualisation, and `kvm_pvm` elsewhere. The answer is kept (accel_cache.py) until something it depends on changes.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from . import host
+from . import accel_cache, host
 from .boot import run_qemu
 from .errors import EnvironmentProblem
 from .options import RunOptions
@@ -19,13 +24,17 @@ from .session import qemu_command
 _DEVICE = Path("/dev/kvm")
 _TRIAL_S = 20.0
 _TRIAL = Step(repetition=0, workers=1, cpus=1, server=True, oversubscribed=False)
+_KVM = ("-accel", "kvm")
+_QUIRK = "quirk=pvm"
 
 
-def _kvm_candidates() -> list[Accelerator]:
-    """KVM without hardware virtualisation under it is another thing, and never reported as KVM."""
-    if host.has_hardware_virtualisation():
-        return [Accelerator("kvm", ("-accel", "kvm"), "host", "")]
-    return [Accelerator("kvm_pvm", ("-accel", "kvm"), "host,-arch-capabilities", "")]
+def _candidates(options: RunOptions) -> list[Accelerator]:
+    hardware = host.has_hardware_virtualisation()
+    name, model = ("kvm", "host") if hardware else ("kvm_pvm", "host,-arch-capabilities")
+    found = [Accelerator(name, _KVM, model, "")]
+    if options.boot == "pvh":
+        found.append(Accelerator("kvm_pvm", _KVM, "host,-arch-capabilities", "", (_QUIRK,)))
+    return found
 
 
 def _obstacle() -> str:
@@ -37,6 +46,10 @@ def _obstacle() -> str:
     return ""
 
 
+def _title(candidate: Accelerator) -> str:
+    return " with ".join(["KVM", *candidate.kernel_arguments])
+
+
 def _try(candidate: Accelerator, options: RunOptions) -> str:
     """One short run of the default policy under it: "" if verified, else what went wrong."""
     plain = {"policy": "round_robin", "size": "smoke", "manifest": options.target.manifest}
@@ -46,17 +59,27 @@ def _try(candidate: Accelerator, options: RunOptions) -> str:
     return judge_run(_TRIAL, boot, options.target, options.policy, 0.0).problem
 
 
-def _kvm(options: RunOptions) -> tuple[Accelerator | None, str]:
-    failures = [_obstacle()]
-    if failures[0]:
-        return None, failures[0]
+def _find(options: RunOptions) -> tuple[Accelerator | None, str]:
     failures = []
-    for candidate in _kvm_candidates():
+    for candidate in _candidates(options):
         problem = _try(candidate, options)
         if not problem:
-            return replace(candidate, reason="a short boot under it was verified"), ""
-        failures.append(f"{candidate.name}: a short boot failed: {problem}")
+            reason = "; ".join([*failures, f"{_title(candidate)}: a short boot was verified"])
+            return replace(candidate, reason=reason), ""
+        failures.append(f"{_title(candidate)}: a short boot failed: {problem}")
     return None, "; ".join(failures)
+
+
+def _kvm(options: RunOptions) -> tuple[Accelerator | None, str]:
+    obstacle = _obstacle()
+    if obstacle:
+        return None, obstacle
+    cache = accel_cache.Cache(options, _DEVICE)
+    known = cache.load()
+    if known is None:
+        known = _find(options)
+        cache.store(known)
+    return known
 
 
 def choose(options: RunOptions) -> Accelerator:

@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--timeout", type=float, default=60.0, metavar="SECONDS", help="(60)")
     add("--boot", choices=("pvh", "iso"), default="pvh", help="(pvh)")
     add("--machine", choices=MACHINES, help="(microvm, and pc for --boot iso)")
+    add("--machine-option", action="append", default=[], metavar="KEY=VALUE", help="of -machine; repeatable")
     add("--memory", default="256M", help="(256M)")
     add("--cpu-model", default="", help="(max)")
     add("--accel", choices=("tcg",), default="tcg", help="(tcg)")
@@ -57,6 +58,7 @@ def _machine(args: argparse.Namespace) -> Machine:
         cpus=args.cpus,
         accelerator=replace(TCG, reason="guest tests run under it"),
         machine=args.machine or ("pc" if args.boot == "iso" else "microvm"),
+        machine_options=tuple(args.machine_option),
         boot=args.boot,
         memory=args.memory,
         cpu_model=args.cpu_model,

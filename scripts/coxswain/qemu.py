@@ -49,6 +49,7 @@ class Machine:
     cpus: int
     accelerator: Accelerator
     machine: str = "microvm"
+    machine_options: tuple[str, ...] = ()
     boot: str = "pvh"
     memory: str = "256M"
     cpu_model: str = ""
@@ -91,7 +92,7 @@ def command(machine: Machine, artifacts: Artifacts, words: list[str], make_iso: 
     words = kernel_words([*words, *machine.accelerator.kernel_arguments])
     return [
         binary(),
-        "-machine", _MACHINE_OPTIONS[machine.machine],
+        "-machine", ",".join([_MACHINE_OPTIONS[machine.machine], *machine.machine_options]),
         *machine.accelerator.arguments,
         "-cpu", machine.cpu_model or machine.accelerator.cpu_model,
         "-smp", str(machine.cpus),

@@ -32,7 +32,8 @@ Result call_by_jump(const Jump& jump, abi::Call call, std::uint64_t first, std::
                     std::uint64_t third = 0) {
     Result r{static_cast<std::uint64_t>(call), third, 0};
     asm volatile(
-        "leaq 1f(%%rip), %%rcx; testq %[back], %[back]; cmovneq %[back], %%rcx; movq %[with], %%r11; jmpq *%[to];"
+        "leaq 1f(%%rip), %%rcx; testq %[back], %[back]; cmovneq %[back], %%rcx; movq %[with], %%r11; jmpq "
+        "*%[to];"
         "1: leaq -128(%%rsp), %%rsp; pushfq; popq %[after]; leaq 128(%%rsp), %%rsp; cld"
         : "+a"(r.rax), "+d"(r.rdx), [after] "=&r"(r.flags)
         : "D"(first), "S"(second), [back] "r"(jump.back), [with] "r"(jump.flags), [to] "r"(jump.to)
@@ -57,13 +58,15 @@ void a_call(Case& t) {
 void a_wait(Case& t) {
     const std::uint64_t before = t.env.clock.now_ns();
     const auto timed_out = call_by_jump({number(t, "lstar")}, abi::Call::kCapEnter, 1, 2'000'000);
-    REQUIRE_EQUAL(t, static_cast<std::int64_t>(timed_out.rax), static_cast<std::int64_t>(abi::Error::kTimedOut));
+    REQUIRE_EQUAL(t, static_cast<std::int64_t>(timed_out.rax),
+                  static_cast<std::int64_t>(abi::Error::kTimedOut));
     REQUIRE(t, t.env.clock.now_ns() - before >= 2'000'000);
 }
 
 void flags_of_a_user_alone(Case& t) {
     const std::uint64_t lstar = number(t, "lstar");
-    for (const std::uint64_t bad : {kIoPrivilege, kNested, kTrap, std::uint64_t{1} << 17, ~std::uint64_t{0}}) {
+    for (const std::uint64_t bad :
+         {kIoPrivilege, kNested, kTrap, std::uint64_t{1} << 17, ~std::uint64_t{0}}) {
         const auto r = nop_by_jump(t, {lstar, kAlways | (bad & ~kAlignmentCheck)});  // and without IF
         REQUIRE_EQUAL(t, r.rax, 4711);
         REQUIRE_EQUAL(t, r.flags & (kIoPrivilege | kNested | kTrap), 0);
@@ -92,7 +95,8 @@ void ends_the_thread(Case& t, const Jump& jump) {
 
 void a_return_to_nowhere(Case& t) {
     const std::uint64_t lstar = number(t, "lstar");
-    for (const std::uint64_t back : {std::uint64_t{1} << 47, std::uint64_t{1} << 63, lstar + 4, ~std::uint64_t{0}}) {
+    for (const std::uint64_t back :
+         {std::uint64_t{1} << 47, std::uint64_t{1} << 63, lstar + 4, ~std::uint64_t{0}}) {
         ends_the_thread(t, {lstar, kAlways, back});
     }
 }
@@ -112,7 +116,8 @@ constexpr Entry kWith[] = {
     {"a_return_to_nowhere", a_return_to_nowhere},
     {"beside_the_entry", beside_the_entry},
 };
-constexpr Entry kWithout[] = {{"without_the_quirk", without_the_quirk}, {"beside_the_entry", beside_the_entry}};
+constexpr Entry kWithout[] = {{"without_the_quirk", without_the_quirk},
+                              {"beside_the_entry", beside_the_entry}};
 
 }  // namespace
 

@@ -44,9 +44,27 @@ void send(std::uint32_t apic_id, std::uint32_t command) {
     write(kCommand, command);
 }
 
+// The two 8259 controllers of the PC: moved out of the exceptions' vectors, then masked for good. Masking LINT0 is not enough for
+// every machine. What one of them still had in flight comes as a vector that the kernel ignores.
+void silence_old_controllers() {
+    constexpr std::uint16_t kCommands[] = {0x20, 0xa0};
+    for (const auto port : kCommands) {
+        const std::uint16_t data = port + 1;
+        const bool second = port == kCommands[1];
+        out8(port, 0x11);                  // initialise, four words
+        out8(data, second ? 0x28 : 0x20);  // first vector
+        out8(data, second ? 2 : 4);        // how the two are wired
+        out8(data, 1);                     // 8086 mode
+        out8(data, 0xff);                  // all masked
+    }
+}
+
 }  // namespace
 
+bool lapic_is_x2() { return !registers; }
+
 void lapic_choose(std::uint64_t base) {
+    silence_old_controllers();
     // Where the firmware has left it in x2APIC mode, that cannot be left.
     if (features.x2apic || read_msr(kMsrApicBase) & kApicX2) return;
     map_device(base);

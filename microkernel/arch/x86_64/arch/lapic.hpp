@@ -6,8 +6,10 @@
 
 namespace cox::arch {
 
-void lapic_choose(std::uint64_t base);  // boot CPU, once: finds the mode, maps the registers
-void lapic_enable();                    // every CPU
+void lapic_choose(
+    std::uint64_t base);  // boot CPU, once: finds the mode, maps the registers; silences the old controller
+bool lapic_is_x2();
+void lapic_enable();  // every CPU
 std::uint32_t lapic_id();
 void lapic_end_of_interrupt();
 

@@ -21,7 +21,8 @@ inline bool is_syscall_fault(const TrapFrame& frame) {
 
 // The frame as `syscall` would have saved it. It returns by iretq, which such a host interprets, as it does not sysret.
 inline void become_syscall(TrapFrame& frame) {
-    constexpr std::uint64_t kArithmetic = 0x8d5, kDirection = 0x400, kAlignmentCheck = 0x40000, kId = 0x200000;
+    constexpr std::uint64_t kArithmetic = 0x8d5, kDirection = 0x400, kAlignmentCheck = 0x40000,
+                            kId = 0x200000;
     frame.rip = frame.rcx;
     frame.rflags = (frame.r11 & (kArithmetic | kDirection | kAlignmentCheck | kId)) | kUserFlags;
     frame.cs = USER_CODE;
