@@ -12,6 +12,7 @@ from .errors import ExitCode, HarnessError, Interrupted
 _COMMANDS = {
     "run": "run_command",
     "guest-test": "guest_command",
+    "bench": "bench",
     "bochs-test": "bochs",
     "boot-time": "boot_time",
     "test": "test_command",

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Mapping and unmapping single pages of a memory object that exists, where page tables exist.
+#include "bench.hpp"
+
+namespace {
+
+namespace abi = cox::abi;
+using bench::Operation;
+
+constexpr std::uint64_t kPages = 256;
+
+struct Window {
+    cap::Memory memory;
+    std::uint64_t address = 0;
+};
+
+// Set up by whichever operation comes first, and kept.
+cap::Result<Window> window(const cap::Env& env) {
+    static Window made;
+    if (made.address == 0) {
+        made.memory = TRY(env.process.create_memory(kPages));
+        made.address = TRY(env.space.reserve(kPages));
+    }
+    return made;
+}
+
+cap::Result<void> map_and_unmap(const cap::Env& env, std::uint64_t count) {
+    const Window w = TRY(window(env));
+    for (std::uint64_t i = 0; i < count; ++i) {
+        TRY(env.process.map(w.memory, w.address, 0, 1, abi::kRead | abi::kWrite));
+        TRY(env.process.unmap(w.address, 1));
+    }
+    return {};
+}
+
+// As map_and_unmap, but every page is touched in between, so that its translation is in the TLB.
+cap::Result<void> map_touch_unmap(const cap::Env& env, std::uint64_t count) {
+    const Window w = TRY(window(env));
+    for (std::uint64_t i = 0; i < count; ++i) {
+        TRY(env.process.map(w.memory, w.address, 0, 1, abi::kRead | abi::kWrite));
+        *reinterpret_cast<volatile std::uint64_t*>(w.address) = i;
+        TRY(env.process.unmap(w.address, 1));
+    }
+    return {};
+}
+
+constexpr Operation kOperations[] = {
+    {"map_and_unmap", 5'000, map_and_unmap},
+    {"map_touch_unmap", 5'000, map_touch_unmap},
+};
+
+}  // namespace
+
+int cap_main(const cap::Env& env) { return bench::run(env, kOperations); }

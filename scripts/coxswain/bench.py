@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""Counts instructions per operation in the guest, exactly: under -icount the TSC advances by one with each of them.
+
+The table stands beside what is known of other systems (bench/peers.json). `--ratchet` fails when an operation needs more
+than 3 % over the committed count (bench/baseline.json), when one is missing, or is new there; `--accept` commits to what was
+counted now. Each repetition of a `rep` string instruction counts as one instruction.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from . import qemu
+from .artifacts import ROOT, Artifacts
+from .boot import Boot, run_qemu
+from .ending import Ending, judge
+from .errors import ExitCode, HarnessError
+from .guest_log import clean, parse
+from .qemu import Accelerator, Machine
+
+_BASELINE = ROOT / "bench" / "baseline.json"
+_PEERS = ROOT / "bench" / "peers.json"
+_SLACK = 0.03
+_COUNTING = Accelerator("tcg", ("-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"), "max", "counting")
+
+Counts = dict[str, float]
+
+
+class BenchmarkFailed(HarnessError):
+    code = ExitCode.REFUSED
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="scripts/bench", description=__doc__, allow_abbrev=False)
+    add = made.add_argument
+    add("programs", nargs="+", metavar="PROGRAM", help="in the archive, such as bench/calls")
+    add("--build", type=Path, required=True, metavar="DIR", help="the build tree")
+    add("--timeout", type=float, default=60.0, metavar="SECONDS", help="of each program (60)")
+    add("--json", type=Path, metavar="FILE", help="also there (default: bench.json in the build tree)")
+    add("--append", default="", metavar="WORDS", help="more kernel arguments")
+    group = made.add_mutually_exclusive_group()
+    group.add_argument("--ratchet", action="store_true", help="fail where more is needed than was committed")
+    group.add_argument("--accept", action="store_true", help="commit to these counts")
+    return made
+
+
+def counts_of(boot: Boot, program: str) -> Counts:
+    judgement = judge(boot)
+    if judgement.ending is not Ending.PASSED:
+        said = "\n".join(clean(line.text) for line in boot.lines[-5:])
+        raise BenchmarkFailed(f"{program}: {judgement.detail}\n{said}")
+    records = [record for record in parse(boot.lines) if record.kind == "bench"]
+    if not records:
+        raise BenchmarkFailed(f"{program} reported nothing")
+    return {each.string("name"): each.integer("ticks") / each.integer("operations") for each in records}
+
+
+def _measure(args: argparse.Namespace) -> Counts:
+    artifacts = Artifacts(args.build.absolute())
+    artifacts.require()
+    counts: Counts = {}
+    for program in args.programs:
+        machine = Machine(cpus=1, accelerator=_COUNTING)
+        line = qemu.command(machine, artifacts, [f"root={program}", *args.append.split()])
+        counts |= counts_of(run_qemu(line, args.timeout), program)
+    return counts
+
+
+def complaints(counts: Counts, baseline: Counts) -> list[str]:
+    """What the ratchet has against these counts."""
+    found = [f"{name} was not measured" for name in sorted(baseline.keys() - counts.keys())]
+    for name, count in counts.items():
+        if name not in baseline:
+            found.append(f"{name} is new: {count:.1f}")
+        elif count > baseline[name] * (1 + _SLACK):
+            rise = 100 * (count / baseline[name] - 1)
+            found.append(f"{name}: {count:.1f} instructions, {rise:.1f} % more than the committed {baseline[name]:.1f}")
+    return found
+
+
+def table(counts: Counts, baseline: Counts, peers: dict) -> str:
+    systems = sorted({system for row in peers["operations"].values() for system in row})
+    lines = [f"{'instructions per operation':<28}{'Coxswain':>10}{'committed':>11}" + "".join(f"{s:>9}" for s in systems)]
+    for name, count in counts.items():
+        known = peers["operations"].get(name, {})
+        committed = f"{baseline[name]:.1f}" if name in baseline else "-"
+        cells = "".join(f"{known.get(system, '-'):>9}" for system in systems)
+        lines.append(f"{name:<28}{count:>10.1f}{committed:>11}{cells}  {peers['notes'].get(name, '')}".rstrip())
+    return "\n".join([*lines, "", *peers["provenance"]])
+
+
+def main(argv: list[str]) -> ExitCode:
+    args = _parser().parse_args(argv)
+    counts = _measure(args)
+    baseline = json.loads(_BASELINE.read_text()) if _BASELINE.exists() else {}
+    print(table(counts, baseline, json.loads(_PEERS.read_text())))
+    where = args.json or args.build / "bench.json"
+    rows = [{"name": name, "instructions": round(count, 3), "committed": baseline.get(name)} for name, count in counts.items()]
+    where.write_text(json.dumps({"context": {"qemu": qemu.version(), "counting": "icount"}, "benchmarks": rows}, indent=2) + "\n")
+    if args.accept:
+        _BASELINE.write_text(json.dumps({name: round(count, 1) for name, count in sorted(counts.items())}, indent=2) + "\n")
+        print(f"accepted into {_BASELINE.relative_to(ROOT)}")
+        return ExitCode.OK
+    found = complaints(counts, baseline) if args.ratchet else []
+    for text in found:
+        print(f"ratchet: {text}")
+    if found:
+        print("scripts/bench --accept commits to new counts, on purpose")
+    return ExitCode.REFUSED if found else ExitCode.OK
