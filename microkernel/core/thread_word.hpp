@@ -201,7 +201,8 @@ private:
     // Tries again only when somebody else has changed the word, so it is lock-free.
     template <class Next>
     Transition change(Next next) {
-        std::uint64_t old = word_.load(std::memory_order_relaxed);
+        // seq_cst: a request that finds no owner has to be ordered after what it is about (set_affinity).
+        std::uint64_t old = word_.load(std::memory_order_seq_cst);
         for (;;) {
             const std::optional<std::uint64_t> to = next(ThreadWord{old});
             if (!to) return {false, {old}};

@@ -8,36 +8,32 @@ namespace cox {
 
 namespace {
 
-// This CPU becomes the timekeeper, if there is none. False: there is one.
-bool take_over(Cpu& cpu, Thread& thread, std::uint64_t deadline) {
+// This CPU becomes the timekeeper, if there is none, with the node out of the queue. False: there is one.
+bool take_over(Cpu& cpu, Thread& thread) {
     std::uint32_t none = Thread::kNoCpu;
     if (!thread.timer_cpu.compare_exchange_strong(none, cpu.number)) return false;
     thread.retain();
-    cpu.timers.insert(thread, deadline);
     return true;
 }
 
-// The node is out of the queue and becomes free; unless a deadline was set in the meantime.
-void let_go(Cpu& cpu, Thread& thread) {
-    thread.timer_cpu.store(Thread::kNoCpu);
-    const auto deadline = thread.ring.deadline();
-    if (deadline != kNever) take_over(cpu, thread, deadline);
-    thread.release();
-}
-
-// The node, out of the queue, is made to agree with the deadline.
+// The node, out of the queue, is made to agree with the deadline. It is read only now that this CPU is the timekeeper:
+// the thread may have gone since it was read before, and then nobody tells of that any more (forget_timeout).
 void keep_or_let_go(Cpu& cpu, Thread& thread) {
-    const auto deadline = thread.ring.deadline();
-    if (deadline != kNever)
-        cpu.timers.insert(thread, deadline);
-    else
-        let_go(cpu, thread);
+    const RefPtr<Thread> hold(thread);
+    for (;;) {
+        const auto deadline = thread.ring.deadline();
+        if (deadline != kNever) return cpu.timers.insert(thread, deadline);
+        thread.timer_cpu.store(Thread::kNoCpu);
+        thread.release();
+        // Unless a deadline was set in the meantime.
+        if (thread.ring.deadline() == kNever || !take_over(cpu, thread)) return;
+    }
 }
 
 }  // namespace
 
 void arm_timeout(Cpu& cpu, Thread& thread, std::uint64_t deadline) {
-    if (take_over(cpu, thread, deadline)) return;
+    if (take_over(cpu, thread)) return cpu.timers.insert(thread, deadline);
     const auto keeper = thread.timer_cpu.load();
     if (keeper == cpu.number) {
         cpu.timers.remove(thread);
@@ -51,7 +47,7 @@ void arm_timeout(Cpu& cpu, Thread& thread, std::uint64_t deadline) {
 void disarm_timeout(Cpu& cpu, Thread& thread) {
     if (thread.timer_cpu.load() != cpu.number) return;
     cpu.timers.remove(thread);
-    let_go(cpu, thread);
+    keep_or_let_go(cpu, thread);
 }
 
 void forget_timeout(Cpu& cpu, Thread& thread) {
@@ -79,12 +75,14 @@ void expire_timeouts(Cpu& cpu, std::uint64_t now) {
 
 void serve_timer_record(Cpu& cpu, Thread& thread) {
     const auto keeper = thread.timer_cpu.load();
-    const auto deadline = thread.ring.deadline();
     if (keeper == cpu.number) {
         cpu.timers.remove(thread);
         keep_or_let_go(cpu, thread);
-    } else if (keeper == Thread::kNoCpu && deadline != kNever && !take_over(cpu, thread, deadline)) {
-        send_timer_record(thread, cpu.number);  // somebody else became it just now: look again
+    } else if (keeper == Thread::kNoCpu && thread.ring.deadline() != kNever) {
+        if (take_over(cpu, thread))
+            keep_or_let_go(cpu, thread);
+        else
+            send_timer_record(thread, cpu.number);  // somebody else became it just now: look again
     }
 }
 

@@ -154,7 +154,7 @@ void storm_of_commits(Case& t) {
         REQUIRE_EQUAL(t, worker.thread.status()->word.cause(), Cause::kExited);
         crew.renew(worker, {.main = exit_at_once});
     };
-    for (int i = 0; i < 300 && !t.failed(); ++i) {
+    for (int i = 0; i < 150 && !t.failed(); ++i) {
         one_life();
     }
     t.env.log.print("race: accepted={} gone={} elsewhere={}", storm.accepted.load(), storm.gone.load(),

@@ -185,7 +185,7 @@ void kill_anything(Case& t) {
                count(ThreadState::kQueued) != 0 && count(ThreadState::kWaiting) != 0 &&
                count(ThreadState::kUnplaced) != 0;
     };
-    for (int i = 0; (i < 300 || (!exercised() && i < 3000)) && !t.failed(); ++i) {
+    for (int i = 0; (i < 150 || (!exercised() && i < 3000)) && !t.failed(); ++i) {
         Worker& victim = crew.workers()[random.below(kVictims)];
         crew.workers()[random.below(kVictims)].ring_bell();
         delay_ticks(random.below(100'000));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Threads that agents move from CPU to CPU all the time keep what they have in their registers, and their
-// ring.
+// Threads of several processes that agents move from CPU to CPU all the time keep what they have in their
+// registers, floating-point control included, their FS base, their address space, and their ring.
 #include "support/agents.hpp"
 #include "support/observe.hpp"
 #include "support/registers.hpp"
@@ -11,13 +11,41 @@ namespace {
 using namespace test;
 using abi::ThreadState;
 
-constexpr std::uint64_t kMovesEach = 30;
+constexpr std::uint64_t kEnoughMoves = 2000;  // of all together
 
 // values[]
-constexpr int kSelf = 0;   // slot of the thread
-constexpr int kMoves = 1;  // how often it was on another CPU than before
-constexpr int kWrong = 2;  // rounds after which a register was not what it had been
-constexpr int kStray = 3;  // completions that were another's
+constexpr int kSelf = 0;     // slot of the thread
+constexpr int kMoves = 1;    // how often it was on another CPU than before
+constexpr int kWrong = 2;    // rounds after which a register was not what it had been
+constexpr int kStray = 3;    // completions that were another's
+constexpr int kControl = 4;  // rounds after which MXCSR or the x87 control word was not what it had been
+constexpr int kBase = 5;     // or FS pointed elsewhere
+
+// Rounding in one of four ways, and flushing to zero or not, with all exceptions masked.
+struct Control {
+    std::uint32_t mxcsr;
+    std::uint16_t x87;
+
+    static Control pattern(std::uint64_t number) {
+        const auto bits = static_cast<std::uint32_t>(number);
+        return {.mxcsr = 0x1f80U | (bits & 3) << 13 | (bits >> 2 & 1) << 15,
+                .x87 = static_cast<std::uint16_t>(0x37fU | (bits >> 3 & 3) << 10)};
+    }
+    static Control now() {
+        Control read{};
+        asm volatile("stmxcsr %0; fnstcw %1" : "=m"(read.mxcsr), "=m"(read.x87));
+        return read;
+    }
+    void set() const { asm volatile("ldmxcsr %0; fldcw %1" : : "m"(mxcsr), "m"(x87)); }
+    friend bool operator==(const Control&, const Control&) = default;
+};
+
+// What FS points to is the worker's Station (crew.cpp).
+const Station* station_at_fs() {
+    std::uint64_t ring = 0;
+    asm volatile("movq %%fs:%c1, %0" : "=r"(ring) : "i"(offsetof(Station, ring_address)));
+    return reinterpret_cast<const Station*>(ring - abi::kPageSize);
+}
 
 // Its registers hold its own numbers while it counts, and it is asked for them in between.
 std::uint64_t count_and_check(Station& station, cap::Ring& ring) {
@@ -28,8 +56,12 @@ std::uint64_t count_and_check(Station& station, cap::Ring& ring) {
         const std::uint64_t mine = (self.slot().raw() << 20) + round;
         const Registers in = Registers::pattern(mine);
         Registers out{};
-        keep_through_loop(&in, &out, 100'000);
+        const Control control = Control::pattern(mine * 0x9e3779b97f4a7c15 >> 40);
+        control.set();
+        keep_through_loop(&in, &out, 20'000);
         values[kWrong] += !(out == in);
+        values[kControl] += !(Control::now() == control);
+        values[kBase] += station_at_fs() != &station;
         const auto answer = ring.call(cap::submission(abi::Op::kNop, self.slot(), 0, mine));
         values[kStray] += !answer || *answer != mine;
         const auto status = self.status();
@@ -39,32 +71,43 @@ std::uint64_t count_and_check(Station& station, cap::Ring& ring) {
     return 0;
 }
 
+std::uint64_t sum(Crew& crew, int value) {
+    std::uint64_t all = 0;
+    for (const Worker& worker : crew.workers()) {
+        all += worker.station->values[static_cast<std::size_t>(value)];
+    }
+    return all;
+}
+
 void registers_and_ring(Case& t) {
     Agents agents(t, Manner::kChaos);
-    Crew crew(t);
-    const std::uint32_t count = 2 * t.cpus() + 1;
-    for (std::uint32_t i = 0; i < count; ++i) {
-        const Worker& worker = crew.add({.main = count_and_check, .first_cpu = i % t.cpus()});
-        const auto self = crew.process().give(worker.thread.slot(), abi::kRead);
-        REQUIRE_OK(t, self);
-        worker.station->values[kSelf] = self->raw();
-        REQUIRE_OK(t, worker.thread.start());
-    }
-    const auto moves = [&] {
-        std::uint64_t sum = 0;
-        for (const Worker& worker : crew.workers()) {
-            sum += worker.station->values[kMoves];
+    Crew one(t);
+    Crew two(t);
+    Crew three(t);
+    std::uint32_t number = 0;
+    for (Crew* const crew : {&one, &two, &three}) {
+        for (std::uint32_t i = 0; i <= t.cpus() / 2; ++i) {
+            const Worker& worker = crew->add({.main = count_and_check, .first_cpu = number++ % t.cpus()});
+            const auto self = crew->process().give(worker.thread.slot(), abi::kRead);
+            REQUIRE_OK(t, self);
+            worker.station->values[kSelf] = self->raw();
+            REQUIRE_OK(t, worker.thread.start());
         }
-        return sum;
-    };
-    REQUIRE(t, eventually(t.env.clock, [&] { return moves() > count * kMovesEach; }, 3 * kPatienceNs));
+    }
+    const auto moves = [&] { return sum(one, kMoves) + sum(two, kMoves) + sum(three, kMoves); };
+    REQUIRE(t, eventually(t.env.clock, [&] { return moves() >= kEnoughMoves; }, 3 * kPatienceNs));
     std::uint64_t rounds = 0;
-    for (const Worker& worker : crew.workers()) {
-        worker.order(Order::kExit);
-        REQUIRE(t, comes_to(t, worker, ThreadState::kGone));
-        REQUIRE_EQUAL(t, worker.station->values[kWrong].load(), 0);
-        REQUIRE_EQUAL(t, worker.station->values[kStray].load(), 0);
-        rounds += worker.beats();
+    for (Crew* const crew : {&one, &two, &three}) {
+        for (const Worker& worker : crew->workers()) {
+            worker.order(Order::kExit);
+            REQUIRE(t, comes_to(t, worker, ThreadState::kGone));
+            REQUIRE(t, worker.station->values[kMoves] > 0);
+            rounds += worker.beats();
+        }
+        REQUIRE_EQUAL(t, sum(*crew, kWrong), 0);
+        REQUIRE_EQUAL(t, sum(*crew, kControl), 0);
+        REQUIRE_EQUAL(t, sum(*crew, kBase), 0);
+        REQUIRE_EQUAL(t, sum(*crew, kStray), 0);
     }
     t.env.log.print("race: rounds={} moves={}", rounds, moves());
     REQUIRE_EQUAL(t, agents.accepted_twice(), 0);

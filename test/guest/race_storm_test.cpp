@@ -103,7 +103,7 @@ void many_wake_one(Case& t) {
 void pairs(Case& t) {
     Agents agents(t, Manner::kChaos);
     Load load(t, 1, 2);
-    for (int round = 0; round < 40; ++round) {
+    for (int round = 0; round < 20; ++round) {
         if (!load.all_progress()) {
             load.fail_with_who_stands_still();
         }
@@ -124,7 +124,7 @@ void affinity(Case& t) {
     Random random(t.seed);
     const auto workers = load.crew().workers();
     std::uint64_t driven_away = 0;
-    for (int i = 0; i < 300 || (driven_away < 3 && i < 3000); ++i) {
+    for (int i = 0; i < 150 || (driven_away < 3 && i < 3000); ++i) {
         const Worker& worker = workers[random.below(workers.size())];
         const std::uint64_t mask = 1 + random.below((std::uint64_t{1} << t.cpus()) - 1);
         const abi::ThreadWord before = worker.word();
@@ -156,7 +156,7 @@ void churn(Case& t) {
     for (int i = 0; i < kThreads; ++i) {
         (void)crew.add(any()).thread.start();
     }
-    for (int i = 0; i < 300 && !t.failed(); ++i) {
+    for (int i = 0; i < 150 && !t.failed(); ++i) {
         Worker& worker = crew.workers()[static_cast<std::size_t>(i % kThreads)];
         worker.order(Order::kExit);
         worker.ring_bell();

@@ -148,7 +148,7 @@ cap::Result<void> Crew::create_thread(Worker& worker, const WorkerOptions& optio
         .stack = stack_of(station) + kStackPages * abi::kPageSize - kReturnAddress,
         .argument = reinterpret_cast<std::uint64_t>(&station),
         .ring_address = station.ring_address,
-        .fs_base = 0,
+        .fs_base = reinterpret_cast<std::uint64_t>(&station),
         .affinity = options.affinity,
         .label = options.label,
         .first_cpu = options.first_cpu,

@@ -4,7 +4,7 @@
 //
 // The process gets the image of the test itself, so a function has the same address in both, and the test
 // starts threads there at functions of its own. Each worker has a Station, a page that test and worker map at
-// the same address. The process has run no start-up code: a worker uses its Station, its ring and what is
+// the same address, and FS points to it. The process has run no start-up code: a worker uses its Station, its ring and what is
 // constant, and no variable of the program.
 //
 //     test maps      station │

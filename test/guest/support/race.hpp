@@ -19,7 +19,7 @@ namespace test {
 
 class Race {
 public:
-    static constexpr std::uint64_t kRounds = 300;
+    static constexpr std::uint64_t kRounds = 100;
     static constexpr std::uint64_t kMaxRounds = 5000;
     static constexpr std::uint64_t kEnough = 5;
     static constexpr std::uint64_t kLead = 20'000;  // ticks from the meeting to the actor's act
