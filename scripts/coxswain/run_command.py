@@ -52,11 +52,14 @@ def _decide(session: Session, options: RunOptions, planned: int) -> Outcome:
     notes: list[str] = []
     if session.interrupted is not None:
         verdict = Claim(claim.NONE, f"{session.interrupted.signal_name} after {len(runs)} of {planned} runs")
+    elif session.settled is not None:
+        verdict = session.settled
+        notes.append(f"ended after {len(runs)} of {planned} runs, since none of the others could undo the refusal")
     else:
         verdict = claim.decide(runs, aggregates, options.repeats)
     if verdict.verdict == claim.NONE:
         for each in claim.claimable(aggregates):
-            notes += [f"would be refused: {found.reason}" for found in claim.objections(runs, each)[:1]]
+            notes += [f"would be refused: {found.reason}" for found in claim.objections(runs, each)]
     return Outcome(options, provenance.gather(), session.accelerator, runs, aggregates, verdict, notes)
 
 
