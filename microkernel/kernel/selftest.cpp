@@ -49,6 +49,14 @@ constexpr Kind kKinds[] = {
          overflow(&depth);
      }},
     {"machine-check", [] { asm volatile("int $18"); }},
+    {"triple-fault",
+     [] {
+         const struct [[gnu::packed]] {
+             std::uint16_t limit = 0;
+             std::uint64_t base = 0;
+         } no_handlers;
+         asm volatile("lidt %0; ud2" : : "m"(no_handlers));
+     }},
 };
 
 constexpr std::uint64_t kClockFactor = 4;

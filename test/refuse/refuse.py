@@ -38,6 +38,7 @@ def arguments() -> argparse.Namespace:
     add("--reason", default="")
     add("--code", type=int, default=1)
     add("--load", type=int, default=0)
+    add("--shows", default="", metavar="REGEX", help="some line of the output must match")
     add("--quiet-host", action="store_true")
     add("--honest", action="store_true")
     add("--qemu", default="", help="stands between the harness and QEMU; what follows belongs to it")
@@ -51,7 +52,7 @@ def scratch(args: argparse.Namespace) -> Path:
     folder = args.build / "refuse" / args.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for name in ("coxswain.elf", "archive.cpio"):
+    for name in ("coxswain.elf", "archive.cpio", "programs"):
         (folder / name).symlink_to(args.build / name)
     return folder
 
@@ -68,7 +69,7 @@ def load(processes: int) -> Iterator[None]:
             process.wait()
 
 
-def run(args: argparse.Namespace, folder: Path) -> tuple[int, dict]:
+def run(args: argparse.Namespace, folder: Path) -> tuple[int, str, dict]:
     command = [str(ROOT / "scripts" / "run"), "process-scale", "--no-build", "--build-dir", str(folder), "--accel", "tcg"]
     command += ["--workers", "1,2", "--repeats", "1" if args.honest else "15", "--out", str(folder / "out"), *args.more]
     if "--size" not in args.more:
@@ -77,9 +78,11 @@ def run(args: argparse.Namespace, folder: Path) -> tuple[int, dict]:
     if args.qemu:
         environment |= {"COXSWAIN_QEMU": args.qemu, "FILTER_DROP": args.drop, "FILTER_KILL_AT": args.kill_at}
     with load(args.load):
-        status = subprocess.run(command, env=environment, check=False).returncode
+        both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        done = subprocess.run(command, env=environment, text=True, check=False, **both)
+    print(done.stdout, flush=True)
     report = folder / "out" / "result.json"
-    return status, json.loads(report.read_text())["context"] if report.exists() else {}
+    return done.returncode, done.stdout, json.loads(report.read_text())["context"] if report.exists() else {}
 
 
 def refused(args: argparse.Namespace, status: int, context: dict) -> list[str]:
@@ -104,11 +107,13 @@ def main() -> int:
     if len(os.sched_getaffinity(0)) < 2:
         print("skipped: two CPUs are needed; with one every run is oversubscribed, and nothing is claimed")
         return SKIPPED
-    status, context = run(args, scratch(args))
+    status, output, context = run(args, scratch(args))
     if args.quiet_host and context.get("claim_reason", "").startswith("busy host"):
         print(f"skipped: {context['claim_reason']}")
         return SKIPPED
     wrong = honest(status, context) if args.honest else refused(args, status, context)
+    if not re.search(args.shows, output, re.MULTILINE):
+        wrong.append(f"no line of the output matches {args.shows!r}")
     for line in wrong:
         print(f"refuse.{args.name}: {line}")
     return 1 if wrong else 0
