@@ -28,6 +28,7 @@ SKIPPED = 77
 SPIN = "import os\nos.nice(19)\nwhile True: pass"
 # What a short session on any host may be objected to for. Everything else is the guest's doing.
 NOT_THE_GUEST = r"busy host|a timed section of|median speedup|\(median\)"
+OF_A_BUSY_HOST = r"all workers ran together|the host's clock"  # what its noise can do to a single run
 
 
 def arguments() -> argparse.Namespace:
@@ -95,7 +96,9 @@ def refused(args: argparse.Namespace, status: int, context: dict) -> list[str]:
 
 
 def honest(status: int, context: dict) -> list[str]:
-    objections = [note for note in context.get("notes", []) if not re.search(NOT_THE_GUEST, note)]
+    notes = context.get("notes", [])
+    excused = NOT_THE_GUEST + (f"|{OF_A_BUSY_HOST}" if any("busy host" in note for note in notes) else "")
+    objections = [note for note in notes if not re.search(excused, note)]
     wrong = [f"objected to an honest run: {note}" for note in objections]
     if (status, context.get("claim"), context.get("pairs")) != (0, "none", 1):
         wrong.append(f"exit code {status}, claim {context.get('claim')}: {context.get('claim_reason')}")
