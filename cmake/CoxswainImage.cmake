@@ -19,7 +19,7 @@ foreach(target path IN ZIP_LISTS program_targets program_paths)
     list(APPEND inputs "${stripped_dir}/${path}")
 endforeach()
 file(GLOB manifests CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/workers/manifests/*.manifest"
-    "${PROJECT_SOURCE_DIR}/test/guest/manifests/*.manifest")
+    "${PROJECT_SOURCE_DIR}/test/guest/manifests/*.manifest" "${PROJECT_SOURCE_DIR}/test/refuse/*.manifest")
 foreach(manifest IN LISTS manifests)
     cmake_path(GET manifest STEM name)
     list(APPEND entries "manifests/${name}=${manifest}")

@@ -35,7 +35,8 @@ fi
 
 # debug: QEMU waits at its first instruction. On a terminal gdb is started beside it, and the guest's output goes to a
 # file; elsewhere QEMU stays in the foreground.
-attach=(gdb --quiet -ex "target remote :1234" "$build/coxswain.elf")
+commands=$(dirname "$(dirname "$0")")/scripts/gdb/coxswain.py
+attach=(gdb --quiet -ex "source $commands" -ex "target remote :1234" "$build/coxswain.elf")
 if [[ -t 0 ]]; then
     log="$build/debug.log"
     echo "The guest's output: $log"

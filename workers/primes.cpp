@@ -61,13 +61,20 @@ std::optional<Options> parse_options(const cap::Env& env) {
         return std::nullopt;
     }
     return Options{static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(workers),
-                   number_or(line, "seed", 0), *known, index == 0 ? *fault : Fault::kNone};
+                   number_or(line, "seed", 0), *known,
+                   index == 0 || concerns_all(*fault) ? *fault : Fault::kNone};
 }
 
-// What a fault does instead of, or before, the work. kNone comes by here too.
-void misbehave(const cap::Env& env, Fault fault) {
-    switch (fault) {
-        case Fault::kIdle: (void)env.ring.submit_and_wait(1, kIdleNs); break;
+void sleep(const cap::Env& env, std::uint64_t ns) { (void)env.ring.submit_and_wait(1, ns); }
+
+// What a fault does instead of, or before, the work.
+void misbehave(const cap::Env& env, const Options& options) {
+    switch (options.fault) {
+        case Fault::kIdle: sleep(env, kIdleNs); break;
+        case Fault::kTurns:  // each on a CPU of its own, so that the turns are all that is wrong
+            (void)env.thread.set_affinity(std::uint64_t{1} << options.index);
+            sleep(env, options.index * kTurnNs);
+            break;
         case Fault::kCrash: (void)*reinterpret_cast<const volatile std::uint8_t*>(0); break;
         case Fault::kSilent: env.exit(0);
         case Fault::kHang:
@@ -84,8 +91,9 @@ cap::Result<void> work(const cap::Env& env, const Options& options, cap::Notific
     TRY(env.process.map(memory, address, 0, 1, abi::kRead | abi::kWrite));
     auto& page = *reinterpret_cast<sieve::ResultPage*>(address);
 
-    const sieve::Plan plan(options.known.range, options.workers);
-    the_sieve.prepare(plan, sieve::share_of(options.index, options.workers, options.seed));
+    const std::uint32_t shares = options.fault == Fault::kGreedy ? 1 : options.workers;
+    const std::uint32_t share = shares == 1 ? 0 : sieve::share_of(options.index, shares, options.seed);
+    the_sieve.prepare(sieve::Plan(options.known.range, shares), share);
     if (options.fault == Fault::kBrokenSieve) {
         sieve::SieveSpoiler::displace(the_sieve, 100);
     } else if (options.fault == Fault::kAbsent) {
@@ -97,9 +105,13 @@ cap::Result<void> work(const cap::Env& env, const Options& options, cap::Notific
 
     const std::uint64_t start = cap::read_tsc();
     if (options.fault != Fault::kNone) [[unlikely]] {
-        misbehave(env, options.fault);
+        misbehave(env, options);
     }
-    sieve::Tally tally = the_sieve.run();
+    const bool lazy = options.fault == Fault::kGreedy && options.index != 0;
+    sieve::Tally tally = lazy ? sieve::Tally() : the_sieve.run();
+    if (options.fault == Fault::kTurns) [[unlikely]] {
+        sleep(env, (options.workers - 1 - options.index) * kTurnNs);
+    }
     const std::uint64_t end = cap::read_tsc();
 
     tally.count += options.fault == Fault::kWrongCount ? 1 : 0;

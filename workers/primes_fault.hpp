@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Misbehaviour on demand, so that tests can see it noticed. Only worker 0 misbehaves, and only with the
-// argument `fault`.
+// Misbehaviour on demand, so that tests can see it noticed. Only with the argument `fault`, and only worker 0
+// misbehaves, but where a fault concerns the whole crew.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +19,18 @@ enum class Fault : std::uint8_t {
     kSilent,       // ends without a result
     kAbsent,       // ends before it is ready
     kHang,         // never ends
+    kTurns,        // the whole crew: one works while the others sleep, though all are in the timed section
+    kGreedy,       // the whole crew: worker 0 counts the whole range, the others nothing
 };
 
-inline constexpr std::string_view kFaultNames = "none wrong_count broken_sieve idle crash silent absent hang";
+inline constexpr std::string_view kFaultNames =
+    "none wrong_count broken_sieve idle crash silent absent hang turns greedy";
 inline constexpr std::uint64_t kIdleNs = 1'000'000'000;
+inline constexpr std::uint64_t kTurnNs = 300'000'000;  // more than a share of size=small takes
+
+[[nodiscard]] constexpr bool concerns_all(Fault fault) {
+    return fault == Fault::kTurns || fault == Fault::kGreedy;
+}
 
 [[nodiscard]] constexpr std::optional<Fault> parse_fault(std::string_view text) {
     std::string_view rest = kFaultNames;

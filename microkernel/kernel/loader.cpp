@@ -100,7 +100,7 @@ void start_root_task(const core::BootModule& module, std::string_view program,
     if (!file) panic(format("root task: no {} in the archive", program).text());
     const auto image = must(core::parse_elf(*file, {abi::kUserBottom, kStartInfo}), "program");
 
-    auto process = must(Process::create(nullptr, "root"), "process");
+    auto process = must(Process::create(nullptr, program), "process");
     for (const auto& segment : image.segments()) load_segment(*process, segment);
     const auto stack = new_memory(kStackPages);
     map_all(*process, *stack, kStackTop - kStackPages * abi::kPageSize, abi::kRead | abi::kWrite);

@@ -103,6 +103,7 @@ extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_
     arch::lapic_enable();
     if (!arch::calibrate(*acpi)) unsupported("no clock to calibrate the timer against");
     thread_table_init();
+    selftest_init(options.find("selftest").value_or(""));
     watchdog_init(number(options, "watchdog_ms", 5000));
     smp_start(acpi->madt);
     for (const Cpu& cpu : online_cpus()) root_domain.init_cpu_line(cpu.number);
@@ -117,7 +118,6 @@ extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_
     if (acpi->madt.cpus_beyond_limit)
         print("coxswain: {} more CPUs are left out", acpi->madt.cpus_beyond_limit);
     start_root_task(*boot.archive, options.find("root").value_or("workers/root"), boot.command_line());
-    selftest_init(options.find("selftest").value_or(""));
     release_cpus();
     dispatch_forever();
 }

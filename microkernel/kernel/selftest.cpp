@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "kernel/selftest.hpp"
 
+#include "arch/timer.hpp"
 #include "kernel/address_space.hpp"
 #include "kernel/cpu.hpp"
 #include "kernel/log.hpp"
@@ -48,7 +49,17 @@ constexpr Kind kKinds[] = {
          overflow(&depth);
      }},
     {"machine-check", [] { asm volatile("int $18"); }},
+    {"triple-fault",
+     [] {
+         const struct [[gnu::packed]] {
+             std::uint16_t limit = 0;
+             std::uint64_t base = 0;
+         } no_handlers;
+         asm volatile("lidt %0; ud2" : : "m"(no_handlers));
+     }},
 };
+
+constexpr std::uint64_t kClockFactor = 4;
 
 const Kind* chosen;
 
@@ -56,6 +67,11 @@ const Kind* chosen;
 
 void selftest_init(std::string_view name) {
     if (name.empty()) return;
+    if (name == "fast-clock") {
+        arch::falsify_clock(kClockFactor);
+        print("selftest: the clock runs {} times too fast", kClockFactor);
+        return;
+    }
     for (const Kind& kind : kKinds) {
         if (kind.name == name) chosen = &kind;
     }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,16 @@ class Artifacts:
     @property
     def archive(self) -> Path:
         return self.build / "archive.cpio"
+
+    def program(self, name: str) -> Path | None:
+        """Of a process with this name: its path in the archive, or the last part of it. None where that is not clear."""
+        if not re.fullmatch(r"(\w[\w.-]*/)*\w[\w.-]*", name):
+            return None  # the guest may call a process anything
+        exact = self.build / "programs" / name
+        if exact.is_file():
+            return exact
+        found = [path for path in (self.build / "programs").glob(f"*/{name}") if path.is_file()]
+        return found[0] if len(found) == 1 else None
 
     @property
     def stripped_kernel(self) -> Path:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from .aggregate import Aggregate, select
 from .errors import ExitCode
-from .rules import RULES, Rule, overlapping, quiet_host
+from .rules import (
+    DISTURBED_BY_HOST, EVERY_RUN, RULES, Rule, kept_busy, overlapping, overlapping_each, quiet_host,
+)  # fmt: skip
 from .run import Run
 
 MIN_PAIRS = 15
@@ -47,7 +49,8 @@ def objections(runs: Sequence[Run], each: Aggregate) -> list[Claim]:
 def _host_kept_apart(rule: Rule, runs: Sequence[Run], each: Aggregate) -> bool:
     """Without any server, pinned, the workers did not run together either: the host took their CPUs away."""
     ceiling = select(runs, each.workers, False)
-    return rule is overlapping and bool(ceiling) and bool(overlapping([], ceiling))
+    apart = bool(ceiling) and bool(overlapping_each([], ceiling) or overlapping([], ceiling))
+    return rule in (overlapping_each, overlapping) and apart
 
 
 def _speed_objections(each: Aggregate) -> list[Claim]:
@@ -88,6 +91,27 @@ def _different_work(runs: Sequence[Run]) -> Claim | None:
                 f"{run.step.workers} workers, before {first.size}, {first.count}, {first.checksum:#x}",
             )
     return None
+
+
+def settled(runs: Sequence[Run], pairs: int, patient: bool) -> Claim | None:
+    """After the last of these runs: the refusal that none of the runs still to come of `pairs` pairs can undo.
+
+    Where noise of the host may be the cause, a run with a busy host settles nothing; nor does any run if `patient`: then
+    the whole session shall say whose fault it was.
+    """
+    step = runs[-1].step
+    if pairs < MIN_PAIRS or not runs[-1].verified or not step.server or step.workers == 1 or step.oversubscribed:
+        return None
+    base, group = select(runs, 1, True), select(runs, step.workers, True)
+    noisy = patient or bool(quiet_host(base[-1:], group[-1:]))
+    for rule in EVERY_RUN:
+        if noisy and rule in DISTURBED_BY_HOST:
+            continue
+        text = rule(base[-1:], group[-1:])
+        if text:
+            return Claim(REFUSED, text)
+    text = kept_busy(base, group, pairs)
+    return Claim(REFUSED, text, host_at_fault=True) if text else None
 
 
 def decide(runs: Sequence[Run], aggregates: Sequence[Aggregate], repeats: int) -> Claim:

@@ -18,7 +18,8 @@ from .guest_log import Line, clean
 from .qemu import MACHINES, TCG, Machine, check_extra, command
 from .suite_verdict import TestOutcome, Verdict, classify
 
-_EXPECTED = {"pass": Verdict.PASS, "panic": Verdict.PANIC, "unsupported": Verdict.UNSUPPORTED}
+_EXPECTED = {"pass": Verdict.PASS, "panic": Verdict.PANIC, "unsupported": Verdict.UNSUPPORTED,
+             "triple-fault": Verdict.TRIPLE_FAULT}  # fmt: skip
 _TAIL_LINES = 200
 
 
@@ -39,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=int(os.environ.get("COXSWAIN_SEED", "1")), help="(COXSWAIN_SEED, or 1)")
     add("--append", default="", metavar="WORDS", help="more kernel arguments; {symbol:NAME} is the address of the kernel's NAME")
     add("--expect", choices=sorted(_EXPECTED), default="pass", help="(pass)")
-    add("--match", action="append", default=[], metavar="REGEX", help="some line of the output must match; repeatable")
+    add("--match", action="append", default=[], metavar="REGEX", help="some line of the output, or of a panic or fault with names, must match; repeatable")
     add("--quiet", action="store_true", help="do not show the guest's output")
     add("qemu", nargs="*", help="after --: more QEMU arguments")
     return made
@@ -66,8 +67,7 @@ def _machine(args: argparse.Namespace) -> Machine:
     )
 
 
-def unmatched(patterns: list[str], lines: list[Line]) -> list[str]:
-    texts = [clean(line.text) for line in lines]
+def unmatched(patterns: list[str], texts: list[str]) -> list[str]:
     return [pattern for pattern in patterns if not any(re.search(pattern, text) for text in texts)]
 
 
@@ -75,9 +75,10 @@ def _show(line: Line) -> None:
     print(clean(line.text), flush=True)
 
 
-def _report(label: str, outcome: TestOutcome, expected: Verdict, boot: Boot, artifacts: Artifacts, log: Path) -> None:
-    if outcome.verdict is Verdict.PANIC:
-        print(symbolize.explain(boot.lines, artifacts.kernel))
+def _report(label: str, outcome: TestOutcome, expected: Verdict, boot: Boot, named: list[str], log: Path) -> None:
+    if outcome.verdict is not Verdict.PASS:
+        for text in named:
+            print(text)
     for case in outcome.suite.failures:
         print(f"failed case {case.name}: {case.message or 'no message'}")
     if boot.stderr.strip():
@@ -100,10 +101,11 @@ def main(argv: list[str]) -> ExitCode:
 
     boot = run_qemu(command(machine, artifacts, words), args.timeout, log, None if args.quiet else _show)
     outcome = classify(boot)
-    absent = unmatched(args.match, boot.lines)
+    named = symbolize.explain(boot.lines, artifacts)
+    absent = unmatched(args.match, [*(clean(line.text) for line in boot.lines), *named])
     met = outcome.verdict is expected and not absent
 
-    _report(label, outcome, expected, boot, artifacts, log)
+    _report(label, outcome, expected, boot, named, log)
     for pattern in absent:
         print(f"{label}: no line matches {pattern}")
     tail = "\n".join(clean(line.text) for line in boot.lines[-_TAIL_LINES:])

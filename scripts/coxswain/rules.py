@@ -4,6 +4,8 @@
 A rule about the guest holds in every single run. Where the host's own noise can disturb one run (how long the
 sections overlapped, when a line arrived, how many CPUs were free), the median of the runs must hold, and each run
 must keep a wider limit: so one hiccup decides nothing, and a habit is refused.
+
+A rule of EVERY_RUN that one run breaks is broken for good, however many runs follow.
 """
 
 from __future__ import annotations
@@ -84,17 +86,21 @@ def accounted_overlap(log: ScaleLog) -> float:
     return min(cpu.domain_ticks for cpu in busiest(log)) / log.result.ticks
 
 
-def overlapping(_base: Sequence[Run], runs: Sequence[Run]) -> str:
+def overlapping_each(_base: Sequence[Run], runs: Sequence[Run]) -> str:
     """All W ran at once for as long as the quickest of them had work.
 
     Not for as long as the section: where the host's CPUs are not equally fast, an even split ends unevenly, and that
     is neither the guest's doing nor a sign that the workers waited for one another.
     """
-    together = [_together(_log(run)) for run in runs]
-    for run, share in zip(runs, together):
+    for run in runs:
+        share = _together(_log(run))
         if share < MIN_OVERLAP_EACH:
             return f"{_together_text(share)} ({_where(run)})"
-    median = statistics.median(together)
+    return ""
+
+
+def overlapping(_base: Sequence[Run], runs: Sequence[Run]) -> str:
+    median = statistics.median(_together(_log(run)) for run in runs)
     if median < MIN_OVERLAP:
         return f"{_together_text(median)} (median), less than {MIN_OVERLAP}"
     return ""
@@ -124,19 +130,29 @@ def _clock_error(run: Run, share: float, slack_ns: float) -> float:
     return (log.host_ns - log.result.ns) / (share * log.result.ns + slack_ns)
 
 
+def own_clock(base: Sequence[Run], runs: Sequence[Run]) -> str:
+    """The guest does not contradict itself."""
+    for run in [*base, *runs]:
+        log = _log(run)
+        own = (
+            ("its ticks", ticks_to_ns(log, log.result.ticks), OWN_CLOCK_SHARE * log.result.ns),
+            ("its phases", log.end_ns - log.begin_ns, CLOCK_SHARE * log.result.ns + CLOCK_NS),
+        )
+        for what, other, limit in own:
+            if abs(other - log.result.ns) > limit:
+                return f"the guest says {log.result.ns / 1e6:.0f} ms, {what} {other / 1e6:.0f} ms ({_where(run)})"
+    return ""
+
+
+def guest_clock_each(base: Sequence[Run], runs: Sequence[Run]) -> str:
+    for run in [*base, *runs]:
+        if abs(_clock_error(run, CLOCK_SHARE_EACH, CLOCK_NS_EACH)) > 1:
+            return _clock_text(run)
+    return ""
+
+
 def guest_clock(base: Sequence[Run], runs: Sequence[Run]) -> str:
     for group in (base, runs):
-        for run in group:
-            log = _log(run)
-            own = (
-                ("its ticks", ticks_to_ns(log, log.result.ticks), OWN_CLOCK_SHARE * log.result.ns),
-                ("its phases", log.end_ns - log.begin_ns, CLOCK_SHARE * log.result.ns + CLOCK_NS),
-            )
-            for what, other, limit in own:
-                if abs(other - log.result.ns) > limit:
-                    return f"the guest says {log.result.ns / 1e6:.0f} ms, {what} {other / 1e6:.0f} ms ({_where(run)})"
-            if abs(_clock_error(run, CLOCK_SHARE_EACH, CLOCK_NS_EACH)) > 1:
-                return _clock_text(run)
         median = statistics.median(_clock_error(run, CLOCK_SHARE, CLOCK_NS) for run in group)
         if abs(median) > 1:
             return _clock_text(min(group, key=lambda run: abs(_clock_error(run, CLOCK_SHARE, CLOCK_NS) - median)))
@@ -176,7 +192,23 @@ def quiet_host(base: Sequence[Run], runs: Sequence[Run]) -> str:
     return ""
 
 
+def kept_busy(base: Sequence[Run], runs: Sequence[Run], pairs: int) -> str:
+    """Of `pairs` planned, so many runs had a busy host already that the median must be that of a busy host."""
+    wanted = runs[0].step.cpus
+    for group in (base, runs):
+        busy = [run.free_cpus for run in group if run.free_cpus < wanted - BUSY_CPUS]
+        if 2 * len(busy) > pairs:
+            text = f"busy host: {statistics.median(busy):.2f} CPUs were free in {len(busy)} of {pairs} runs"
+            return f"{text} (median of these), {wanted} are needed"
+    return ""
+
+
 RULES: tuple[Rule, ...] = (
-    no_fallback, placed_by_server, own_cpus, even_shares, quiet_host, overlapping, guest_clock, long_enough,
-    quiet_timers,
+    no_fallback, placed_by_server, own_cpus, even_shares, quiet_host, overlapping_each, overlapping, own_clock,
+    guest_clock_each, guest_clock, long_enough, quiet_timers,
 )  # fmt: skip
+EVERY_RUN: tuple[Rule, ...] = (
+    no_fallback, placed_by_server, own_cpus, even_shares, overlapping_each, own_clock, guest_clock_each, quiet_timers,
+)  # fmt: skip
+# Those of them that the host's noise can break: whose fault it was is better judged by a whole session.
+DISTURBED_BY_HOST: tuple[Rule, ...] = (overlapping_each, guest_clock_each)

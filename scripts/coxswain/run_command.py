@@ -13,7 +13,6 @@ from . import accel, build, claim, host, options as run_options, plan, provenanc
 from .aggregate import aggregate
 from .artifacts import Artifacts
 from .claim import Claim
-from .ending import Ending
 from .errors import EnvironmentProblem, ExitCode, Skip, UsageError
 from .options import STDOUT, RunOptions
 from .outcome import Outcome
@@ -52,18 +51,23 @@ def _decide(session: Session, options: RunOptions, planned: int) -> Outcome:
     notes: list[str] = []
     if session.interrupted is not None:
         verdict = Claim(claim.NONE, f"{session.interrupted.signal_name} after {len(runs)} of {planned} runs")
+    elif session.settled is not None:
+        verdict = session.settled
+        notes.append(f"ended after {len(runs)} of {planned} runs, since none of the others could undo the refusal")
     else:
         verdict = claim.decide(runs, aggregates, options.repeats)
     if verdict.verdict == claim.NONE:
         for each in claim.claimable(aggregates):
-            notes += [f"would be refused: {found.reason}" for found in claim.objections(runs, each)[:1]]
+            notes += [f"would be refused: {found.reason}" for found in claim.objections(runs, each)]
     return Outcome(options, provenance.gather(), session.accelerator, runs, aggregates, verdict, notes)
 
 
-def _explain_panic(session: Session, options: RunOptions) -> None:
+def _explain_end(session: Session, options: RunOptions) -> None:
+    """Panics and faults of the run that failed, with names."""
     for run in session.runs:
-        if run.judgement.ending is Ending.PANIC:
-            print(symbolize.explain(run.boot.lines, Artifacts(options.build_dir).kernel), file=sys.stderr)
+        if not run.verified:
+            for text in symbolize.explain(run.boot.lines, Artifacts(options.build_dir)):
+                print(text, file=sys.stderr)
 
 
 def _exit_code(session: Session, outcome: Outcome) -> ExitCode:
@@ -89,7 +93,7 @@ def _measure(options: RunOptions, steps: list[plan.Step]) -> ExitCode:
         raise UsageError(f"the guest refuses this: {first.refused_by_guest()}")
     outcome = _decide(session, options, len(steps))
     drawn = results.write(outcome, folder)
-    _explain_panic(session, options)
+    _explain_end(session, options)
     to_stderr = STDOUT in (options.json, options.csv)
     print(table.render(outcome, drawn), file=sys.stderr if to_stderr else sys.stdout, flush=True)
     code = _exit_code(session, outcome)

@@ -6,8 +6,10 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from . import claim
 from .artifacts import Artifacts
 from .boot import run_qemu
+from .claim import Claim
 from .ending import Ending
 from .errors import ExitCode, Interrupted
 from .guest_log import Line, clean
@@ -49,18 +51,20 @@ class Session:
     def __init__(self, options: RunOptions, accelerator: Accelerator, folder: Path, progress: Progress) -> None:
         self.runs: list[Run] = []
         self.interrupted: Interrupted | None = None
+        self.settled: Claim | None = None  # decided before the plan's end
         self._options = options
         self.accelerator = accelerator
         self._folder = folder
         self._progress = progress
 
     def make(self, steps: list[Step]) -> None:
-        """To the end of the plan, or to the first run that proves nothing, since it decides the outcome."""
+        """To the end of the plan, or to the first run that decides the outcome: it proves nothing, or settles it."""
         try:
             for number, step in enumerate(steps):
                 run = self._one(number, step)
                 self.runs.append(run)
-                if not run.verified:
+                self.settled = claim.settled(self.runs, self._options.repeats, patient=self._options.ctest)
+                if not run.verified or self.settled:
                     break
         except Interrupted as interrupted:
             self.interrupted = interrupted

@@ -5,7 +5,7 @@ import unittest
 
 from support import TSC_HZ, scale_run, session
 from coxswain.aggregate import aggregate
-from coxswain.claim import decide
+from coxswain.claim import decide, settled
 
 HALF = 520_000_000  # nanoseconds; the section of two workers takes 1,040,000,000
 TICKS = 2_080_000_000
@@ -142,6 +142,34 @@ class ClaimTest(unittest.TestCase):
         runs = session()
         runs[5] = scale_run(2, 1, True, 1_040_000_000, result_changes={"checksum": "0x99"})
         self.assertIn("different work", claim_of(runs).reason)
+
+    def settled(self, runs, pairs=15, patient=False):
+        claim = settled(runs, pairs, patient)
+        return claim.reason if claim else ""
+
+    def test_a_broken_rule_of_every_run_settles_the_claim_at_once(self):
+        runs = session(pairs=1, worker_changes={1: {"cpu": 0}})[:2]
+        self.assertIn("workers shared a CPU", self.settled(runs))
+        self.assertEqual(self.settled(runs, pairs=14), "")  # too few for a claim: nothing is sought
+        self.assertEqual(self.settled(runs[:1]), "")
+
+    def test_an_honest_run_settles_nothing(self):
+        runs = session()
+        for length in range(1, len(runs) + 1):
+            self.assertEqual(self.settled(runs[:length]), "")
+
+    def test_what_the_host_may_have_done_settles_nothing_at_once(self):
+        runs = session(pairs=1, result_changes={"overlap": "0.300"})[:2]
+        self.assertIn("all workers ran together in 0.30", self.settled(runs))
+        self.assertEqual(self.settled(runs, patient=True), "")
+        busy = session(pairs=1, result_changes={"overlap": "0.300"}, free_cpus=1.1)[:2]
+        self.assertEqual(self.settled(busy), "")
+
+    def test_a_busy_host_settles_the_claim_when_the_median_is_certain(self):
+        runs = session(free_cpus=1.1)
+        self.assertEqual(self.settled(runs[: 7 * 4 - 2]), "")
+        self.assertRegex(self.settled(runs[: 8 * 4 - 2]), r"busy host: 1\.10 CPUs were free in 8 of 15 runs")
+        self.assertTrue(settled(runs[: 8 * 4 - 2], 15, False).host_at_fault)
 
     def test_one_wrong_run_is_refused_with_any_number_of_pairs(self):
         runs = session(pairs=1)

@@ -50,12 +50,12 @@ class CommandLineTest(unittest.TestCase):
 class SymbolizeTest(unittest.TestCase):
     def test_names_functions_and_lines(self):
         with tempfile.TemporaryDirectory() as folder:
-            source, image = Path(folder) / "x.cpp", Path(folder) / "x"
+            source, image = Path(folder) / "x.cpp", Path(folder) / "coxswain.elf"
             source.write_text("void outer();\nvoid inner() {\n  outer();\n}\n")
             subprocess.run(["clang++-19", "-g", "-c", "-O1", "-o", image, source], check=True)
             trap = ["panic: rip=0x0 cs=0x8", "panic: frame=0x0", "panic: frame=0x5"]
             called = ["panic: frame=0x5", "panic: done"]
-            by_trap, by_call = (explain([Line(0, t) for t in texts], image).splitlines() for texts in (trap, called))
+            by_trap, by_call = (explain(lines_of(texts), Artifacts(Path(folder))) for texts in (trap, called))
         place = r"inner\(\) at .*x\.cpp:3"
         self.assertEqual(by_trap[0], trap[0])
         self.assertRegex(by_trap[1], rf"^panic: frame=0x0  {place}")
@@ -63,8 +63,28 @@ class SymbolizeTest(unittest.TestCase):
         self.assertRegex(by_call[0], rf"^panic: frame=0x5  {place}")
         self.assertEqual(by_call[1], called[1])
 
+    def test_a_fault_is_looked_up_in_its_program(self):
+        with tempfile.TemporaryDirectory() as folder:
+            programs = Path(folder) / "programs"
+            (programs / "test").mkdir(parents=True)
+            source = Path(folder) / "x.cpp"
+            source.write_text("void outer();\nvoid inner() {\n  outer();\n}\n")
+            subprocess.run(["clang++-19", "-g", "-c", "-O1", "-o", programs / "test" / "child", source], check=True)
+            shutil.copy(programs / "test" / "child", programs / "child2")
+            fault = "fault: process={} thread=5 cpu=1 vector=6 error=0x0 address=0x0 rip=0x1"
+            names = ("test/child", "child", "child2", "nosuch", "../programs/child2", "/etc/passwd", "*")
+            found = explain(lines_of([fault.format(name) + "\r" for name in names]), Artifacts(Path(folder)))
+        for name, text in zip(names[:3], found):
+            self.assertRegex(text, rf"^fault: process={name} .* rip=0x1  inner\(\) at .*x\.cpp:3")
+        self.assertEqual(found[3:], [fault.format(name) for name in names[3:]])
+
     def test_without_a_kernel_the_addresses_stay(self):
-        self.assertEqual(explain([Line(0, "panic: frame=0x6")], Path("/nonexistent")), "panic: frame=0x6")
+        nothing = Artifacts(Path("/nonexistent"))
+        self.assertEqual(explain([Line(0, "panic: frame=0x6")], nothing), ["panic: frame=0x6"])
+
+
+def lines_of(texts):
+    return [Line(0, text) for text in texts]
 
 
 if __name__ == "__main__":

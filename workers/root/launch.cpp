@@ -32,7 +32,8 @@ cap::Result<cap::Spawned> spawn(Context& context, const Image& image, const Plac
     const auto domain =
         placement.domain ? TRY_OR(env.find_slot("domain"), abi::Error::kBadSlot) : abi::CapSlot{};
     const auto file = TRY_OR(context.archive.find(image.program), abi::Error::kBadArgument);
-    return cap::spawn(env, {.name = image.name,
+    // Named by its program, so that a fault's address can be looked up in the right file.
+    return cap::spawn(env, {.name = image.program,
                             .image = file,
                             .arguments = *arguments,
                             .caps = std::span(caps).first(count),

@@ -35,6 +35,9 @@ extern Clock clock;
 // False: no reference at all. Takes about 10 ms.
 bool calibrate(const core::AcpiInfo& acpi);
 
+// Makes every time that is told or waited for read as `factor` times what it is: a negative control (kernel/selftest.hpp).
+void falsify_clock(std::uint64_t factor);
+
 // Interrupts this CPU (kVectorTimer) at TSC time `deadline` or soon after; kNever stops it. An early interrupt is possible
 // for far deadlines: the caller looks at the clock and arms again.
 inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
