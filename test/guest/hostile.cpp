@@ -85,7 +85,7 @@ private:
         if (random.one_in(2)) {
             return {completions, 0};
         }
-        return {completions, random.one_in(4000) ? mind_.value() : random.below(300'000)};
+        return {completions, random.one_in(4000) ? mind_.value() : random.below(60'000)};
     }
 
     // cap_enter, or a call that does not exist; hardly ever thread_exit.

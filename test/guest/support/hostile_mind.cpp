@@ -15,23 +15,17 @@ using abi::ObjectType;
 using enum abi::Op;
 
 constexpr abi::Op kOperations[] = {
-    kIdentify,      kDrop,
-    kDerive,        kNop,
-    kCreateProcess, kCreateThread,
-    kCreateMemory,  kCreateMemory,
-    kMap,           kMap,
-    kUnmap,         kProtect,
-    kGive,          kKillProcess,
-    kWaitExit,      kStart,
-    kKillThread,    kSetAffinity,
-    kGetRef,        kGetStatus,
-    kGetSize,       kSignal,
-    kWaitBits,      kPollBits,
-    kAttach,        kAddAgent,
-    kCommit,        kWaitEvents,
-    kDetach,        kGetCpus,
-    kLogWrite,      kPowerOff,
-    kCpuStats,      kCreateNotification,
+    kIdentify,     kDrop,          kDerive,
+    kNop,          kCreateProcess, kCreateThread,
+    kCreateMemory, kCreateMemory,  kMap,
+    kUnmap,        kProtect,       kGive,
+    kKillProcess,  kWaitExit,      kStart,
+    kKillThread,   kSetAffinity,   kGetRef,
+    kGetStatus,    kGetSize,       kSignal,
+    kWaitBits,     kPollBits,      kAttach,
+    kAddAgent,     kCommit,        kWaitEvents,
+    kDetach,       kGetCpus,       kLogWrite,
+    kPowerOff,     kCpuStats,      kCreateNotification,
 };
 
 constexpr std::uint64_t kEdges[] = {
@@ -171,7 +165,7 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
         case kDerive: return {random_.below(32)};
         case kCreateProcess: write_process_params(); return {scratch};
         case kCreateThread: write_thread_params(); return {scratch};
-        case kCreateMemory: return {1 + random_.below(random_.one_in(64) ? 1024 : 8)};
+        case kCreateMemory: return {1 + random_.below(random_.one_in(256) ? 1024 : 4)};
         case kMap:
             return {memory(), place(), random_.below(4),
                     abi::map_word(1 + random_.below(4), random_.below(8))};
