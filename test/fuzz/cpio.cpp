@@ -43,7 +43,7 @@ std::vector<CpioEntry> entries_of(const CpioArchive& opened) {
 bool check(Bytes input) {
     const auto opened = CpioArchive::open(input);
     if (!opened) {
-        FUZZ_CHECK(!describe(opened.error()).starts_with("unknown"));
+        FUZZ_CHECK(describe(opened.error()) != "unknown archive error");
         return false;
     }
     const auto entries = entries_of(*opened);

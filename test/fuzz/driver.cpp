@@ -7,6 +7,7 @@
 #include <fstream>
 #include <string>
 
+#include "core/assert.hpp"
 #include "fuzz.hpp"
 
 namespace {

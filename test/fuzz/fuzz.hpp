@@ -7,10 +7,12 @@
 // back as the same. seeds() are inputs to start from; the driver refuses to run if one of them is not accepted.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "core/bytes.hpp"
@@ -37,8 +39,7 @@ inline bool lies_in(Bytes part, Bytes whole) {
     for (const std::byte byte : part) {
         sum += static_cast<unsigned>(byte);
     }
-    static volatile unsigned sink;
-    sink = sum;
+    asm volatile("" : : "r"(sum));  // the reads are not left out
     return part.empty() ||
            (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());
 }

@@ -29,10 +29,7 @@ bool check(Bytes input) {
     ByteVector again;
     for (Bytes record : parsed) {
 #ifdef COX_PLANTED_OVERREAD
-        if (record.size() == 3 && record[0] == std::byte{'x'}) {
-            record = Bytes(record.data(), record.size() + 1);
-            (void)lies_in(record, input);
-        }
+        (void)lies_in(Bytes(record.data(), record.size() + (record.size() == 3 ? 1 : 0)), input);
 #endif
 #ifdef COX_PLANTED_ROUND_TRIP
         record = record.size() == 7 ? record.first(6) : record;
