@@ -175,6 +175,7 @@ int cap_main(const cap::Env& env) {
     if (!memory || !address || !env.process.map(*memory, *address, 0, 1, abi::kRead | abi::kWrite)) {
         return 1;
     }
+    memory->drop();  // the counters are not for the kernel to write to
     program = &env;
     page = reinterpret_cast<HostilePage*>(*address);
     const auto seed =

@@ -108,7 +108,8 @@ struct Counters {
 // Until so many calls have been made.
 void storm(Case& t, const Counters& counters, Victim& victim, std::uint64_t calls, std::uint64_t seed) {
     const Owned bell(MUST(t, t.env.process.create_notification()));
-    const HostileSeat::Shared shared{*bell, *counters.memory, counters.page};
+    const Owned memory(MUST(t, t.env.process.create_memory(4)));
+    const HostileSeat::Shared shared{*bell, *memory, *counters.memory};
     HostileSeat seats[] = {
         {t, shared, seed}, {t, shared, seed + 1}, {t, shared, seed + 2}, {t, shared, seed + 3}};
     const std::uint64_t end = counters.page->calls + calls;
@@ -137,6 +138,10 @@ void random_calls(Case& t) {
     storm(t, counters, victim, 1, t.seed);  // whatever else is taken once
     REQUIRE(t, !t.failed());
     const std::uint64_t before = free_pages(t.env);
+    {
+        const Owned missing(MUST(t, t.env.process.create_memory(1)));
+        REQUIRE(t, free_pages(t.env) < before);  // it would be seen
+    }
     storm(t, counters, victim, calls_wanted(t), t.seed << 8);
     REQUIRE(t, !t.failed());
     if (counters.page->registers_changed != 0 || counters.page->unknown_results != 0) {

@@ -67,7 +67,7 @@ HostileMind::HostileMind(const cap::Env& env, std::uint64_t seed, std::uint64_t 
     know(env, "domain", ObjectType::kSchedDomain, false);
     know(env, "machine", ObjectType::kMachine, false);
     know(env, "bell", ObjectType::kNotification, false);
-    know(env, "page", ObjectType::kMemory, false);
+    know(env, "shared", ObjectType::kMemory, false);
     given_count_ = known_count_;
 }
 

@@ -18,8 +18,8 @@ public:
     // What all seats have in common.
     struct Shared {
         cap::Notification bell;
-        cap::Memory page;
-        HostilePage* counters;
+        cap::Memory memory;
+        cap::Memory counters;
     };
     HostileSeat(Case& t, const Shared& shared, std::uint64_t seed) : t_(t), shared_(shared), seed_(seed) {}
     ~HostileSeat() { end(); }
