@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// The part of a fuzz target that libFuzzer calls. Its first argument is a directory, which is made anew: the target's
-// seeds are written there, and libFuzzer starts from them.
+// The part of a fuzz target that libFuzzer calls. If its first argument is a directory, or nothing yet, that is made
+// anew: the target's seeds are written there, and libFuzzer starts from them. A directory that no driver has made is
+// left alone, and so is a file, which is one input to run.
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -14,7 +15,12 @@ namespace {
 
 using namespace cox::fuzz;
 
+constexpr const char* kMark = "seed-0";
+
 void write_seeds(const std::filesystem::path& directory) {
+    if (exists(directory) && !exists(directory / kMark)) {
+        return;
+    }
     std::filesystem::remove_all(directory);
     std::filesystem::create_directories(directory);
     std::size_t number = 0;
@@ -22,7 +28,7 @@ void write_seeds(const std::filesystem::path& directory) {
         if (!kTarget.check(seed)) {
             check_failed("every seed is accepted", "seed", static_cast<int>(number));
         }
-        std::ofstream file(directory / std::to_string(number++), std::ios::binary);
+        std::ofstream file(directory / ("seed-" + std::to_string(number++)), std::ios::binary);
         file.write(reinterpret_cast<const char*>(seed.data()), static_cast<std::streamsize>(seed.size()));
     }
     FUZZ_CHECK(number != 0);
