@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <set>
 
+#include "../unit/support/acpi_tables.hpp"
 #include "fuzz.hpp"
 #include "memory_image.hpp"
-#include "support/acpi_tables.hpp"
 
 namespace cox::fuzz {
 namespace {

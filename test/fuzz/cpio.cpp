@@ -6,8 +6,8 @@
 #include <cstdio>
 #include <string>
 
+#include "../unit/support/byte_writer.hpp"
 #include "fuzz.hpp"
-#include "support/byte_writer.hpp"
 
 namespace cox::fuzz {
 namespace {

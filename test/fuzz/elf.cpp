@@ -4,8 +4,8 @@
 // same.
 #include "core/elf.hpp"
 
+#include "../unit/support/byte_writer.hpp"
 #include "fuzz.hpp"
-#include "support/byte_writer.hpp"
 
 namespace cox::fuzz {
 namespace {

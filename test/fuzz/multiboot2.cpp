@@ -3,8 +3,8 @@
 // Multiboot2 boot information, as GRUB passes it. Written again it says the same.
 #include "core/multiboot2.hpp"
 
+#include "../unit/support/byte_writer.hpp"
 #include "boot_info.hpp"
-#include "support/byte_writer.hpp"
 
 namespace cox::fuzz {
 namespace {

@@ -4,9 +4,9 @@
 // Written again it says the same.
 #include "core/pvh.hpp"
 
+#include "../unit/support/byte_writer.hpp"
 #include "boot_info.hpp"
 #include "memory_image.hpp"
-#include "support/byte_writer.hpp"
 
 namespace cox::fuzz {
 namespace {
