@@ -62,6 +62,18 @@ std::uint64_t crowd(const cap::Env& env, std::uint64_t) {
     spin();
 }
 
+// Answers each signal of "ask" with one of "answer".
+std::uint64_t echo(const cap::Env& env, std::uint64_t) {
+    const auto ask = env.find<cap::Notification>("ask");
+    const auto answer = env.find<cap::Notification>("answer");
+    for (;;) {
+        const auto bits = ask->wait(env.ring);
+        if (!bits || !answer->signal(*bits)) {
+            return 1;
+        }
+    }
+}
+
 struct Mode {
     std::string_view name;
     std::uint64_t (*run)(const cap::Env& env, std::uint64_t value);
@@ -86,6 +98,7 @@ constexpr Mode kModes[] = {
      [](const cap::Env& env, std::uint64_t) {
          return env.find<cap::Process>("watched")->wait_exit(env.ring).value_or(1);
      }},
+    {"echo", echo},
     {"crowd", crowd},
     // The main thread ends with 1, then its sibling with `value`.
     {"sibling_last",

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+//
+// Several processes do to the kernel, at the same time, whatever comes to their mind (support/hostile_mind.hpp), while
+// another one must be served. Then nothing is missing and everything works. `calls=` says how many in all.
+#include "cap/sched_domain.hpp"
+#include "suite.hpp"
+#include "support/child.hpp"
+#include "support/crew.hpp"
+#include "support/domain_server.hpp"
+#include "support/free_pages.hpp"
+#include "support/hostile_seat.hpp"
+#include "support/server_process.hpp"
+
+#include <algorithm>
+
+namespace {
+
+using namespace test;
+
+std::uint64_t calls_wanted(const Case& t) {
+    const auto text = cox::core::CommandLine(t.env.arguments()).find("calls").value_or("100000");
+    return cox::core::parse_u64(text).value_or(0);
+}
+
+// The kernel's heap keeps what it once took, and so do page tables of this process: both take here what they may need
+// later, so that afterwards not a single frame may be missing.
+void take_in_advance(Case& t) {
+    static std::array<cap::Capability, 3000> held;
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < held.size(); ++i) {
+        const auto take = [&](auto made) {
+            if (made) {
+                held[count++] = *made;
+            }
+        };
+        if (i % 6 == 0) {
+            take(t.env.process.create_process("early"));
+        } else if (i % 6 <= 3) {
+            take(t.env.process.create_notification());
+        } else {
+            take(t.env.process.create_memory(1));
+        }
+    }
+    REQUIRE_EQUAL(t, count, held.size());
+    for (const cap::Capability& each : held) {
+        each.drop();
+    }
+    constexpr std::uint64_t kTableSpan = 2 << 20;
+    const std::uint64_t here = MUST(t, t.env.space.reserve(1)) & ~(kTableSpan - 1);
+    const Owned memory(MUST(t, t.env.process.create_memory(1)));
+    for (std::uint64_t i = 1; i <= 256; ++i) {
+        REQUIRE_OK(t, t.env.process.map(*memory, here + i * kTableSpan, 0, 1, abi::kRead));
+        REQUIRE_OK(t, t.env.process.unmap(here + i * kTableSpan, 1));
+    }
+    const DomainServer event_rings(t);
+}
+
+// A process that serves, and how it is served meanwhile.
+class Victim {
+public:
+    explicit Victim(Case& t) : t_(t) {}
+
+    [[nodiscard]] cap::Result<void> start() {
+        ask_ = Owned(TRY(t_.env.process.create_notification()));
+        answer_ = Owned(TRY(t_.env.process.create_notification()));
+        const cap::GivenCap caps[] = {{"ask", ask_->slot(), abi::kRead},
+                                      {"answer", answer_->slot(), abi::kWrite}};
+        child_.emplace(TRY(Child::create(t_.env, "mode=echo", {.caps = caps})));
+        return (*child_)->thread.start();
+    }
+    // Asks once. False: no answer.
+    [[nodiscard]] bool ask() {
+        const std::uint64_t begin = t_.env.clock.now_ns();
+        const std::uint64_t bit = std::uint64_t{1} << answers_ % 63;
+        if (!ask_->signal(bit) || answer_->wait(t_.env.ring, kPatienceNs).value_or(0) != bit) {
+            return false;
+        }
+        ++answers_;
+        slowest_ = std::max(slowest_, t_.env.clock.now_ns() - begin);
+        return true;
+    }
+    [[nodiscard]] std::uint64_t answers() const { return answers_; }
+    [[nodiscard]] std::uint64_t slowest_us() const { return slowest_ / kMicrosecond; }
+
+private:
+    Case& t_;
+    Owned<cap::Notification> ask_;
+    Owned<cap::Notification> answer_;
+    std::optional<Child> child_;
+    std::uint64_t answers_ = 0;
+    std::uint64_t slowest_ = 0;
+};
+
+struct Counters {
+    Owned<cap::Memory> memory;
+    HostilePage* page = nullptr;
+
+    static cap::Result<Counters> make(const cap::Env& env) {
+        Counters made;
+        made.memory = Owned(TRY(env.process.create_memory(1)));
+        const std::uint64_t address = TRY(env.space.reserve(1));
+        TRY(env.process.map(*made.memory, address, 0, 1, abi::kRead | abi::kWrite));
+        made.page = reinterpret_cast<HostilePage*>(address);
+        return made;
+    }
+};
+
+// Until so many calls have been made.
+void storm(Case& t, const Counters& counters, Victim& victim, std::uint64_t calls, std::uint64_t seed) {
+    const Owned bell(MUST(t, t.env.process.create_notification()));
+    const Owned memory(MUST(t, t.env.process.create_memory(4)));
+    const HostileSeat::Shared shared{*bell, *memory, *counters.memory};
+    HostileSeat seats[] = {
+        {t, shared, seed}, {t, shared, seed + 1}, {t, shared, seed + 2}, {t, shared, seed + 3}};
+    const std::uint64_t end = counters.page->calls + calls;
+    while (counters.page->calls < end) {
+        for (HostileSeat& seat : seats) {
+            REQUIRE(t, seat.tend());
+        }
+        REQUIRE(t, victim.ask());
+        sleep_ns(kMillisecond);
+    }
+    std::uint64_t lives = 0;
+    for (HostileSeat& seat : seats) {
+        seat.end();
+        lives += seat.lives();
+    }
+    t.env.log.print("test: calls={} submissions={} lives={} answers={} slowest_us={}",
+                    counters.page->calls.load(), counters.page->submissions.load(), lives, victim.answers(),
+                    victim.slowest_us());
+}
+
+void random_calls(Case& t) {
+    const auto counters = MUST(t, Counters::make(t.env));
+    Victim victim(t);
+    REQUIRE_OK(t, victim.start());
+    take_in_advance(t);
+    storm(t, counters, victim, 1, t.seed);  // whatever else is taken once
+    REQUIRE(t, !t.failed());
+    const std::uint64_t before = free_pages(t.env);
+    {
+        const Owned missing(MUST(t, t.env.process.create_memory(1)));
+        REQUIRE(t, free_pages(t.env) < before);  // it would be seen
+    }
+    storm(t, counters, victim, calls_wanted(t), t.seed << 8);
+    REQUIRE(t, !t.failed());
+    if (counters.page->registers_changed != 0 || counters.page->unknown_results != 0) {
+        t.fail("registers changed in {} calls, unknown results in {}; call {:x}",
+               counters.page->registers_changed.load(), counters.page->unknown_results.load(),
+               counters.page->example.load());
+    }
+    std::uint64_t after = 0;
+    REQUIRE(t, eventually(
+                   t.env.clock, [&] { return (after = free_pages(t.env)) >= before; }, 1000 * kMillisecond) ||
+                   (t.env.log.print("test: free pages before {} after {}", before, after), false));
+    REQUIRE_EQUAL(t, after, before);
+}
+
+constexpr std::uint64_t kLimit = 1 << 16;
+constexpr std::uint64_t kPrimesBelow = 6542;  // OEIS A007053
+
+// Counts its share: values[0] of values[1] -> values[2], then rings its own bell.
+std::uint64_t count_primes(Station& station, cap::Ring&) {
+    std::uint64_t primes = 0;
+    for (std::uint64_t n = 2 + station.values[0]; n < kLimit; n += station.values[1]) {
+        bool prime = true;
+        for (std::uint64_t d = 2; d * d <= n && prime; ++d) {
+            prime = n % d != 0;
+        }
+        primes += prime;
+    }
+    station.values[2] = primes;
+    (void)cap::Notification(station.bell).signal(1);
+    return 0;
+}
+
+// The real server schedules workers that count primes; the victim's successor serves.
+void all_works(Case& t) {
+    ServerProcess server(t, "policy=round_robin");
+    REQUIRE(t, !t.failed() && server.is_ready());
+    Crew crew(t);
+    const std::uint64_t workers = t.cpus() + 1;
+    for (std::uint64_t i = 0; i < workers; ++i) {
+        const Worker& worker = crew.add({.main = count_primes});
+        REQUIRE(t, !t.failed());
+        worker.station->values[0] = i;
+        worker.station->values[1] = workers;
+        REQUIRE_OK(t, worker.thread.start());
+    }
+    std::uint64_t primes = 0;
+    for (const Worker& worker : crew.workers()) {
+        REQUIRE_EQUAL(t, MUST(t, worker.bell.wait(t.env.ring, kPatienceNs)), 1u);
+        primes += worker.station->values[2];
+    }
+    REQUIRE_EQUAL(t, primes, kPrimesBelow);
+    Victim victim(t);
+    REQUIRE_OK(t, victim.start());
+    for (int i = 0; i < 100; ++i) {
+        REQUIRE(t, victim.ask());
+    }
+    const auto child = MUST(t, Child::start(t.env, "mode=exit value=5"));
+    REQUIRE_EQUAL(t, MUST(t, child.wait(t.env)), 5u);
+}
+
+constexpr Entry kCases[] = {
+    {"random_calls", random_calls},
+    {"all_works", all_works},
+};
+
+}  // namespace
+
+int cap_main(const cap::Env& env) { return test::run(env, "hostile_random", kCases); }

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT
+#include "support/hostile_mind.hpp"
+
+#include "abi/sched.hpp"
+
+#include <algorithm>
+#include <atomic>
+
+namespace test {
+
+namespace {
+
+namespace abi = cox::abi;
+using abi::ObjectType;
+using enum abi::Op;
+
+constexpr abi::Op kOperations[] = {
+    kIdentify,     kDrop,          kDerive,
+    kNop,          kCreateProcess, kCreateThread,
+    kCreateMemory, kCreateMemory,  kMap,
+    kUnmap,        kProtect,       kGive,
+    kKillProcess,  kWaitExit,      kStart,
+    kKillThread,   kSetAffinity,   kGetRef,
+    kGetStatus,    kGetSize,       kSignal,
+    kWaitBits,     kPollBits,      kAttach,
+    kAddAgent,     kCommit,        kWaitEvents,
+    kDetach,       kGetCpus,       kLogWrite,
+    kPowerOff,     kCpuStats,      kCreateNotification,
+};
+
+constexpr std::uint64_t kEdges[] = {
+    0,
+    1,
+    abi::kUserBottom - 1,
+    abi::kUserBottom,
+    abi::kUserTop - 2 * abi::kPageSize,
+    abi::kUserTop - abi::kPageSize,
+    abi::kUserTop - 1,
+    abi::kUserTop,
+    abi::kUserTop + abi::kPageSize,
+    0xffff'7fff'ffff'ffff,
+    0xffff'8000'0000'0000,
+    0xffff'8000'000f'e000,
+    0xffff'ffff'8020'0000,
+    std::uint64_t{1} << 63,
+    ~std::uint64_t{0} - abi::kPageSize,
+    ~std::uint64_t{0},
+};
+
+constexpr std::uint64_t number(abi::Op op) { return static_cast<std::uint64_t>(op); }
+constexpr ObjectType type_of(std::uint64_t op) { return static_cast<ObjectType>(op >> 8 & 0xff); }
+
+// Threads in the own process: each stack is used once.
+constexpr std::size_t kStacks = 6, kStackBytes = 16384;
+alignas(16) std::byte stacks[kStacks][kStackBytes];
+std::atomic<std::size_t> next_stack{0};
+
+}  // namespace
+
+HostileMind::HostileMind(const cap::Env& env, std::uint64_t seed, std::uint64_t side_entry)
+    : random_(seed), side_entry_(side_entry), cpus_(env.info.cpu_count) {
+    know(env, "process", ObjectType::kProcess, true);
+    know(env, "puppet", ObjectType::kProcess, true);
+    know(env, "puppet_in_domain", ObjectType::kProcess, true);
+    know(env, "thread", ObjectType::kThread, true);
+    know(env, "log", ObjectType::kLog, false);
+    know(env, "domain", ObjectType::kSchedDomain, false);
+    know(env, "machine", ObjectType::kMachine, false);
+    know(env, "bell", ObjectType::kNotification, false);
+    know(env, "shared", ObjectType::kMemory, false);
+    given_count_ = known_count_;
+}
+
+void HostileMind::know(const cap::Env& env, std::string_view name, ObjectType type, bool own) {
+    if (const auto slot = env.find_slot(name)) {
+        known_[known_count_++] = {slot->raw(), type, true, own};
+    }
+}
+
+const HostileMind::Known* HostileMind::find(std::uint64_t slot) const {
+    const auto* const end = known_.begin() + known_count_;
+    const auto* const found =
+        std::find_if(known_.begin(), end, [&](const Known& each) { return each.slot == slot; });
+    return found != end ? found : nullptr;
+}
+
+// One of that type, if there is any, else any.
+const HostileMind::Known& HostileMind::any_of(ObjectType type) {
+    const std::size_t begin = random_.below(known_count_);
+    for (std::size_t i = 0; i < known_count_; ++i) {
+        const Known& each = known_[(begin + i) % known_count_];
+        if (each.type == type) {
+            return each;
+        }
+    }
+    return known_[begin];
+}
+
+std::uint64_t HostileMind::any_slot(std::uint64_t op) {
+    switch (random_.below(16)) {
+        case 0: return random_.next();
+        case 1: return known_[random_.below(known_count_)].slot + (random_.next() & 3) * (1ull << 32);
+        case 2:
+            return abi::CapSlot{static_cast<std::uint32_t>(random_.below(4097)),
+                                static_cast<std::uint32_t>(random_.below(4))}
+                .raw();
+        case 3:
+        case 4: return known_[random_.below(known_count_)].slot;
+        default: return any_of(type_of(op)).slot;
+    }
+}
+
+std::uint64_t HostileMind::place() { return kPlayground + random_.below(64) * abi::kPageSize; }
+
+std::uint64_t HostileMind::value() {
+    switch (random_.below(14)) {
+        case 0:
+        case 1: return random_.below(300);
+        case 2: return known_[random_.below(known_count_)].slot;
+        case 3: return place();
+        case 4: return place() + random_.below(abi::kPageSize);
+        case 5: return reinterpret_cast<std::uint64_t>(scratch_.data());
+        case 6:
+        case 7: return kEdges[random_.below(std::size(kEdges))];
+        case 8: return abi::map_word(random_.below(9), random_.below(9));
+        case 9: return 0xffff'8000'0000'0000 | random_.next() >> 16;
+        case 10: return std::uint64_t{1} << random_.below(64);
+        case 11:
+            return abi::ThreadRef{static_cast<std::uint32_t>(random_.below(64)),
+                                  static_cast<std::uint32_t>(random_.below(16))}
+                .raw();
+        default: return random_.next();
+    }
+}
+
+void HostileMind::write_process_params() {
+    const std::uint64_t domain = any_of(ObjectType::kSchedDomain).slot;
+    scratch_ = {random_.one_in(3) ? domain : random_.one_in(8) ? value() : 0, random_.next(), random_.next()};
+}
+
+// Order: entry, stack, argument, ring address, FS base, affinity, label, first CPU.
+void HostileMind::write_thread_params() {
+    std::uint64_t entry = random_.one_in(8) ? value() : place();
+    std::uint64_t stack = random_.one_in(8) ? value() : place();
+    if (random_.one_in(4)) {
+        if (const std::size_t mine = next_stack.fetch_add(1); mine < kStacks) {
+            entry = side_entry_;
+            stack = reinterpret_cast<std::uint64_t>(stacks[mine + 1]) - sizeof(std::uint64_t);
+        }
+    }
+    scratch_ = {entry,
+                stack,
+                random_.next(),
+                random_.one_in(8) ? value() : place(),
+                random_.one_in(8) ? value() : 0,
+                random_.one_in(4) ? random_.next() : 0,
+                random_.next(),
+                random_.one_in(8) ? value() : random_.below(cpus_)};
+}
+
+std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
+    const auto scratch = reinterpret_cast<std::uint64_t>(scratch_.data());
+    const auto memory = [&] { return any_of(ObjectType::kMemory).slot; };
+    switch (static_cast<abi::Op>(op)) {
+        case kDerive: return {random_.below(32)};
+        case kCreateProcess: write_process_params(); return {scratch};
+        case kCreateThread: write_thread_params(); return {scratch};
+        case kCreateMemory: return {1 + random_.below(random_.one_in(256) ? 1024 : 4)};
+        case kMap:
+            return {memory(), place(), random_.below(4),
+                    abi::map_word(1 + random_.below(4), random_.below(8))};
+        case kUnmap: return {place(), 1 + random_.below(random_.one_in(16) ? 512 : 8)};
+        case kProtect: return {place(), 1 + random_.below(4), random_.below(8)};
+        case kGive: return {known_[random_.below(known_count_)].slot, random_.below(32)};
+        case kSetAffinity: return {1 + random_.below(15)};
+        case kGetStatus: return {scratch};
+        case kSignal: return {random_.below(256)};
+        case kAttach: return {place() + 0x1000'0000};
+        case kAddAgent:
+            return {any_of(ObjectType::kThread).slot, random_.below(cpus_), place() + 0x2000'0000};
+        case kCommit:
+            return {value(),
+                    abi::commit_word(static_cast<std::uint32_t>(random_.below(8)),
+                                     static_cast<std::uint32_t>(random_.below(cpus_)),
+                                     static_cast<std::uint32_t>(random_.below(8))),
+                    random_.next() >> random_.below(64)};
+        case kLogWrite: return {scratch, random_.below(16)};
+        case kCpuStats: return {random_.below(cpus_), scratch};
+        default: return {random_.next() >> random_.below(64)};
+    }
+}
+
+// See the header's contract.
+void HostileMind::restrain(Operation& operation) {
+    const auto op = static_cast<abi::Op>(operation.op);
+    const Known* const target = find(operation.slot);
+    const bool ends_itself = op == kKillProcess || op == kKillThread || op == kDrop;
+    if (target != nullptr && target->given && ends_itself && !random_.one_in(200)) {
+        operation.op = number(kNop);
+    }
+    if (op == kLogWrite && !random_.one_in(8)) {
+        operation.op = number(kIdentify);
+    }
+    if (op == kCreateThread || op == kGive) {
+        const auto may_be_process = [](const Known* known) {
+            return known == nullptr || known->type == ObjectType::kProcess ||
+                   known->type == ObjectType::kNone;
+        };
+        const bool lasts = op == kCreateThread || may_be_process(find(operation.args[0]));
+        if (lasts && may_be_process(target) && (target == nullptr || !target->own)) {
+            operation.slot = known_[random_.below(3)].slot;
+        }
+    }
+}
+
+Operation HostileMind::think(bool wide) {
+    Operation made;
+    switch (random_.below(16)) {
+        case 0: made.op = random_.next() & 0xffff; break;
+        case 1: made.op = random_.below(9) << 8 | random_.below(16); break;
+        default: made.op = number(kOperations[random_.below(std::size(kOperations))]);
+    }
+    if (wide && random_.one_in(32)) {
+        made.op |= random_.next() << 16;
+    }
+    made.slot = any_slot(made.op);
+    if (random_.one_in(3)) {
+        for (std::uint64_t& arg : made.args) {
+            arg = value();
+        }
+        if (made.op == number(kCreateMemory)) {
+            made.args[0] = random_.one_in(64) ? made.args[0] : made.args[0] % 16;
+        }
+    } else {
+        made.args = sound_arguments(made.op);
+    }
+    // Its own pages: then it dies soon.
+    if ((made.op == number(kUnmap) || made.op == number(kProtect)) && random_.one_in(500)) {
+        made.args[0] = random_.one_in(2) ? 0x40'0000 + random_.below(64) * abi::kPageSize : 0x7001'0000;
+    }
+    restrain(made);
+    return made;
+}
+
+void HostileMind::learn(const Operation& done, std::int64_t result) {
+    ObjectType type{};
+    switch (static_cast<abi::Op>(done.op)) {
+        case kCreateProcess: type = ObjectType::kProcess; break;
+        case kCreateThread: type = ObjectType::kThread; break;
+        case kCreateMemory: type = ObjectType::kMemory; break;
+        case kCreateNotification: type = ObjectType::kNotification; break;
+        case kDerive:
+            if (const Known* const from = find(done.slot)) {
+                type = from->type;
+            }
+            break;
+        default: return;
+    }
+    if (result > 0 && known_count_ < known_.size()) {
+        const Known* const from = done.op == number(kDerive) ? find(done.slot) : nullptr;
+        known_[known_count_++] = {static_cast<std::uint64_t>(result), type, false,
+                                  from != nullptr && from->own};
+    }
+}
+
+std::uint64_t HostileMind::surplus() {
+    if (known_count_ + 4 < known_.size()) {
+        return 0;
+    }
+    const std::uint64_t slot = known_[given_count_].slot;
+    std::copy(known_.begin() + given_count_ + 1, known_.begin() + known_count_,
+              known_.begin() + given_count_);
+    --known_count_;
+    return slot;
+}
+
+}  // namespace test
