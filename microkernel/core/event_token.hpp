@@ -8,7 +8,7 @@
 //     poster: change the state; full fence; post_event: read the token, and the head of the ring it names
 //     agent:  store head + 1 (release the entry); full fence; read the state
 //
-// post_event answers false when an entry not yet released covers the change. The agent sees the change, for:
+// post_event posts nothing when an entry not yet released covers the change. The agent sees the change, for:
 // - The token names (agent, position), and the position is not below the head read: the store that releases
 //   it comes after that read, and the agent's read of the state after that store, with fences on both sides.
 // - The token says kPosting: another poster is between its two stores, token then entry. Reading the token
@@ -17,6 +17,8 @@
 //   else the entry might have been read and released while the token still says kPosting.
 // - The CAS fails: another poster has changed the token since it was read; the same chain leads through that
 //   poster's entry. So nobody needs to try again, and nothing that an agent writes can make a poster loop.
+// So others rely on an entry from kPosting on. If its agent is lost before it is published, it goes where nobody reads; a caller
+// whose agents come and go must look, after publishing and a full fence, whether its position will be read, and else post again.
 //
 // Atomics: the caller's seq_cst fence pairs with EventRingConsumer::release(). The token carries no data: it
 // is stored relaxed, ordered before publish() by that one's release. The head is read after the token, whose
@@ -25,6 +27,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 
 namespace cox::core {
 
@@ -56,26 +59,27 @@ private:
     std::atomic<std::uint64_t> value_{kNone};
 };
 
-// Posts `slot` to agent `agent`'s ring unless the slot stands in a ring already; returns whether it did. The
+// Posts `slot` to agent `agent`'s ring unless the slot stands in a ring already; returns where, if it did. The
 // caller has changed the state and executed a seq_cst fence. head_of(agent) gives the head that this agent
 // shows, and the largest value for an agent that is gone. While it runs, `ring` and the heads must stay in
 // place. Token and Ring are EventToken and EventRingProducer, or what a test puts in their place.
 template <class Token, class Ring, class HeadOf>
-bool post_event(Token& token, std::uint32_t agent, Ring& ring, std::uint32_t slot, const HeadOf& head_of) {
+std::optional<std::uint64_t> post_event(Token& token, std::uint32_t agent, Ring& ring, std::uint32_t slot,
+                                        const HeadOf& head_of) {
     const std::uint64_t old = token.load();
     if (old == EventToken::kPosting) {
-        return false;
+        return std::nullopt;
     }
     if (old != EventToken::kNone && EventToken::position_of(old) >= head_of(EventToken::agent_of(old))) {
-        return false;
+        return std::nullopt;
     }
     if (!token.compare_exchange(old, EventToken::kPosting)) {
-        return false;
+        return std::nullopt;
     }
     const std::uint64_t position = ring.reserve();
     token.store(EventToken::pack(agent, position));
     ring.publish(position, slot);
-    return true;
+    return position;
 }
 
 }  // namespace cox::core

@@ -60,8 +60,10 @@ core::Result<void> SchedDomain::install(const Process& server, Thread& thread, s
     }
     thread.line.affinity.store(std::uint64_t{1} << cpu);
     // What stands in the ring is of no interest any more: the server reads the whole table after this.
-    agent.header->base.store(agent.ring->tail());
-    agent.header->head.store(agent.ring->tail());
+    const auto first = agent.ring->tail();
+    agent.first.store(first);
+    agent.header->base.store(first);
+    agent.header->head.store(first);
     agent.ref.store(thread.ref.raw());
     agent_mask_.fetch_or(std::uint64_t{1} << cpu);
     mode_.store(Mode::kServer);
@@ -106,7 +108,8 @@ void SchedDomain::agent_gone(Thread& agent) {
     bool present;
     {
         SpinGuard guard(lock_);
-        present = agents_[agent.agent_cpu].ref.load() == agent.ref.raw();
+        const auto cpu = agent.agent_cpu.load();  // none: it went while it was being made an agent
+        present = cpu != Thread::kNoCpu && agents_[cpu].ref.load() == agent.ref.raw();
     }
     if (present) fall_back(agent.process.get(), Cause::kNoServer);
 }
@@ -166,25 +169,33 @@ void SchedDomain::look_at_every_thread(Cause cause) {
 }
 
 void SchedDomain::post_event(std::uint32_t line, std::uint32_t cpu) {
-    const auto mask = agent_mask_.load();
-    if (!mask) return;
-    const auto index = agent_for(cpu, mask);
-    Agent& agent = agents_[index];
     const auto head_of = [this](std::uint32_t a) {
         return agents_[a].header && agent_mask_.load() >> a & 1 ? agents_[a].header->head.load()
                                                                 : ~std::uint64_t{0};
     };
-    arch::full_fence();
-    if (!core::post_event(event_token(line), index, *agent.ring, line, head_of)) return;
-    ++this_cpu().stats.events_posted;
-    arch::full_fence();  // pairs with the fence in wait_events
-    if (!agent.waits.load()) return;
-    if (const auto waiter = agent.take_waiter()) complete(waiter, 1);
+    // Again only if a server was lost meanwhile, and its successor, which does not read what was posted before it, has come.
+    for (;;) {
+        const auto mask = agent_mask_.load();
+        if (!mask) return;
+        const auto index = agent_for(cpu, mask);
+        Agent& agent = agents_[index];
+        arch::full_fence();
+        const auto position = core::post_event(event_token(line), index, *agent.ring, line, head_of);
+        if (!position) return;
+        ++this_cpu().stats.events_posted;
+        arch::full_fence();  // pairs with the fence in wait_events
+        // Others have relied on this entry for their changes since it was reserved; so somebody must be there to read it.
+        if (!(agent_mask_.load() >> index & 1) || *position < agent.first.load()) continue;
+        if (!agent.waits.load()) return;
+        if (const auto waiter = agent.take_waiter()) complete(waiter, 1);
+        return;
+    }
 }
 
 core::Result<bool> SchedDomain::wait_events(Thread& thread, PendingOp waiter) {
-    if (!thread.is_agent()) return core::fail(Error::kWrongState);
-    Agent& agent = agents_[thread.agent_cpu];
+    const auto cpu = thread.agent_cpu.load();  // once: an add_agent that fails takes it back
+    if (cpu == Thread::kNoCpu) return core::fail(Error::kWrongState);
+    Agent& agent = agents_[cpu];
     {
         SpinGuard guard(agent.lock);
         if (agent.ref.load() != thread.ref.raw()) return core::fail(Error::kNotAttached);

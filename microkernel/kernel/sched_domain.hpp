@@ -67,7 +67,8 @@ private:
         RefPtr<MemoryObject> memory;  // once made, for good
         abi::EventRingHeader* header = nullptr;
         std::optional<core::EventRingProducer<EntryAt>> ring;
-        std::atomic<std::uint64_t> ref{0};  // ThreadRef of the agent; 0: none
+        std::atomic<std::uint64_t> first{0};  // position from which on the present agent reads
+        std::atomic<std::uint64_t> ref{0};    // ThreadRef of the agent; 0: none
 
         SpinLock lock{LockRank::kAgent};
         PendingOp waiter COX_GUARDED_BY(lock);  // kWaitEvents in flight; whoever takes it out completes it

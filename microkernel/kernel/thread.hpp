@@ -45,8 +45,8 @@ public:
     abi::StatusLine& line;
     const abi::ThreadRef ref;
     const RefPtr<Process> process;
-    SchedDomain* const domain;  // nullptr: a system thread or an agent
-    std::uint32_t agent_cpu = kNoCpu;
+    SchedDomain* const domain;                     // nullptr: a system thread or an agent
+    std::atomic<std::uint32_t> agent_cpu{kNoCpu};  // written under the domain's lock
     Ring ring;
     std::uint64_t fs_base = 0;
 
