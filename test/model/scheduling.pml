@@ -21,6 +21,8 @@
  * another attaches. Each
  * rule is about one thread and two parties, or about one thread and a loss, so these counts meet every pair of steps once.
  *
+ * One file, longer than most, since what a step expands to needs the locals of the process that takes it.
+ *
  * Broken variants (-D): NO_SEQUENCE_CHECK   a commit does not compare the sequence number
  *                       NO_WAKE_PENDING     a wake of a running thread leaves nothing behind
  *                       WAKE_PENDING_KEPT   block does not consume the pending wake
