@@ -16,10 +16,10 @@
  * on an older state, no record of an old thread reaches its successor in the line. Checked at quiescence: every thread has done
  * its work and has gone. So no wake, no event, no request was lost and no runnable thread forgotten.
  *
- * Bounds: THREADS threads, of which BLOCKERS block once; RECALLS times one is made to leave its CPU unwilling. Options: KILL one kill, at
- * any time, of any thread; REUSE the first line is used once more; LOSS=1 the server is lost at any time, LOSS=2 and
- * another attaches. Each
- * rule is about one thread and two parties, or about one thread and a loss, so these counts meet every pair of steps once.
+ * Bounds: THREADS threads, of which BLOCKERS block once; SLICES times a thread's slice ends. Options: RECALL one request for a
+ * thread's return, KILL one kill, at any time, of any thread; REUSE the first line is used once more; LOSS=1 the server is lost at
+ * any time, LOSS=2 and another attaches. Each rule is about one thread and two parties, or about one thread and a loss, so these
+ * counts meet every pair of steps once; what three threads have in common, queues, rings and inboxes, THREADS=3 has.
  *
  * One file, longer than most, since what a step expands to needs the locals of the process that takes it.
  *
@@ -40,8 +40,8 @@
 #ifndef BLOCKERS
 #define BLOCKERS 1 /* the threads that wait once: a set */
 #endif
-#ifndef RECALLS
-#define RECALLS 0
+#ifndef SLICES
+#define SLICES 0
 #endif
 #ifdef KILL
 #define HOLDERS 1
@@ -76,7 +76,7 @@ byte record_generation[THREADS]; /* of whom the place record speaks */
 bool server_places; /* mode_ */
 byte agent_mask, agents_run;
 byte events[2]; /* each agent's ring, a set of lines */
-byte recalls = RECALLS;
+byte slices = SLICES;
 
 #define PLACES(t) (HAS(queue[0], t) + HAS(queue[1], t) + HAS(place_record[0], t) + HAS(place_record[1], t) + \
                    (current[0] == t) + (current[1] == t))
@@ -342,9 +342,9 @@ committed:
         goto done
     :: atomic { THREAD_RUNS(c) && blocks_left[current[c]] == 0 && !HAS(kill_asked, current[c]) ->
             t = current[c]; current[c] = NOBODY; goto exiting } /* it ends */
-#if RECALLS > 0
-    :: atomic { THREAD_RUNS(c) && recalls > 0 -> /* end_turn: its slice is over */
-            recalls--; t = current[c]; current[c] = NOBODY; goto unplacing }
+#if SLICES > 0
+    :: atomic { THREAD_RUNS(c) && slices > 0 -> /* end_turn: its slice is over */
+            slices--; t = current[c]; current[c] = NOBODY; goto unplacing }
 #endif
     fi;
 
@@ -478,6 +478,23 @@ proctype killer() { /* kill_thread; its reference is the capability's */
 }
 #endif
 
+#ifdef RECALL
+proctype recaller() { /* SchedDomain::recall: a commit with kCommitRecall */
+    byte t, target = NOBODY;
+    any(t, BIT(THREADS) - 1);
+    atomic {
+        if
+        :: state[t] == queued || state[t] == running -> recall_asked = recall_asked | BIT(t); target = cpu_of[t]
+        :: else
+        fi
+    };
+    if
+    :: target != NOBODY -> send_request(t, target)
+    :: else
+    fi
+}
+#endif
+
 #ifdef REUSE
 proctype creator() { /* allocate_thread, start_thread: the next thread in line 0 */
     byte t, seen;
@@ -574,6 +591,9 @@ init {
 #endif
 #ifdef KILL
         run killer();
+#endif
+#ifdef RECALL
+        run recaller();
 #endif
 #ifdef LOSS
         run server();
