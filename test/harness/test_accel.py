@@ -6,6 +6,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+import support  # noqa: F401  (puts the harness on the path)
 from coxswain import accel
 from coxswain.errors import EnvironmentProblem
 from coxswain.options import parse

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""Counts are taken from complete boots only, and the ratchet turns one way."""
+
+import unittest
+
+from support import boot, boot_of
+from coxswain import bench
+
+LINES = [
+    "coxswain: kernel version=1 cpus=1 boot=pvh tsc_hz=1 timer=pit",
+    "bench: name=null_call operations=1000 ticks=80500",
+    "bench: name=enter_nop operations=10 ticks=2000",
+]
+
+
+class BenchTest(unittest.TestCase):
+    def test_counts_are_per_operation(self):
+        counts = bench.counts_of(boot_of(LINES), "bench/calls")
+        self.assertEqual(counts, {"null_call": 80.5, "enter_nop": 200.0})
+
+    def test_a_boot_that_did_not_end_well_gives_none(self):
+        for changes in ({"status": 35}, {"status": 0}, {"status": -9, "timed_out": True}):
+            with self.subTest(changes), self.assertRaises(bench.BenchmarkFailed):
+                bench.counts_of(boot_of(LINES, **changes), "bench/calls")
+        with self.assertRaisesRegex(bench.BenchmarkFailed, "reported nothing"):
+            bench.counts_of(boot_of(LINES[:1]), "bench/calls")
+        with self.assertRaises(bench.BenchmarkFailed):
+            bench.counts_of(boot([]), "bench/calls")
+
+    def test_the_ratchet(self):
+        baseline = {"a": 100.0, "b": 50.0}
+        self.assertEqual(bench.complaints({"a": 103.0, "b": 10.0}, baseline), [])
+        self.assertRegex(bench.complaints({"a": 103.1, "b": 50.0}, baseline)[0], "a: 103.1 .* 3.1 % more")
+        self.assertEqual(bench.complaints({"a": 100.0}, baseline), ["b was not measured"])
+        self.assertEqual(bench.complaints({**baseline, "c": 1.0}, baseline), ["c is new: 1.0"])
+
+    def test_a_peers_figure_is_never_ours(self):
+        text = bench.table({"a": 10.0}, {}, {"operations": {"a": {"other": 7}}, "notes": {}, "provenance": ["given"]})
+        self.assertRegex(text, r"a +10\.0 +- +7")
+        self.assertIn("given", text)
+
+
+if __name__ == "__main__":
+    unittest.main()
