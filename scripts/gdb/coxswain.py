@@ -69,7 +69,7 @@ class Thread:
         self.ref = f"{int(ref['index'])}.{int(ref['generation'])}"
         self.label = _number(line["label"])
         self.process = value["process"]["object_"]["name"]["_M_elems"].string().split("\0")[0]
-        agent_cpu = int(value["agent_cpu"])
+        agent_cpu = _number(value["agent_cpu"])
         if agent_cpu != 0xFFFFFFFF:
             self.kind = f"agent of {agent_cpu}"
         else:

@@ -69,8 +69,8 @@ void completion_and_exit(Case& t) {
                     return word.state() == ThreadState::kUnplaced &&
                            server.place(worker, last_cpu(t)).has_value();
                 }));
-        REQUIRE(t, race->meet_aimer(round, aim));
         const std::uint64_t before = dropped(t);
+        REQUIRE(t, race->meet_aimer(round, aim));
         worker.ring_bell();
         const bool was_dropped = dropped(t) != before;
         REQUIRE(t, comes_to(t, worker, ThreadState::kGone));

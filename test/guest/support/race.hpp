@@ -29,7 +29,7 @@ public:
         actor_ = round;
         while (aimer_.load() != round) {
         }
-        delay_until(begin_.load() + kLead);
+        delay_until(begin_.load() + lead_.load());
     }
     // Which side won: the aimer, because it acted first, or the actor. -> whether there is another round.
     bool settle(bool aimer_won) {
@@ -53,6 +53,7 @@ public:
         }
         const std::uint64_t now = cap::read_tsc();
         begin_ = now;
+        lead_ = kLead + aim.lead();
         aimer_ = round;
         delay_until(now + aim.next());
         return true;
@@ -77,6 +78,7 @@ private:
     alignas(64) std::atomic<std::uint64_t> actor_{0};
     alignas(64) std::atomic<std::uint64_t> aimer_{0};
     std::atomic<std::uint64_t> begin_{0};
+    std::atomic<std::uint64_t> lead_{kLead};
     alignas(64) std::atomic<std::uint64_t> settled_{0};
     std::atomic<bool> aimer_won_{false};
     std::atomic<std::uint64_t> aimer_wins_{0};

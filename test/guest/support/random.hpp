@@ -4,7 +4,8 @@
 //
 // Aim: a delay that is steered to the moment where a race is open. Each attempt says which side won; the
 // delay moves against it, in steps that shrink when the winner changes and grow while it does not, and every
-// attempt is scattered a little around it. So both sides win often, on a fast machine as on a slow one.
+// attempt is scattered a little around it. A delay below zero is the other side's to wait (lead()). So both
+// sides win often, on a fast machine as on a slow one.
 #pragma once
 
 #include <algorithm>
@@ -34,28 +35,38 @@ class Aim {
 public:
     // In ticks of the TSC.
     explicit Aim(Random& random, std::uint64_t start = 4000)
-        : random_(random), delay_(start), step_(start / 2) {}
+        : random_(random), delay_(static_cast<std::int64_t>(start)), step_(delay_ / 2) {}
 
-    std::uint64_t next() { return delay_ + random_.below(step_ + delay_ / 16 + 1); }
+    std::uint64_t next() {
+        const std::int64_t scatter = step_ + std::max<std::int64_t>(delay_, 0) / 16 + 1;
+        const auto scattered = static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(scatter)));
+        return static_cast<std::uint64_t>(std::max<std::int64_t>(delay_ + scattered, 0));
+    }
+    // How long the other side must wait. Whoever asks grants it: from then on the delay may fall below zero.
+    std::uint64_t lead() {
+        least_ = -kMaxDelay;
+        return static_cast<std::uint64_t>(std::max<std::int64_t>(-delay_, 0));
+    }
 
     void was_too_early() { move(true); }
     void was_too_late() { move(false); }
 
 private:
-    static constexpr std::uint64_t kMinStep = 50;
-    static constexpr std::uint64_t kMaxStep = 1'000'000;
-    static constexpr std::uint64_t kMaxDelay = 50'000'000;
+    static constexpr std::int64_t kMinStep = 50;
+    static constexpr std::int64_t kMaxStep = 1'000'000;
+    static constexpr std::int64_t kMaxDelay = 50'000'000;
 
     void move(bool later) {
         step_ = later == later_ ? step_ + step_ / 4 + 1 : step_ / 2;
         step_ = std::clamp(step_, kMinStep, kMaxStep);
         later_ = later;
-        delay_ = later ? std::min(delay_ + step_, kMaxDelay) : delay_ - std::min(delay_, step_);
+        delay_ = std::clamp(later ? delay_ + step_ : delay_ - step_, least_, kMaxDelay);
     }
 
     Random& random_;
-    std::uint64_t delay_;
-    std::uint64_t step_;
+    std::int64_t delay_;
+    std::int64_t step_;
+    std::int64_t least_ = 0;
     bool later_ = true;
 };
 
