@@ -26,8 +26,7 @@ struct Operation {
 };
 
 inline cap::Result<void> measure(const cap::Env& env, const Operation& operation) {
-    TRY(operation.body(env,
-                       operation.count / 8 + 1));  // tables grow and pages are touched for the first time
+    TRY(operation.body(env, operation.count / 8 + 1));  // tables grow, pages are touched for the first time
     const std::uint64_t begin = cap::read_tsc();
     TRY(operation.body(env, operation.count));
     const std::uint64_t ticks = cap::read_tsc() - begin;

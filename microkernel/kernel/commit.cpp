@@ -18,8 +18,8 @@ namespace {
 
 constexpr std::uint64_t kFlagBits = abi::kCommitHead | abi::kCommitPreempt | abi::kCommitRecall;
 
-constexpr std::uint64_t kMaxSliceNs = std::uint64_t{1}
-                                      << 56;  // two years: added to a TSC it does not overflow
+// Two years: added to a TSC it does not overflow.
+constexpr std::uint64_t kMaxSliceNs = std::uint64_t{1} << 56;
 
 std::uint32_t sequence_of(std::uint64_t commit) { return static_cast<std::uint32_t>(commit); }
 std::uint32_t cpu_of(std::uint64_t commit) { return commit >> 32 & 0xff; }

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Choices made by the build.
+// Choices made by the build (cmake/CoxswainFlags.cmake defines the macros, always).
 #pragma once
-
-#ifndef COX_DEBUG_CHECKS
-#define COX_DEBUG_CHECKS 0
-#endif
 
 namespace cox {
 

@@ -26,14 +26,15 @@ _TRIAL_S = 20.0
 _TRIAL = Step(repetition=0, workers=1, cpus=1, server=True, oversubscribed=False)
 _KVM = ("-accel", "kvm")
 _QUIRK = "quirk=pvm"
+_SOFTWARE_MODEL = "host,-arch-capabilities"  # plain `host` is refused there
 
 
 def _candidates(options: RunOptions) -> list[Accelerator]:
     hardware = host.has_hardware_virtualisation()
-    name, model = ("kvm", "host") if hardware else ("kvm_pvm", "host,-arch-capabilities")
+    name, model = ("kvm", "host") if hardware else ("kvm_pvm", _SOFTWARE_MODEL)
     found = [Accelerator(name, _KVM, model, "")]
     if options.boot == "pvh":
-        found.append(Accelerator("kvm_pvm", _KVM, "host,-arch-capabilities", "", (_QUIRK,)))
+        found.append(Accelerator("kvm_pvm", _KVM, _SOFTWARE_MODEL, "", (_QUIRK,)))
     return found
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from .artifacts import Artifacts
 from .errors import EnvironmentProblem, ExitCode
+from .guest_command import unmatched
 from .guest_log import Line, clean
 from .iso import iso_for
 from .suite_log import read
@@ -131,7 +132,7 @@ def main(argv: list[str]) -> ExitCode:
         lines, problem = _run(arguments, Path(folder), log)
     texts = [clean(line.text) for line in lines]
     print("\n".join(texts), flush=True)
-    absent = [pattern for pattern in arguments.match if not any(re.search(pattern, text) for text in texts)]
+    absent = unmatched(arguments.match, texts)
     for pattern in absent:
         print(f"bochs-test: no line matches {pattern}")
     if problem:

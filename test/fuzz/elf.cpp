@@ -5,6 +5,7 @@
 #include "core/elf.hpp"
 
 #include "../unit/support/byte_writer.hpp"
+#include "../unit/support/elf_header.hpp"
 #include "fuzz.hpp"
 
 namespace cox::fuzz {
@@ -17,16 +18,7 @@ constexpr core::ElfLimits kLimits{.low = 0x10000, .high = 0x7000'0000};
 
 ByteVector file_of(std::uint64_t entry, std::span<const ElfSegment> segments) {
     test::ByteWriter writer;
-    writer
-        .text(
-            "\x7f"
-            "ELF")
-        .u8(2)
-        .u8(1)
-        .u8(1)
-        .zeros(9);
-    writer.u16(2).u16(62).u32(1).u64(entry).u64(64).u64(0).u32(0);
-    writer.u16(64).u16(56).u16(static_cast<std::uint16_t>(segments.size())).u16(64).u16(0).u16(0);
+    test::write_elf_header(writer, entry, segments.size());
     std::uint64_t offset = 64 + 56 * segments.size();
     for (const ElfSegment& s : segments) {
         writer.u32(1).u32((s.executable ? 1 : 0) | (s.writable ? 2 : 0) | (s.readable ? 4 : 0));

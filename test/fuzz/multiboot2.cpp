@@ -4,6 +4,7 @@
 #include "core/multiboot2.hpp"
 
 #include "../unit/support/byte_writer.hpp"
+#include "../unit/support/multiboot_tag.hpp"
 #include "boot_info.hpp"
 
 namespace cox::fuzz {
@@ -14,11 +15,7 @@ public:
     Writer() { writer_.u32(0).u32(0); }
     template <class Payload>
     Writer& tag(std::uint32_t type, Payload payload) {
-        const std::size_t at = writer_.size();
-        writer_.u32(type).u32(0);
-        payload(writer_);
-        writer_.patch(at + 4, static_cast<std::uint32_t>(writer_.size() - at));
-        writer_.align(8);
+        test::write_multiboot_tag(writer_, type, payload);
         return *this;
     }
     ByteVector finish() {

@@ -2,6 +2,7 @@
 //
 // A batch of commits of which one meets the end of its thread: that one is told, the others do not notice. And a
 // commit that sends the running thread away just as that one blocks.
+#include "support/blocker.hpp"
 #include "support/observe.hpp"
 #include "support/race.hpp"
 #include "support/sibling.hpp"
@@ -103,24 +104,13 @@ void batch_and_kill(Case& t) {
     REQUIRE(t, race.exercised());
 }
 
-// In each round, waits for its bell twice: the second time when it is met.
-std::uint64_t block_when_met(Station& station, cap::Ring& ring) {
-    Race& race = *static_cast<Race*>(station.argument);
-    const cap::Notification bell(station.bell);
-    for (std::uint64_t round = 1;; ++round) {
-        (void)bell.wait(ring);
-        race.meet(round);
-        (void)bell.wait(ring);
-    }
-}
-
 void preempt_and_block(Case& t) {
     DomainServer server(t);
     Crew crew(t);
     Race* const race = crew.share<Race>();
     REQUIRE(t, race != nullptr);
     const std::uint32_t cpu = last_cpu(t);
-    const Worker& running = crew.add({.main = block_when_met, .argument = race});
+    const Worker& running = crew.add({.main = wait_then_block_when_met, .argument = race});
     const Worker& urgent = crew.add({.order = Order::kWait});
     Random random(t.seed);
     Aim aim(random, Race::kLead);

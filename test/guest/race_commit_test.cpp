@@ -2,6 +2,7 @@
 //
 // Decisions about one thread that meet: two commits, a commit and a change of affinity, a recall and a thread
 // that blocks. One comes first, the other is told what it has met, and the thread is in one place.
+#include "support/blocker.hpp"
 #include "support/observe.hpp"
 #include "support/race.hpp"
 #include "support/sibling.hpp"
@@ -127,24 +128,13 @@ void commit_and_affinity(Case& t) {
     REQUIRE(t, placing.race.exercised());
 }
 
-// In each round, waits for its bell twice: the second time when it is met.
-std::uint64_t block_when_met(Station& station, cap::Ring& ring) {
-    Race& race = *static_cast<Race*>(station.argument);
-    const cap::Notification bell(station.bell);
-    for (std::uint64_t round = 1;; ++round) {
-        (void)bell.wait(ring);
-        race.meet(round);
-        (void)bell.wait(ring);
-    }
-}
-
 void recall_and_block(Case& t) {
     DomainServer server(t);
     Crew crew(t);
     Race* const race = crew.share<Race>();
     REQUIRE(t, race != nullptr);
     const std::uint32_t cpu = last_cpu(t);
-    const Worker& worker = crew.add({.main = block_when_met, .argument = race});
+    const Worker& worker = crew.add({.main = wait_then_block_when_met, .argument = race});
     Random random(t.seed);
     Aim aim(random, Race::kLead);
     REQUIRE_OK(t, server.start(worker, cpu));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "support/byte_writer.hpp"
+#include "support/elf_header.hpp"
 #include "support/mutate.hpp"
 
 using namespace cox::core;
@@ -39,16 +40,7 @@ struct Program {
 
     [[nodiscard]] ByteVector bytes() const {
         ByteWriter writer;
-        writer
-            .text(
-                "\x7f"
-                "ELF")
-            .u8(2)
-            .u8(1)
-            .u8(1)
-            .zeros(9);
-        writer.u16(2).u16(62).u32(1).u64(entry).u64(64).u64(0).u32(0);
-        writer.u16(64).u16(56).u16(static_cast<std::uint16_t>(headers.size())).u16(64).u16(0).u16(0);
+        write_elf_header(writer, entry, headers.size());
         for (const Header& h : headers) {
             writer.u32(h.type).u32(h.flags).u64(h.offset).u64(h.address).u64(h.address);
             writer.u64(h.file_size).u64(h.memory_size).u64(0x1000);

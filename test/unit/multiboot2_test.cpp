@@ -6,6 +6,7 @@
 #include <string>
 
 #include "support/byte_writer.hpp"
+#include "support/multiboot_tag.hpp"
 #include "support/mutate.hpp"
 
 using namespace cox::core;
@@ -20,11 +21,7 @@ public:
     InfoBuilder() { writer_.u32(0).u32(0); }
 
     InfoBuilder& tag(std::uint32_t type, const std::function<void(ByteWriter&)>& payload) {
-        const std::size_t at = writer_.size();
-        writer_.u32(type).u32(0);
-        payload(writer_);
-        writer_.patch(at + 4, static_cast<std::uint32_t>(writer_.size() - at));
-        writer_.align(8);
+        write_multiboot_tag(writer_, type, payload);
         return *this;
     }
     InfoBuilder& command_line(std::string_view text) {

@@ -15,8 +15,8 @@ namespace cox::arch {
 namespace {
 
 constexpr std::uint64_t kLargePage = 2 << 20, kHugePage = 1 << 30;
-constexpr std::uint64_t kDevicesEnd = std::uint64_t{4}
-                                      << 30;                // below it, device pages need 2 MiB granularity
+// Below it, device pages need 2 MiB granularity.
+constexpr std::uint64_t kDevicesEnd = std::uint64_t{4} << 30;
 constexpr std::uint64_t kStackPages = 4, kStackStride = 8;  // in pages: the rest stays unmapped
 Physical top_table;
 

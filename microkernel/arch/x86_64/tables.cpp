@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::uint32_t kMsrStar = 0xc0000081, kMsrLstar = 0xc0000082, kMsrFmask = 0xc0000084;
 constexpr std::uint32_t kMsrFsBase = 0xc0000100, kMsrGsBase = 0xc0000101, kMsrKernelGsBase = 0xc0000102;
-constexpr std::uint64_t kFlagsCleared =
-    0x257fd5;  // all but the one that is always set: IF, TF, DF, AC, NT, ...
+// All but the one that is always set: IF, TF, DF, AC, NT, ...
+constexpr std::uint64_t kFlagsCleared = 0x257fd5;
 
 struct Gate {
     std::uint64_t low, high;

@@ -6,10 +6,10 @@
 
 namespace cox::arch {
 
-void lapic_choose(
-    std::uint64_t base);  // boot CPU, once: finds the mode, maps the registers; silences the old controller
-bool lapic_is_x2();
+// Boot CPU, once: finds the mode, maps the registers, silences the old controllers.
+void lapic_choose(std::uint64_t base);
 void lapic_enable();  // every CPU
+bool lapic_is_x2();
 std::uint32_t lapic_id();
 void lapic_end_of_interrupt();
 
