@@ -1,15 +1,21 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """Reports file sizes. Fails for a file above 400 lines that gives no reason ("Long because ...") in its first comment,
-and for a kernel above 10,000 lines."""
+and for a kernel above 10,000 lines of code: comments and blank lines are free, so that nobody saves on those."""
 
 import statistics
+from pathlib import Path
 
 import common
 
 MAX_FILE = 400
 MAX_KERNEL = 10_000
 REASON_WITHIN = 12  # lines
+
+
+def code_lines(path: Path) -> int:
+    lines = (line.strip() for line in path.read_text().splitlines())
+    return sum(1 for line in lines if line and not line.startswith("//"))
 
 
 def main() -> None:
@@ -28,9 +34,10 @@ def main() -> None:
         sizes.sort()
         p90 = sizes[min(len(sizes) - 1, len(sizes) * 9 // 10)]
         print(f"{group:<14} {len(sizes):>5} {sum(sizes):>6} {statistics.median(sizes):>6.0f} {p90:>5} {sizes[-1]:>5}")
-    kernel = sum(groups.get("microkernel", []))
+    kernel = sum(code_lines(root / name) for name in names if name.parts[0] == "microkernel")
+    print(f"microkernel: {kernel} lines of code")
     if kernel > MAX_KERNEL:
-        problems.append(f"microkernel: {kernel} lines, more than {MAX_KERNEL}")
+        problems.append(f"microkernel: {kernel} lines of code, more than {MAX_KERNEL}")
     common.finish(problems, len(names), "files")
 
 
