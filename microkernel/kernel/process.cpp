@@ -155,6 +155,7 @@ core::Result<void> Process::wait_exit(PendingOp waiter, bool& gone, std::uint64_
 void Process::destroy() {
     Cpu& cpu = this_cpu();
     next_dead = std::exchange(cpu.dead_processes, this);
+    look_again(cpu);
 }
 
 void Process::finish_destroy() {
