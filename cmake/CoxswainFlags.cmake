@@ -56,7 +56,7 @@ target_link_options(cox_guest_flags INTERFACE
 add_library(cox_kernel_flags INTERFACE)
 target_link_libraries(cox_kernel_flags INTERFACE cox_guest_flags)
 target_compile_options(cox_kernel_flags INTERFACE
-    -mcmodel=kernel -mno-red-zone -mno-mmx -mno-sse -msoft-float -fno-strict-aliasing)
+    -mcmodel=kernel -mno-red-zone -mno-mmx -mno-sse -msoft-float -fno-strict-aliasing -falign-loops=1)
 
 add_library(cox_user_flags INTERFACE)
 target_link_libraries(cox_user_flags INTERFACE cox_guest_flags)

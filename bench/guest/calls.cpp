@@ -36,10 +36,11 @@ cap::Result<void> signal_nobody(const cap::Env& env, std::uint64_t count) {
 
 cap::Result<void> enter_nop(const cap::Env& env, std::uint64_t count) {
     const auto entry = cap::submission(abi::Op::kNop, env.thread.slot());
+    cap::Ring& ring = env.ring;
     for (std::uint64_t i = 0; i < count; ++i) {
-        TRY(env.ring.prepare(entry));
-        TRY(env.ring.submit_and_wait(1));
-        (void)env.ring.next();
+        TRY(ring.prepare(entry));
+        TRY(ring.submit_and_wait(1));
+        (void)ring.next();
     }
     return {};
 }
@@ -53,8 +54,7 @@ cap::Result<void> enter_nop_of_32(const cap::Env& env, std::uint64_t count) {
             TRY(env.ring.prepare(entry));
         }
         TRY(env.ring.submit_and_wait(kBatch));
-        while (env.ring.next()) {
-        }
+        env.ring.drain([](const abi::Completion&) {});
     }
     return {};
 }

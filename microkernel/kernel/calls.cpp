@@ -60,7 +60,7 @@ extern "C" {
 
 CallResult call_capability(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
                            std::uint64_t a2, std::uint64_t a3) {
-    Thread& thread = *this_cpu().current;
+    Thread& thread = current_thread();
     const auto named = abi::CapSlot::from_raw(slot);
     if (op == static_cast<std::uint64_t>(Op::kNop) && thread.process->caps.holds(named))
         return {nop_result(a0), 0};
@@ -81,7 +81,7 @@ void handle_call(Thread& thread) {
     const auto result = [&] {
         switch (static_cast<abi::Call>(f.rax)) {
             case abi::Call::kCapCall: return call_capability(f.rdi, f.rsi, f.rdx, f.r10, f.r8, f.r9);
-            case abi::Call::kCapEnter: return call_enter(f.rdi, f.rsi);
+            case abi::Call::kCapEnter: return call_enter();
             case abi::Call::kThreadExit: return call_thread_exit(f.rdi);
         }
         return call_unknown();

@@ -39,7 +39,7 @@ struct CallResult {
 extern "C" {
 CallResult call_capability(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
                            std::uint64_t a2, std::uint64_t a3);
-CallResult call_enter(std::uint64_t min_complete, std::uint64_t timeout_ns);
+CallResult call_enter();
 CallResult call_thread_exit(std::uint64_t code);
 CallResult call_unknown();
 }

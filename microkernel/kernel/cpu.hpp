@@ -88,6 +88,13 @@ inline Cpu& this_cpu() {
     return *cpu;
 }
 
+// Of the executing CPU, where there is one.
+inline Thread& current_thread() {
+    Thread* thread;
+    asm volatile("movq %%gs:%c1, %0" : "=r"(thread) : "i"(offsetof(Cpu, current)));
+    return *thread;
+}
+
 extern bool cpus_ready;  // every CPU's GS is set
 std::span<Cpu> online_cpus();
 std::uint64_t online_mask();

@@ -24,18 +24,12 @@ void Ring::close() {
     stop_waiting();
 }
 
-abi::Submission Ring::copy(std::uint32_t index) const {
-    abi::Submission copy;
-    std::memcpy(&copy, &submissions_[(sq_head_ + index) % abi::kSqEntries], sizeof copy);
-    asm volatile("" ::: "memory");  // the copy is made here, once, before anything is checked
-    return copy;
-}
-
-void Ring::end_batch(std::uint32_t size) {
-    sq_head_ += size;
+void Ring::take_operation(abi::Submission& copy) {
+    std::memcpy(&copy, &submissions_[sq_head_ % abi::kSqEntries], sizeof copy);
+    asm volatile("" ::: "memory");  // here, once, before anything about it is checked
+    header_->sq_head.store(++sq_head_, std::memory_order_release);
     SpinGuard guard(lock_);
-    reserved_ -= size;
-    header_->cq_tail.store(cq_tail_, std::memory_order_release);
+    ++reserved_;
 }
 
 bool Ring::post(const abi::Completion& completion, bool& dropped) {

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The kernel's side of a thread's ring (layout: abi/ring.hpp).
 //
-// The submission queue is read by its thread's CPU alone: a batch is opened, which reserves a completion for each of its
-// entries; each is completed, kept in flight, or goes without; and closing the batch shows the user what has become of it.
-// The completion queue is filled from any CPU under `lock_`. Every operation in flight keeps its reservation, so posting
-// cannot fail.
+// The submission queue is read by its thread's CPU alone. The completion queue is filled from any CPU under `lock_`. Every
+// operation that was taken and is not completed has a completion reserved, so posting cannot fail.
 // Waiting: `wanted_` is how many completions the thread waits for, 0 when it does not, `deadline_` until when; whoever sets
 // them back, a completion or the time-out, is the one that wakes the thread.
 #pragma once
 #include <algorithm>
-#include <cstddef>
 
 #include "abi/ring.hpp"
 #include "core/result.hpp"
@@ -25,44 +22,32 @@ public:
     void open(RefPtr<MemoryObject> pages);
     void close();  // the thread has gone: later completions are dropped
 
-    // Thread's CPU. `size` entries, `limit` at most, can be done. kBadArgument: the queue claims more than fits; kQueueFull: there are more, but
-    // no completion entry is free for their results.
-    struct Batch {
-        std::uint32_t size = 0;
-        abi::Error outcome = abi::Error::kOk;
+    // Thread's CPU. Takes entries, `limit` at most, as long as answer(entry, result) knows their result at once; then says
+    // why it stopped.
+    enum class Stop : std::uint8_t {
+        kNoMore,
+        kOperation,  // the next one is for take_operation()
+        kFull,       // there are more, but no completion entry is free for their results
+        kWrong,      // the queue claims more than fits
     };
-    Batch begin_batch(std::uint32_t limit) {
-        const std::uint32_t count = header_->sq_tail.load(std::memory_order_acquire) - sq_head_;
-        if (count == 0) return {};
-        if (count > abi::kSqEntries) return {0, abi::Error::kBadArgument};
+    struct Taken {
+        Stop stop;
+        std::uint32_t count;
+        std::uint32_t ready;  // completions that the user has not taken
+    };
+    template <class Answer>
+    [[gnu::always_inline]] Taken take(std::uint32_t limit, Answer answer);
+    // A copy of the next entry, after kOperation. A completion is reserved for it: it is completed now, later, or not at all.
+    void take_operation(abi::Submission& copy);
+    void complete(std::uint64_t user_data, std::int64_t result, std::uint64_t second) {
         SpinGuard guard(lock_);
-        const std::uint32_t taken = ready_locked() + reserved_;
-        const std::uint32_t room = taken < abi::kCqEntries ? abi::kCqEntries - taken : 0;
-        const std::uint32_t size = std::min({count, room, limit});
-        reserved_ += size;
-        return {size, room < std::min(count, limit) ? abi::Error::kQueueFull : abi::Error::kOk};
-    }
-    // The user may change it meanwhile: read each field once, or copy it.
-    const volatile abi::Submission& submission(std::uint32_t index) const {
-        return submissions_[(sq_head_ + index) % abi::kSqEntries];
-    }
-    // Operation, flags and reserved field in one.
-    static std::uint64_t head_word(const volatile abi::Submission& entry) {
-        static_assert(offsetof(abi::Submission, slot) == 8);
-        return *reinterpret_cast<const volatile std::uint64_t*>(&entry);
-    }
-    abi::Submission copy(std::uint32_t index) const;
-    void complete_now(std::uint64_t user_data, std::int64_t result, std::uint64_t second) {
-        SpinGuard guard(lock_);
+        --reserved_;
         completions_[cq_tail_++ % abi::kCqEntries] = {user_data, result, second, 0};
     }
-    void keep_in_flight() {
+    void forgo() {
         SpinGuard guard(lock_);
-        ++reserved_;  // the batch gives its own back
+        --reserved_;
     }
-    void end_batch(std::uint32_t size);
-    // After each call, whatever the user has made of its copy meanwhile.
-    void publish_head() { header_->sq_head.store(sq_head_, std::memory_order_release); }
 
     // Any CPU. Posts into a reserved entry. True: the thread waits and now has what it waits for: wake it.
     [[nodiscard]] bool post(const abi::Completion& completion, bool& dropped);
@@ -80,8 +65,9 @@ public:
 
 private:
     // What the user says it has taken may be a lie; then the queue counts as full, which harms only the liar.
-    std::uint32_t ready_locked() const COX_REQUIRES(lock_) {
-        return std::min(cq_tail_ - header_->cq_head.load(std::memory_order_acquire), abi::kCqEntries);
+    std::uint32_t ready_locked() const COX_REQUIRES(lock_) { return ready_locked(*header_, cq_tail_); }
+    static std::uint32_t ready_locked(const abi::RingHeader& header, std::uint32_t tail) {
+        return std::min(tail - header.cq_head.load(std::memory_order_acquire), abi::kCqEntries);
     }
     void stop_waiting() COX_REQUIRES(lock_);
 
@@ -98,5 +84,44 @@ private:
     std::uint64_t deadline_ COX_GUARDED_BY(lock_) = kNoDeadline;
     bool open_ COX_GUARDED_BY(lock_) = false;
 };
+
+// Entries are in memory that the user may change meanwhile: answer() reads each field once, and operations are copied
+// before anything about them is checked.
+template <class Answer>
+inline Ring::Taken Ring::take(std::uint32_t limit, Answer answer) {
+    abi::RingHeader& header = *header_;
+    const abi::Submission* const submissions = submissions_;
+    abi::Completion* const completions = completions_;
+    const std::uint32_t first = sq_head_;
+    const std::uint32_t count = header.sq_tail.load(std::memory_order_acquire) - first;
+    SpinGuard guard(lock_);
+    const std::uint32_t tail = cq_tail_;
+    const std::uint32_t ready = ready_locked(header, tail);
+    const std::uint32_t owed = ready + reserved_;
+    std::uint32_t size = std::min(count, limit);
+    Stop stop = Stop::kNoMore;
+    if (count > abi::kSqEntries) [[unlikely]] {
+        size = 0;
+        stop = Stop::kWrong;
+    } else if (owed + size > abi::kCqEntries) [[unlikely]] {
+        size = owed < abi::kCqEntries ? abi::kCqEntries - owed : 0;
+        stop = Stop::kFull;
+    }
+    std::uint32_t done = 0;
+    for (; done < size; ++done) {
+        const volatile abi::Submission& entry = submissions[(first + done) % abi::kSqEntries];
+        std::int64_t result;
+        if (!answer(entry, result)) {
+            stop = Stop::kOperation;
+            break;
+        }
+        completions[(tail + done) % abi::kCqEntries] = {entry.user_data, result, 0, 0};
+    }
+    sq_head_ = first + done;
+    header.sq_head.store(sq_head_, std::memory_order_release);
+    cq_tail_ = tail + done;
+    header.cq_tail.store(tail + done, std::memory_order_release);
+    return {stop, done, ready + done};
+}
 
 }  // namespace cox

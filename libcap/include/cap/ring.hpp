@@ -57,25 +57,32 @@ public:
     // The oldest completion not fetched yet.
     [[nodiscard]] std::optional<abi::Completion> next();
 
+    // Fetches all that are there, oldest first: use(const abi::Completion&), which must not touch the ring. -> how many.
+    template <class Use>
+    std::uint32_t drain(Use use);
+
     // Submits `entry` (its user_data is replaced) and waits for its completion, whatever else completes.
     // The completion's own error is returned like any other. The time-out begins anew whenever something else
     // completes; after kTimedOut the operation is still in flight, and its completion will be dropped.
     [[nodiscard]] Result<std::uint64_t> call(abi::Submission entry, std::uint64_t timeout_ns = abi::kForever);
 
-    [[nodiscard]] std::uint32_t free_entries() const {
+    [[nodiscard]] std::uint32_t free_entries() {
         // Pairs with the kernel's release of sq_head: the entry may be overwritten only after it was copied.
-        return abi::kSqEntries - (sq_tail_ - header_->sq_head.load(std::memory_order_acquire));
+        sq_head_seen_ = header_->sq_head.load(std::memory_order_acquire);
+        return abi::kSqEntries - (sq_tail_ - sq_head_seen_);
     }
 
 private:
     static constexpr std::uint32_t kKept = 2 * abi::kCqEntries;
 
+    Result<void> make_room();
     std::optional<abi::Completion> next_in_queue();
 
     abi::RingHeader* header_;
     abi::Submission* submissions_;
     const abi::Completion* completions_;
     std::uint32_t sq_tail_;
+    std::uint32_t sq_head_seen_ = sq_tail_ - abi::kSqEntries;  // look at the first entry
     std::uint32_t cq_head_;
     std::uint64_t calls_ = 0;
     std::uint32_t kept_head_ = 0;

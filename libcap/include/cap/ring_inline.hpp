@@ -9,14 +9,8 @@ namespace cap {
 
 template <class Door>
 Result<void> BasicRing<Door>::prepare(const abi::Submission& entry) {
-    if (free_entries() == 0) [[unlikely]] {
-        const EnterResult entered = Door::enter(0, 0);
-        if (entered.ready < 0) {
-            return fail(static_cast<abi::Error>(entered.ready));
-        }
-        if (free_entries() == 0) {
-            return fail(abi::Error::kQueueFull);
-        }
+    if (sq_tail_ - sq_head_seen_ == abi::kSqEntries) [[unlikely]] {
+        TRY(make_room());
     }
     submissions_[sq_tail_ % abi::kSqEntries] = entry;
     ++sq_tail_;
@@ -26,9 +20,24 @@ Result<void> BasicRing<Door>::prepare(const abi::Submission& entry) {
 }
 
 template <class Door>
+Result<void> BasicRing<Door>::make_room() {
+    if (free_entries() == 0) {
+        const EnterResult entered = Door::enter(0, 0);
+        if (entered.ready < 0) {
+            return fail(static_cast<abi::Error>(entered.ready));
+        }
+        if (free_entries() == 0) {
+            return fail(abi::Error::kQueueFull);
+        }
+    }
+    return {};
+}
+
+template <class Door>
 Result<std::uint64_t> BasicRing<Door>::submit_and_wait(std::uint64_t min_complete, std::uint64_t timeout_ns) {
     const std::uint64_t kept = kept_tail_ - kept_head_;
-    const EnterResult entered = Door::enter(min_complete > kept ? min_complete - kept : 0, timeout_ns);
+    const std::uint64_t wanted = min_complete > kept ? min_complete - kept : 0;
+    const EnterResult entered = Door::enter(wanted, timeout_ns);
     if (entered.ready < 0) [[unlikely]] {
         return fail(static_cast<abi::Error>(entered.ready));
     }
@@ -44,15 +53,36 @@ std::optional<abi::Completion> BasicRing<Door>::next() {
 }
 
 template <class Door>
+template <class Use>
+std::uint32_t BasicRing<Door>::drain(Use use) {
+    std::uint32_t count = 0;
+    while (kept_head_ != kept_tail_) {
+        use(kept_[kept_head_++ % kKept]);
+        ++count;
+    }
+    // Pairs with the kernel's release of cq_tail: the completions are there.
+    const std::uint32_t tail = header_->cq_tail.load(std::memory_order_acquire);
+    count += tail - cq_head_;
+    for (; cq_head_ != tail; ++cq_head_) {
+        use(completions_[cq_head_ % abi::kCqEntries]);
+    }
+    // Pairs with the kernel's acquire of cq_head: they were read before their places are used again.
+    header_->cq_head.store(cq_head_, std::memory_order_release);
+    return count;
+}
+
+template <class Door>
 std::optional<abi::Completion> BasicRing<Door>::next_in_queue() {
+    abi::RingHeader& header = *header_;
+    const std::uint32_t head = cq_head_;
     // Pairs with the kernel's release of cq_tail: the completion is there.
-    if (header_->cq_tail.load(std::memory_order_acquire) == cq_head_) {
+    if (header.cq_tail.load(std::memory_order_acquire) == head) {
         return std::nullopt;
     }
-    const abi::Completion completion = completions_[cq_head_ % abi::kCqEntries];
-    ++cq_head_;
+    const abi::Completion completion = completions_[head % abi::kCqEntries];
+    cq_head_ = head + 1;
     // Pairs with the kernel's acquire of cq_head: the completion was read before its place is used again.
-    header_->cq_head.store(cq_head_, std::memory_order_release);
+    header.cq_head.store(head + 1, std::memory_order_release);
     return completion;
 }
 
