@@ -133,7 +133,7 @@ TEST_CASE("manifest: errors name line and key and what is allowed", "[manifest]"
     check_error("[run]\nworkers =\n", 2, "workers", "from 1 to 64");
     check_error("[run]\nsize = a b\n", 2, "size", "one word");
     check_error("[run]\nserver = yes\n", 2, "server", "on or off");
-    check_error("[run]\nflow = x\n", 2, "flow", "process-scale or programs");
+    check_error("[run]\nflow = x\n", 2, "flow", "process-scale, thread-scale or programs");
     check_error("[run]\nspeed = 1\n", 2, "speed", "[run] has flow workers");
     check_error("[run]\npolicy = fifo\n", 2, "policy", "[run] has");
     check_error("[run]\nseed = 1\nseed = 1\n", 3, "seed", "twice");
