@@ -62,9 +62,8 @@ def no_calls(base: Sequence[Run], runs: Sequence[Run]) -> str:
     for run in [*base, *runs]:
         workers = _log(run).workers
         if any(worker.calls is not None and (worker.calls != 0 or worker.wakes != 1) for worker in workers):
-            calls, wakes = ([str(getattr(worker, name)) for worker in workers] for name in ("calls", "wakes"))
-            text = f"threads made {', '.join(calls)} calls in their timed sections"
-            return f"{text}, and were woken {', '.join(wakes)} times instead of once ({_where(run)})"
+            calls, wakes = (", ".join(str(getattr(worker, name)) for worker in workers) for name in ("calls", "wakes"))
+            return f"calls of the threads in their timed sections: {calls}; wakes: {wakes}; 0 and 1 are right ({_where(run)})"
     return ""
 
 
