@@ -125,6 +125,13 @@ TEST_CASE("manifest: line ends, spaces and comments", "[manifest]") {
     CHECK(parsed.manifest->objects[0].name == "bell");
 }
 
+TEST_CASE("manifest: the flows are told apart", "[manifest]") {
+    using manifest::Flow;
+    CHECK(Parsed(with("flow = thread-scale")).manifest->run.flow == Flow::kThreadScale);
+    CHECK(Parsed(with("flow = process-scale")).manifest->run.flow == Flow::kProcessScale);
+    CHECK(Parsed(with("flow = programs")).manifest->run.flow == Flow::kPrograms);
+}
+
 TEST_CASE("manifest: errors name line and key and what is allowed", "[manifest]") {
     check_error("workers = 2\n", 1, "workers", "before the first [section]");
     check_error("[run]\nworkers = 0\n", 2, "workers", "from 1 to 64");
