@@ -55,8 +55,12 @@ foreach(mode IN ITEMS boot debug)
 endforeach()
 
 # Ninja has built everything by then, so scripts/run does not.
-add_custom_target(run-smp-process-scale
-    COMMAND "${COXSWAIN_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/run_target.py"
-        "${PROJECT_SOURCE_DIR}/scripts/run" process-scale --build-dir "${CMAKE_BINARY_DIR}" --no-build
-    USES_TERMINAL VERBATIM)
-add_dependencies(run-smp-process-scale archive image)
+set(run_targets run-smp-process-scale run-thread-scale)
+set(run_what process-scale thread-scale)
+foreach(name what IN ZIP_LISTS run_targets run_what)
+    add_custom_target(${name}
+        COMMAND "${COXSWAIN_PYTHON}" "${CMAKE_CURRENT_LIST_DIR}/run_target.py"
+            "${PROJECT_SOURCE_DIR}/scripts/run" ${what} --build-dir "${CMAKE_BINARY_DIR}" --no-build
+        USES_TERMINAL VERBATIM)
+    add_dependencies(${name} archive image)
+endforeach()

@@ -21,19 +21,25 @@ enum class Fault : std::uint8_t {
     kHang,         // never ends
     kTurns,        // the whole crew: one works while the others sleep, though all are in the timed section
     kGreedy,       // the whole crew: worker 0 counts the whole range, the others nothing
+    // Of threads alone, and of the whole crew:
+    kOneLock,  // one works, the others wait for its lock
+    kOneRing,  // worker 0 does the work of all, the others wait in cap_enter for its answer
+    kOneCpu,   // all may run on CPU 0 only
 };
 
+inline constexpr std::string_view kThreadFaultNames =
+    "none wrong_count broken_sieve idle crash silent absent hang turns greedy one_lock one_ring one_cpu";
 inline constexpr std::string_view kFaultNames =
-    "none wrong_count broken_sieve idle crash silent absent hang turns greedy";
+    kThreadFaultNames.substr(0, kThreadFaultNames.find(" one_lock"));
 inline constexpr std::uint64_t kIdleNs = 1'000'000'000;
 inline constexpr std::uint64_t kTurnNs = 300'000'000;  // more than a share of size=small takes
+inline constexpr std::uint64_t kLockPollNs = 1'000'000;
 
-[[nodiscard]] constexpr bool concerns_all(Fault fault) {
-    return fault == Fault::kTurns || fault == Fault::kGreedy;
-}
+[[nodiscard]] constexpr bool concerns_all(Fault fault) { return fault >= Fault::kTurns; }
 
-[[nodiscard]] constexpr std::optional<Fault> parse_fault(std::string_view text) {
-    std::string_view rest = kFaultNames;
+// `names` is one of the lists above.
+[[nodiscard]] constexpr std::optional<Fault> parse_fault(std::string_view text, std::string_view names) {
+    std::string_view rest = names;
     for (std::uint8_t number = 0; !rest.empty(); ++number) {
         const std::string_view name = rest.substr(0, rest.find(' '));
         if (name == text) {

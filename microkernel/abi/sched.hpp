@@ -75,7 +75,7 @@ struct alignas(64) StatusLine {
     std::atomic<std::uint64_t> affinity;        // mask of CPUs
     std::atomic<std::uint64_t> label;           // ThreadParams::label
     std::atomic<std::uint32_t> domain;          // 0: in no domain; else the domain's number
-    std::uint32_t reserved;                     // 0
+    std::atomic<std::uint32_t> calls;           // since creation, up to its last stop, modulo 2^32
 };
 static_assert(sizeof(StatusLine) == 64);
 

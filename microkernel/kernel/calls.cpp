@@ -78,6 +78,7 @@ CallResult call_unknown() { return error(Error::kBadCall); }
 
 void handle_call(Thread& thread) {
     auto& f = thread.frame;
+    ++this_cpu().calls;
     const auto result = [&] {
         switch (static_cast<abi::Call>(f.rax)) {
             case abi::Call::kCapCall: return call_capability(f.rdi, f.rsi, f.rdx, f.r10, f.r8, f.r9);

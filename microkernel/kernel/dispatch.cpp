@@ -206,6 +206,8 @@ Thread& take_off(Cpu& cpu) {
     t.turn_used += ran;
     t.switched_in = now;
     t.line.runtime_ns.store(arch::clock.to_ns(t.runtime), std::memory_order_relaxed);
+    const auto calls = t.line.calls.load(std::memory_order_relaxed) + std::exchange(cpu.calls, 0);
+    t.line.calls.store(calls, std::memory_order_relaxed);
     cpu.current = nullptr;
     return t;
 }

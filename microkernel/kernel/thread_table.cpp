@@ -58,6 +58,7 @@ core::Result<RefPtr<Thread>> allocate_thread(Process& process, SchedDomain* doma
     line.ref.store(ref.raw(), std::memory_order_relaxed);
     line.runtime_ns.store(0, std::memory_order_relaxed);
     line.wakes.store(0, std::memory_order_relaxed);
+    line.calls.store(0, std::memory_order_relaxed);
     line.runnable_since.store(0, std::memory_order_relaxed);
     line.affinity.store(affinity, std::memory_order_relaxed);
     line.label.store(0, std::memory_order_relaxed);

@@ -14,9 +14,13 @@ class Target:
     name: str
     manifest: str
     row: str
+    counts_calls: bool  # the kernel's count of each worker's calls is part of the record
 
 
-TARGETS = {"process-scale": Target("smp-process-scale", "process-scale", "process")}
+TARGETS = {
+    "process-scale": Target("smp-process-scale", "process-scale", "process", counts_calls=False),
+    "thread-scale": Target("thread-scale", "thread-scale", "thread", counts_calls=True),
+}
 
 
 @dataclass(frozen=True)

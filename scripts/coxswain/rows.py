@@ -12,6 +12,7 @@ def row(run: Run, prefix: str) -> dict[str, object]:
     assert log is not None
     result = log.result
     worked = max(log.worked_ticks, 1)
+    calls = [worker.calls for worker in log.workers]
     return {
         "name": run.step.name(prefix),
         "run_name": run.step.name(prefix),
@@ -40,6 +41,7 @@ def row(run: Run, prefix: str) -> dict[str, object]:
         "server_dispatches_per_cpu": [cpu.server_dispatches for cpu in log.cpus],
         "commits_per_cpu": [cpu.commits for cpu in log.cpus],
         "timer_interrupts_per_cpu": [cpu.timer_interrupts for cpu in log.cpus],
+        **({} if None in calls else {"calls_per_thread": calls}),
         "host_time": log.host_ns,
         "first_user_time": log.first_user_at_ns - run.boot.started_ns,
         "free_host_cpus": round(run.free_cpus, 2),

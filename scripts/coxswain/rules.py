@@ -54,6 +54,19 @@ def placed_by_server(base: Sequence[Run], runs: Sequence[Run]) -> str:
     return ""
 
 
+def no_calls(base: Sequence[Run], runs: Sequence[Run]) -> str:
+    """Where the kernel counts them: no thread calls it in its section, or is woken but for the release.
+
+    Whoever waits for another, for its lock or its answer, does so in the kernel.
+    """
+    for run in [*base, *runs]:
+        workers = _log(run).workers
+        if any(worker.calls is not None and (worker.calls != 0 or worker.wakes != 1) for worker in workers):
+            calls, wakes = (", ".join(str(getattr(worker, name)) for worker in workers) for name in ("calls", "wakes"))
+            return f"calls of the threads in their timed sections: {calls}; wakes: {wakes}; 0 and 1 are right ({_where(run)})"
+    return ""
+
+
 def own_cpus(_base: Sequence[Run], runs: Sequence[Run]) -> str:
     for run in runs:
         cpus = [worker.cpu for worker in _log(run).workers]
@@ -204,11 +217,12 @@ def kept_busy(base: Sequence[Run], runs: Sequence[Run], pairs: int) -> str:
 
 
 RULES: tuple[Rule, ...] = (
-    no_fallback, placed_by_server, own_cpus, even_shares, quiet_host, overlapping_each, overlapping, own_clock,
+    no_fallback, placed_by_server, no_calls, own_cpus, even_shares, quiet_host, overlapping_each, overlapping, own_clock,
     guest_clock_each, guest_clock, long_enough, quiet_timers,
 )  # fmt: skip
 EVERY_RUN: tuple[Rule, ...] = (
-    no_fallback, placed_by_server, own_cpus, even_shares, overlapping_each, own_clock, guest_clock_each, quiet_timers,
+    no_fallback, placed_by_server, no_calls, own_cpus, even_shares, overlapping_each, own_clock, guest_clock_each,
+    quiet_timers,
 )  # fmt: skip
 # Those of them that the host's noise can break: whose fault it was is better judged by a whole session.
 DISTURBED_BY_HOST: tuple[Rule, ...] = (overlapping_each, guest_clock_each)

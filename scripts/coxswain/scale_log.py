@@ -20,6 +20,7 @@ class Worker:
     runtime_ns: int  # on a CPU, by the kernel's accounting
     cpu: int
     wakes: int
+    calls: int | None = None  # in the timed section, by the kernel's count; of threads alone
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ def _integers(record: Record, names: list[str]) -> dict[str, int]:
 
 
 def _worker(record: Record) -> Worker:
-    return Worker(**_integers(record, list(Worker.__dataclass_fields__)))
+    names = [name for name in Worker.__dataclass_fields__ if name != "calls" or name in record.fields]
+    return Worker(**_integers(record, names))
 
 
 def _cpu(record: Record) -> Cpu:

@@ -42,12 +42,15 @@ def _asked_for(step: Step, target: Target, policy: str) -> dict[str, object]:
     return wanted
 
 
-def _check_numbers(log: ScaleLog, step: Step) -> None:
+def _check_numbers(log: ScaleLog, step: Step, target: Target) -> None:
     result = log.result
     if len(log.workers) != step.workers:
         raise NotVerified(f"{len(log.workers)} worker lines for {step.workers} workers")
     if len(log.cpus) != step.cpus or log.cpus_online != step.cpus:
         raise NotVerified(f"{len(log.cpus)} CPU lines and {log.cpus_online} CPUs online, asked for {step.cpus}")
+    for worker in log.workers:
+        if (worker.calls is not None) != target.counts_calls:
+            raise NotVerified(f"worker {worker.index} {'has no' if target.counts_calls else 'has a'} count of its calls")
     counted = sum(worker.count for worker in log.workers)
     if result.count != result.expected:
         raise NotVerified(f"count {result.count}, expected {result.expected}")
@@ -82,5 +85,5 @@ def verify(lines: list[Line], step: Step, target: Target, policy: str) -> ScaleL
         raise NotVerified(f"another run than asked for: {', '.join(differences)}")
     if log.result.verdict != "ok":
         raise NotVerified(f"verdict={log.result.verdict} {log.result.reason}".strip())
-    _check_numbers(log, step)
+    _check_numbers(log, step, target)
     return log

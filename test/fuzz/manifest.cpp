@@ -124,7 +124,8 @@ exit = 7
 cap.log = write
 cap.result = read write
 )"),
-            bytes_of("[run]\nserver = off\n[program hello]\nprogram = workers/hello\ncount = 2\n")};
+            bytes_of("[run]\nflow = thread-scale\nserver = off\n[program hello]\nprogram = "
+                     "workers/hello\ncount = 2\n")};
 }
 
 }  // namespace

@@ -205,6 +205,38 @@ void full_table(Case& t) {
     }
 }
 
+// Refused calls, one with a full ring, and the one in which it waits; and again.
+std::uint64_t call_and_wait(cap::Ring& ring, void* argument) {
+    for (;;) {
+        cap::cap_call({}, abi::Op::kNop);
+        for (int i = 0; i < 5; ++i) {
+            (void)ring.prepare(cap::submission(abi::Op::kNop, {}));
+        }
+        (void)ring.submit_and_wait(5);
+        while (ring.next()) {
+        }
+        (void)static_cast<cap::Notification*>(argument)->wait(ring);
+    }
+}
+
+// What a ring carries is one call. A thread that has not run made none.
+void calls_counted(Case& t) {
+    Owned bell(MUST(t, t.env.process.create_notification()));
+    cap::Notification notification = *bell;
+    const auto thread = MUST(t, Sibling::create(t.env, call_and_wait, &notification));
+    REQUIRE_EQUAL(t, MUST(t, thread->status()).calls, 0u);
+    REQUIRE_OK(t, thread->start());
+    for (std::uint32_t round = 1; round <= 3; ++round) {
+        REQUIRE(t, thread.reaches(ThreadState::kWaiting));
+        REQUIRE_EQUAL(t, MUST(t, thread->status()).calls, 3 * round);
+        REQUIRE_OK(t, bell->signal(1));
+        REQUIRE(t, eventually(t.env.clock, [&] {
+                    const auto status = thread->status();
+                    return status && status->calls != 3 * round;
+                }));
+    }
+}
+
 constexpr Entry kCases[] = {
     {"refused_parameters", refused_parameters},
     {"created_as_asked", created_as_asked},
@@ -214,6 +246,7 @@ constexpr Entry kCases[] = {
     {"kill_queued_and_running", kill_queued_and_running},
     {"kill_starting", kill_starting},
     {"references", references},
+    {"calls_counted", calls_counted},
     {"full_table", full_table},
 };
 

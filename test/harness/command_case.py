@@ -50,9 +50,11 @@ class CommandTest(unittest.TestCase):
     def run_(self, *arguments, how="", **more):
         return self.call("run", "--accel", "tcg", *arguments, how=how, **more)
 
+    target = "smp-process-scale"  # whose results are looked at
+
     @property
     def latest(self):
-        return self.build / "results" / "smp-process-scale" / "latest"
+        return self.build / "results" / self.target / "latest"
 
     def context(self):
         return json.loads((self.latest / "result.json").read_text())["context"]

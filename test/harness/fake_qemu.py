@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 
-from support import scale_texts, suite_texts
+from support import TARGETS, scale_texts, suite_texts
 
 
 def argument(name: str) -> str:
@@ -48,6 +48,7 @@ def scaling_run(how: str, words: dict[str, str]) -> int:
     workers, cpus = int(words["workers"]), int(argument("-smp"))
     ns = int(os.environ.get("FAKE_QEMU_NS", "40000000")) // workers
     lies = {"result_changes": {"count": 5}} if how == "wrong" else {}
+    lies["target"] = TARGETS[words["manifest"]]
     for text in scale_texts(workers, cpus, words["server"] == "on", words["policy"], ns, **lies):
         if text.startswith("run: phase=end"):
             time.sleep(ns / 1e9)

@@ -11,11 +11,12 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from coxswain.boot import Boot  # noqa: E402
 from coxswain.guest_log import Line  # noqa: E402
-from coxswain.plan import TARGETS, Step  # noqa: E402
+from coxswain.plan import TARGETS, Step, Target  # noqa: E402
 from coxswain.run import Run, judge_run  # noqa: E402
 
 TSC_HZ = 2_000_000_000
 TARGET = TARGETS["process-scale"]
+THREADS = TARGETS["thread-scale"]
 PRIMES = 664579  # below ten million
 CHECKSUM = 0x1234ABCD
 
@@ -35,6 +36,7 @@ def scale_texts(
     cpu_changes: dict[int, dict[str, object]] | None = None,
     result_changes: dict[str, object] | None = None,
     begin_ns: int = 50_000_000,
+    target: Target = TARGET,
 ) -> list[str]:
     """The lines of a run whose workers each ran alone on one CPU from the release to the end."""
     cpus = cpus or workers
@@ -51,7 +53,7 @@ def scale_texts(
         count = PRIMES // workers + (PRIMES % workers if index == 0 else 0)
         fields: dict[str, object] = {
             "index": index, "count": count, "checksum": "0x1", "start": 1000, "end": ticks,
-            "runtime_ns": ns, "cpu": index % cpus, "wakes": 1,
+            "runtime_ns": ns, "cpu": index % cpus, "wakes": 1, "calls": 0 if target.counts_calls else None,
         }  # fmt: skip
         texts.append(_record("worker", fields, (worker_changes or {}).get(index, {})))
     for index in range(cpus):
@@ -63,7 +65,7 @@ def scale_texts(
         }  # fmt: skip
         texts.append(_record("cpu", fields, (cpu_changes or {}).get(index, {})))
     fields = {
-        "target": TARGET.name, "workers": workers, "cpus": cpus, "policy": policy, "server": on,
+        "target": target.name, "workers": workers, "cpus": cpus, "policy": policy, "server": on,
         "size": 10_000_000, "count": PRIMES, "expected": PRIMES, "checksum": hex(CHECKSUM), "ticks": ticks,
         "ns": ns, "commits": workers if server else 0, "fallback_dispatches": 0, "overlap": "0.998",
         "verdict": "ok",
@@ -101,24 +103,25 @@ def scale_run(
     late_ns: int = 2_000_000,
     oversubscribed: bool = False,
     host_ns: int | None = None,
+    target: Target = TARGET,
     **lies: object,
 ) -> Run:
     step = Step(repetition, workers, workers, server, oversubscribed)
-    texts = scale_texts(workers, server=server, ns=ns, **lies)  # type: ignore[arg-type]
+    texts = scale_texts(workers, server=server, ns=ns, target=target, **lies)  # type: ignore[arg-type]
     lines = timed(texts, ns if host_ns is None else host_ns, late_ns)
-    return judge_run(step, boot(lines), TARGET, "round_robin", free_cpus)
+    return judge_run(step, boot(lines), target, "round_robin", free_cpus)
 
 
 def session(pairs: int = 15, one_ns: int = 2_000_000_000, two_ns: int = 1_040_000_000,
-            ceiling_ns: int = 1_030_000_000, **of_two: object) -> list[Run]:  # fmt: skip
+            ceiling_ns: int = 1_030_000_000, target: Target = TARGET, **of_two: object) -> list[Run]:  # fmt: skip
     """Interleaved pairs of 1 and 2 workers with their ceilings; `of_two` goes to the runs of 2 under the server."""
     runs = []
     for repetition in range(pairs):
         runs += [
-            scale_run(1, repetition, True, one_ns),
-            scale_run(2, repetition, True, two_ns, **of_two),  # type: ignore[arg-type]
-            scale_run(1, repetition, False, one_ns),
-            scale_run(2, repetition, False, ceiling_ns),
+            scale_run(1, repetition, True, one_ns, target=target),
+            scale_run(2, repetition, True, two_ns, target=target, **of_two),  # type: ignore[arg-type]
+            scale_run(1, repetition, False, one_ns, target=target),
+            scale_run(2, repetition, False, ceiling_ns, target=target),
         ]
     return runs
 

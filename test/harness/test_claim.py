@@ -3,7 +3,7 @@
 
 import unittest
 
-from support import TSC_HZ, scale_run, session
+from support import THREADS, TSC_HZ, scale_run, session
 from coxswain.aggregate import aggregate
 from coxswain.claim import decide, settled
 
@@ -177,6 +177,52 @@ class ClaimTest(unittest.TestCase):
         claim = claim_of(runs, repeats=1)
         self.assertEqual((claim.verdict, claim.exit_code), ("refused", 1))
         self.assertIn("count 5, expected 664579 (repetition 0, 2 workers, without the server)", claim.reason)
+
+
+class ThreadClaimTest(unittest.TestCase):
+    """Threads that are serialised: each part of the kernel's record gives them away, should the others not."""
+
+    def refused(self, reason, **lies):
+        claim = claim_of(session(target=THREADS, **lies))
+        self.assertEqual(claim.verdict, "refused")
+        self.assertRegex(claim.reason, reason)
+
+    def test_an_honest_session_is_proved(self):
+        claim = claim_of(session(target=THREADS))
+        self.assertEqual(claim.verdict, "proved", claim.reason)
+
+    def test_threads_that_wait_for_a_lock(self):
+        self.refused("calls of the threads in their timed sections: 0, 25; wakes: 1, 26;", worker_changes={1: {"calls": 25, "wakes": 26}})
+
+    def test_threads_that_call_and_never_wait(self):
+        self.refused("timed sections: 0, 1; wakes: 1, 1;", worker_changes={1: {"calls": 1}})
+
+    def test_threads_that_waited_and_whose_calls_are_denied(self):
+        self.refused("timed sections: 0, 0; wakes: 1, 2;", worker_changes={1: {"wakes": 2}})
+
+    def test_calls_in_the_baseline(self):
+        runs = session(target=THREADS)
+        runs[0] = scale_run(1, 0, True, 2_000_000_000, target=THREADS, worker_changes={0: {"calls": 3}})
+        self.assertIn("timed sections: 3; wakes: 1; 0 and 1 are right", claim_of(runs).reason)
+
+    def test_one_thread_that_does_the_work_of_all(self):
+        self.refused("worker 1 did 1 % of the work", worker_changes={1: {"runtime_ns": 10_000_000}})
+
+    def test_all_threads_on_one_cpu(self):
+        self.refused("workers shared a CPU: they ran on 0, 0", worker_changes={1: {"cpu": 0}})
+        self.refused("CPU 1 did 0 % of the work", cpu_changes={1: {"domain_ticks": 0}})
+
+    def test_threads_that_take_turns(self):
+        turns = {0: {"runtime_ns": HALF, "end": TICKS // 2}, 1: {"runtime_ns": HALF}}
+        self.refused("all workers ran together in 0.50", worker_changes=turns)
+
+    def test_threads_that_spin_for_a_lock(self):
+        # On a CPU all the time, without a call: only the time that it takes says so.
+        self.refused("median speedup 1.000, below the threshold 1.60", two_ns=2_000_000_000)
+
+    def test_a_thread_that_calls_settles_the_claim_at_once(self):
+        runs = session(pairs=1, target=THREADS, worker_changes={1: {"calls": 1}})[:2]
+        self.assertIn("timed sections: 0, 1; wakes: 1, 1;", settled(runs, 15, True).reason)
 
 
 if __name__ == "__main__":

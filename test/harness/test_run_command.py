@@ -42,6 +42,27 @@ class RunTest(CommandTest):
         self.assertEqual([(row["workers"], row["speedup_median"], row["ceiling_median"]) for row in sums],
                          [(1, 1.0, 1.0), (2, 2.0, 2.0)])  # fmt: skip
 
+    def test_threads_are_a_target_of_their_own(self):
+        self.assertEqual(self.run_("--repeats", "1", "--workers", "1,2").returncode, 0)
+        self.target = "thread-scale"
+        self.assertFalse(self.latest.exists())
+        done = self.run_("thread-scale", "--repeats", "1", "--workers", "1,2")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("[4/4] ceiling/2", done.stderr)
+        result = json.loads((self.latest / "result.json").read_text())
+        self.assertEqual((result["context"]["target"], result["context"]["threshold"]), ("thread-scale", 1.6))
+        rows = result["benchmarks"]
+        self.assertEqual([row["name"] for row in rows], ["thread/1", "thread/2", "thread/1_speedup", "thread/2_speedup"])
+        self.assertEqual([row["calls_per_thread"] for row in rows[:2]], [[0], [0, 0]])
+        self.target = "smp-process-scale"
+        rows = json.loads((self.latest / "result.json").read_text())["benchmarks"]
+        self.assertNotIn("calls_per_thread", rows[0])
+
+    def test_processes_are_refused_as_threads(self):
+        done = self.run_("thread-scale", "--manifest", "process-scale", "--repeats", "1", "--workers", "1,2")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("target=smp-process-scale instead of thread-scale", done.stdout)
+
     def test_copies_to_files_and_to_stdout(self):
         copy = self.build / "copy.csv"
         done = self.run_("--repeats", "1", "--workers", "1", "--json", "--csv", str(copy))

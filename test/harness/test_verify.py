@@ -3,15 +3,15 @@
 
 import unittest
 
-from support import TARGET, boot, scale_run, scale_texts, timed
+from support import TARGET, THREADS, boot, scale_run, scale_texts, timed
 from coxswain.plan import Step
 from coxswain.run import judge_run
 
 STEP = Step(0, 2, 2, True, False)
 
 
-def problem_of(texts, status=33, step=STEP):
-    return judge_run(step, boot(timed(texts), status), TARGET, "round_robin", 2.0).problem
+def problem_of(texts, status=33, step=STEP, target=TARGET):
+    return judge_run(step, boot(timed(texts), status), target, "round_robin", 2.0).problem
 
 
 class VerifyTest(unittest.TestCase):
@@ -75,6 +75,16 @@ class VerifyTest(unittest.TestCase):
         self.refused("workers=1 instead of 2", scale_texts(workers=1))
         self.refused("server=off instead of on", scale_texts(server=False))
         self.refused("target=thread-scale", scale_texts(result_changes={"target": "thread-scale"}))
+
+    def test_processes_and_threads_never_stand_for_one_another(self):
+        self.refused("target=thread-scale instead of smp-process-scale", scale_texts(target=THREADS))
+        self.refused("target=smp-process-scale instead of thread-scale", scale_texts(), target=THREADS)
+
+    def test_threads_whose_calls_nobody_counted(self):
+        self.assertEqual(problem_of(scale_texts(target=THREADS), target=THREADS), "")
+        texts = scale_texts(target=THREADS, worker_changes={1: {"calls": None}})
+        self.refused("worker 1 has no count of its calls", texts, target=THREADS)
+        self.refused("worker 1 has a count of its calls", scale_texts(worker_changes={1: {"calls": 0}}))
 
     def test_fewer_cpus_than_asked_for(self):
         texts = scale_texts()

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """One negative control: scripts/run must refuse what it is given, with this exit code and for this reason.
 
-    refuse.py --build DIR --name NAME --reason REGEX [--code N] [--load N] [--qemu SCRIPT ...] -- ARGUMENT...
+    refuse.py --build DIR --name NAME [--target TARGET] --reason REGEX [--code N] [--load N] [--qemu SCRIPT ...] -- ARGUMENT...
 
 It asks for a claim with as many pairs as a claim needs, and expects the session to end with the run that settles it.
 --load keeps N processes spinning meanwhile. --quiet-host: the harness blames a busy host first, so on one the test is
@@ -36,6 +36,7 @@ def arguments() -> argparse.Namespace:
     add = made.add_argument
     add("--build", type=Path, required=True)
     add("--name", required=True)
+    add("--target", default="process-scale")
     add("--reason", default="")
     add("--code", type=int, default=1)
     add("--load", type=int, default=0)
@@ -71,7 +72,7 @@ def load(processes: int) -> Iterator[None]:
 
 
 def run(args: argparse.Namespace, folder: Path) -> tuple[int, str, dict]:
-    command = [str(ROOT / "scripts" / "run"), "process-scale", "--no-build", "--build-dir", str(folder), "--accel", "tcg"]
+    command = [str(ROOT / "scripts" / "run"), args.target, "--no-build", "--build-dir", str(folder), "--accel", "tcg"]
     command += ["--workers", "1,2", "--repeats", "1" if args.honest else "15", "--out", str(folder / "out"), *args.more]
     if "--size" not in args.more:
         command += ["--size", "smoke"]

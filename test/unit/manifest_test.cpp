@@ -125,6 +125,13 @@ TEST_CASE("manifest: line ends, spaces and comments", "[manifest]") {
     CHECK(parsed.manifest->objects[0].name == "bell");
 }
 
+TEST_CASE("manifest: the flows are told apart", "[manifest]") {
+    using manifest::Flow;
+    CHECK(Parsed(with("flow = thread-scale")).manifest->run.flow == Flow::kThreadScale);
+    CHECK(Parsed(with("flow = process-scale")).manifest->run.flow == Flow::kProcessScale);
+    CHECK(Parsed(with("flow = programs")).manifest->run.flow == Flow::kPrograms);
+}
+
 TEST_CASE("manifest: errors name line and key and what is allowed", "[manifest]") {
     check_error("workers = 2\n", 1, "workers", "before the first [section]");
     check_error("[run]\nworkers = 0\n", 2, "workers", "from 1 to 64");
@@ -133,7 +140,7 @@ TEST_CASE("manifest: errors name line and key and what is allowed", "[manifest]"
     check_error("[run]\nworkers =\n", 2, "workers", "from 1 to 64");
     check_error("[run]\nsize = a b\n", 2, "size", "one word");
     check_error("[run]\nserver = yes\n", 2, "server", "on or off");
-    check_error("[run]\nflow = x\n", 2, "flow", "process-scale or programs");
+    check_error("[run]\nflow = x\n", 2, "flow", "process-scale, thread-scale or programs");
     check_error("[run]\nspeed = 1\n", 2, "speed", "[run] has flow workers");
     check_error("[run]\npolicy = fifo\n", 2, "policy", "[run] has");
     check_error("[run]\nseed = 1\nseed = 1\n", 3, "seed", "twice");

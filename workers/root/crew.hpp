@@ -25,7 +25,8 @@ public:
     [[nodiscard]] bool release_and_wait();
 
 private:
-    cap::Result<void> launch_worker(std::uint64_t index);
+    [[nodiscard]] bool manifest_complete() const;
+    cap::Result<void> launch_process(std::uint64_t index);
     // One completion that has come. False: it means that the run has failed.
     bool take(const cap::Result<abi::Completion>& completion, std::string_view waited_for);
     bool take_exit(std::uint64_t index, std::int64_t code);
@@ -35,6 +36,7 @@ private:
     bool listen_for_bell();
     bool silence_bell(Waiting& waiting);
 
+    [[nodiscard]] std::uint64_t result_pages() const { return run_.threads ? cox::sieve::kResultPages : 1; }
     [[nodiscard]] bool all_ready() const;
     [[nodiscard]] bool all_waiting() const;
     [[nodiscard]] std::uint64_t still_running() const;

@@ -34,8 +34,8 @@ bool Crew::wait_until_ready() {
 }
 
 bool Crew::release_and_wait() {
-    for (const WorkerSlot& worker : run_.worker_slots()) {
-        auto signal = cap::submission(abi::Op::kSignal, worker.go, kSignalled, 1);
+    for (const ProcessSlot& process : run_.processes()) {
+        auto signal = cap::submission(abi::Op::kSignal, process.go, kSignalled, 1);
         signal.flags = abi::kQuietSuccess;
         if (const auto prepared = env_.ring.prepare(signal); !prepared) {
             env_.log.print("error: the release cannot be prepared: {}", prepared.error());
@@ -45,7 +45,7 @@ bool Crew::release_and_wait() {
     Waiting waiting(env_, context_.manifest.run.run_timeout_s);
     released_ = true;
     run_.release = cap::read_tsc();
-    for (std::uint64_t left = run_.workers; left != 0; left = still_running()) {
+    for (std::uint64_t left = run_.process_count(); left != 0; left = still_running()) {
         if (!take(waiting.next_of(left), "for all workers to end")) {
             return false;
         }
@@ -81,7 +81,7 @@ bool Crew::take_exit(std::uint64_t index, std::int64_t code) {
 
 bool Crew::gave_up(abi::Error error, std::string_view waited_for) {
     env_.log.print("error: waited {}: {}", waited_for, error);
-    for (std::uint64_t i = 0; i < run_.workers; ++i) {
+    for (std::uint64_t i = 0; i < run_.process_count(); ++i) {
         const auto status = run_.slots[i].child.thread.status();
         if (status) {
             env_.log.print("  worker {}: exited={} state={} cpu={} cause={} runtime_ns={}", i,
@@ -125,21 +125,21 @@ bool Crew::silence_bell(Waiting& waiting) {
 
 bool Crew::all_ready() const {
     // Pairs with the worker's release.
-    return std::ranges::all_of(run_.worker_slots(), [](const WorkerSlot& worker) {
-        return worker.page->state.load(std::memory_order_acquire) != WorkerState::kNothing;
+    return std::ranges::all_of(run_.worker_lines(), [](const cox::sieve::ResultLine* line) {
+        return line->state.load(std::memory_order_acquire) != WorkerState::kNothing;
     });
 }
 
 bool Crew::all_waiting() const {
-    return std::ranges::all_of(run_.worker_slots(), [](const WorkerSlot& worker) {
-        const auto status = worker.child.thread.status();
+    return std::ranges::all_of(run_.processes(), [](const ProcessSlot& process) {
+        const auto status = process.child.thread.status();
         return status && status->word.state() == abi::ThreadState::kWaiting;
     });
 }
 
 std::uint64_t Crew::still_running() const {
     return static_cast<std::uint64_t>(
-        std::ranges::count_if(run_.worker_slots(), [](const WorkerSlot& worker) { return !worker.exited; }));
+        std::ranges::count_if(run_.processes(), [](const ProcessSlot& process) { return !process.exited; }));
 }
 
 }  // namespace root

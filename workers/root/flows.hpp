@@ -10,8 +10,8 @@ namespace root {
 // Starts all programs and compares their exit codes with the manifest's; reports as a test suite does.
 [[nodiscard]] bool run_programs(Context& context);
 
-// Starts the instances of program "worker", releases them together through their notifications "go", times
-// them, and checks what they left in their memory objects "result".
-[[nodiscard]] bool run_process_scale(Context& context);
+// Starts the workers, which are the instances of program "worker" or the threads of its only one, releases them
+// together through their notifications "go", times them, and checks what they left in their memory objects "result".
+[[nodiscard]] bool run_scale(Context& context);
 
 }  // namespace root

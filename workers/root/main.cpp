@@ -69,7 +69,8 @@ bool run(const cap::Env& env, cap::Machine machine) {
     Context context{env, machine, *archive, name, the_manifest, the_objects};
     switch (the_manifest.run.flow) {
         case manifest::Flow::kPrograms: return run_programs(context);
-        case manifest::Flow::kProcessScale: return run_process_scale(context);
+        case manifest::Flow::kProcessScale:
+        case manifest::Flow::kThreadScale: return run_scale(context);
     }
     return false;
 }

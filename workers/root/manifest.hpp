@@ -35,7 +35,7 @@ template <class T>
 using Result = std::expected<T, Error>;
 
 // Which sequence of steps the root task follows.
-enum class Flow : std::uint8_t { kPrograms, kProcessScale };
+enum class Flow : std::uint8_t { kPrograms, kProcessScale, kThreadScale };
 
 struct Run {
     Flow flow = Flow::kPrograms;

@@ -29,14 +29,18 @@ constexpr std::uint64_t kAnyNumber = ~std::uint64_t{0};
 constexpr std::uint64_t kMaxSeconds = 86400;
 
 bool set_flow(Run& run, Text value) {
-    bool scale = false;
-    const bool known = read_choice(value, "process-scale", "programs", scale);
-    run.flow = scale ? Flow::kProcessScale : Flow::kPrograms;
+    bool threads = false;
+    if (value == "programs") {
+        run.flow = Flow::kPrograms;
+        return true;
+    }
+    const bool known = read_choice(value, "thread-scale", "process-scale", threads);
+    run.flow = threads ? Flow::kThreadScale : Flow::kProcessScale;
     return known;
 }
 
 constexpr Key<Run> kRunKeys[] = {
-    {"flow", "must be process-scale or programs", set_flow},
+    {"flow", "must be process-scale, thread-scale or programs", set_flow},
     {"workers", "must be a number from 1 to 64",
      [](Run& run, Text value) { return read_number(value, 1, kMaxInstances, run.workers); }},
     {"size", kWordAllowed, [](Run& run, Text value) { return read_word(value, run.size); }},

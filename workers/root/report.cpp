@@ -23,14 +23,14 @@ public:
 
     void add_workers() {
         for (std::uint64_t i = 0; i < run_.workers; ++i) {
-            const WorkerSlot& worker = run_.slots[i];
+            const std::int64_t code = run_.process_of(i).exit_code;
+            const cox::sieve::ResultLine& line = *run_.lines[i];
             // Pairs with the worker's release.
-            if (worker.page->state.load(std::memory_order_acquire) != WorkerState::kDone ||
-                worker.exit_code != 0) {
-                complain("worker {} ended with code {} and without a valid result", i, worker.exit_code);
+            if (line.state.load(std::memory_order_acquire) != WorkerState::kDone || code != 0) {
+                complain("worker {} ended with code {} and without a valid result", i, code);
                 continue;
             }
-            add_worker(i, *worker.page);
+            add_worker(i, line);
         }
     }
 
@@ -61,13 +61,13 @@ public:
         const Milli overlap(overlap_milli(run_.worker_times()));
         cap::LogLine line;
         line.print(
-            "result: target=smp-process-scale workers={} cpus={} policy={} server={} size={} count={} "
+            "result: target={} workers={} cpus={} policy={} server={} size={} count={} "
             "expected={} "
             "checksum=0x{:x} ideal={} ticks={} ns={} commits={} fallback_dispatches={} overlap={} verdict={}",
-            workers, run_.cpus, context_.manifest.server.policy, asked.server ? "on" : "off", known.name,
-            total_.count, known.tally.count, total_.checksum, ideal.text.view(), last_end_,
-            section_ns(run_.worker_times()), commits_, fallback_dispatches_, overlap.text.view(),
-            right ? "ok" : "wrong");
+            run_.threads ? "thread-scale" : "smp-process-scale", workers, run_.cpus,
+            context_.manifest.server.policy, asked.server ? "on" : "off", known.name, total_.count,
+            known.tally.count, total_.checksum, ideal.text.view(), last_end_, section_ns(run_.worker_times()),
+            commits_, fallback_dispatches_, overlap.text.view(), right ? "ok" : "wrong");
         if (!right) {
             line.print(" reason=\"{}\"", reason_.view());
         }
@@ -76,22 +76,26 @@ public:
     }
 
 private:
-    void add_worker(std::uint64_t i, const cox::sieve::ResultPage& page) {
-        const std::uint64_t start = page.start - run_.release;
-        const std::uint64_t end = page.end - run_.release;
-        const std::uint64_t runtime = run_.after.workers[i].runtime_ns - run_.before.workers[i].runtime_ns;
-        const std::uint64_t wakes = run_.after.workers[i].wakes - run_.before.workers[i].wakes;
-        log_.print("worker: index={} count={} checksum=0x{:x} start={} end={} runtime_ns={} cpu={} wakes={}",
-                   i, page.tally.count, page.tally.checksum, start, end, runtime,
-                   run_.after.workers[i].word.cpu(), wakes);
-        if (page.end < page.start || page.start < run_.release) {
+    void add_worker(std::uint64_t i, const cox::sieve::ResultLine& from) {
+        const std::uint64_t start = from.start - run_.release;
+        const std::uint64_t end = from.end - run_.release;
+        const cox::sieve::Account account = account_of(run_, i);
+        cap::LogLine line;
+        line.print("worker: index={} count={} checksum=0x{:x} start={} end={} runtime_ns={} cpu={} wakes={}",
+                   i, from.tally.count, from.tally.checksum, start, end, account.runtime_ns, account.cpu,
+                   account.wakes);
+        if (run_.threads) {
+            line.print(" calls={}", account.calls);
+        }
+        log_.write(line.view());
+        if (from.end < from.start || from.start < run_.release) {
             complain("worker {} has times that cannot be", i);
             return;
         }
         const cap::Clock& clock = context_.env.clock;
-        run_.times[i] = {clock.ns(start), clock.ns(end), runtime};
+        run_.times[i] = {clock.ns(start), clock.ns(end), account.runtime_ns};
         last_end_ = std::max(last_end_, end);
-        total_ += page.tally;
+        total_ += from.tally;
     }
 
     // The first complaint is the result's reason.

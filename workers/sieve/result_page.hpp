@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// What a worker leaves for its parent, in a page that nobody else shares. The worker writes it once, after
-// its work.
+// What workers leave for their parent: for each a pair of cache lines, of which it writes the first alone, once, after its
+// work. The second is for whoever made the worker's thread and may read the kernel's record of it: a process that counts
+// with several threads. The pages of a process with one worker hold one pair.
 #pragma once
 
 #include "sieve/tally.hpp"
@@ -13,14 +14,26 @@ namespace cox::sieve {
 
 enum class WorkerState : std::uint64_t { kNothing = 0, kReady = 1, kDone = 2 };
 
-struct ResultPage {
-    // Stored with release by the worker, loaded with acquire by the parent: the rest is there when it says
-    // kDone.
-    std::atomic<WorkerState> state;
+// Of one thread in the timed section, by the kernel's record.
+struct Account {
+    std::uint64_t runtime_ns;  // on a CPU
+    std::uint64_t wakes;
+    std::uint64_t calls;
+    std::uint64_t cpu;  // where it ran last
+};
+
+struct ResultLine {
+    // Stored with release by the worker, loaded with acquire by the parent: the rest is there when it says kDone.
+    alignas(64) std::atomic<WorkerState> state;
     std::uint64_t start;  // TSC, as the worker's first and last look at it
     std::uint64_t end;
     Tally tally;
+
+    alignas(64) Account account;
 };
-static_assert(sizeof(ResultPage) == 48);
+static_assert(sizeof(ResultLine) == 128);
+
+inline constexpr std::uint64_t kResultPages =
+    (kMaxWorkers * sizeof(ResultLine) + 4095) / 4096;  // for all threads
 
 }  // namespace cox::sieve

@@ -38,7 +38,7 @@ struct ThreadStatus {
     std::uint64_t affinity;
     std::uint64_t label;
     std::uint32_t domain;
-    std::uint32_t reserved;
+    std::uint32_t calls;
 };
 
 class Thread : public Capability {

@@ -68,6 +68,7 @@ syscall_entry:
     movq %r9, IN_FRAME(R9)(%rsp)
     movq %r10, IN_FRAME(R10)(%rsp)
     movq %gs:CPU_KERNEL_STACK, %rsp
+    incl %gs:CPU_CALLS
     cmpq $CALL_COUNT, %rax
     jae 2f
     movq %r10, %rcx                                   // C++ has the fourth argument there

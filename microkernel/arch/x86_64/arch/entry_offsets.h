@@ -5,6 +5,7 @@
 #define CPU_USER_RSP 16
 #define CPU_FRAME_TOP 24
 #define CPU_EXIT_WORK 32
+#define CPU_CALLS 36
 
 #define FRAME_R15 0
 #define FRAME_R14 8

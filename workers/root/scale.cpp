@@ -15,7 +15,7 @@ ScaleRun the_run;  // large, and zero at the start
 
 }  // namespace
 
-bool run_process_scale(Context& context) {
+bool run_scale(Context& context) {
     const cap::Env& env = context.env;
     const bool server = context.manifest.run.server;
     Crew crew(context, the_run);
