@@ -49,12 +49,13 @@ cap::Result<void> enter_nop(const cap::Env& env, std::uint64_t count) {
 cap::Result<void> enter_nop_of_32(const cap::Env& env, std::uint64_t count) {
     constexpr std::uint64_t kBatch = 32;
     const auto entry = cap::submission(abi::Op::kNop, env.thread.slot());
+    cap::Ring& ring = env.ring;
     for (std::uint64_t i = 0; i < count; i += kBatch) {
         for (std::uint64_t j = 0; j < kBatch; ++j) {
-            TRY(env.ring.prepare(entry));
+            TRY(ring.prepare(entry));
         }
-        TRY(env.ring.submit_and_wait(kBatch));
-        env.ring.drain([](const abi::Completion&) {});
+        TRY(ring.submit_and_wait(kBatch));
+        ring.drain([](const abi::Completion&) {});
     }
     return {};
 }
