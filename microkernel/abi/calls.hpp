@@ -42,6 +42,9 @@ enum class Op : std::uint16_t {
     kSetAffinity = 0x0202,  // kManage: a0 mask of CPUs
     kGetRef = 0x0203,       // kRead: -> ThreadRef
     kGetStatus = 0x0204,    // kRead: a0 StatusLine* (a copy of the line)
+    kJoin = 0x0205,         // ring only, kRead: completes with the exit code when the thread has gone
+    kSuspend = 0x0206,      // kManage: it does not run until kResume
+    kResume = 0x0207,       // kManage
 
     // Memory object.
     kGetSize = 0x0300,  // kRead: -> pages

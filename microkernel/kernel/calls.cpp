@@ -57,6 +57,13 @@ core::Result<Reply> invoke(const Invocation& call) {
     }
 }
 
+core::Result<Reply> wait_for(Ending& ending, const Invocation& call) {
+    if (!call.pending) return core::fail(Error::kBadOperation);
+    std::uint64_t code = 0;
+    const bool come = TRY(ending.wait(*call.pending, code));
+    return Reply{static_cast<std::int64_t>(code), 0, !come};
+}
+
 void handle_call(Cpu& cpu, Thread& thread) {
     switch (static_cast<abi::Call>(thread.frame.rax)) {
         case abi::Call::kCapCall: return call_capability(thread);

@@ -9,6 +9,7 @@
 #include "kernel/cap_table.hpp"
 #include "kernel/completion.hpp"
 #include "kernel/cpu.hpp"
+#include "kernel/ending.hpp"
 
 namespace cox {
 
@@ -25,6 +26,9 @@ struct Reply {
     std::uint64_t second = 0;
     bool pending = false;  // stays in flight: the completion comes later
 };
+
+// What kWaitExit and kJoin do: at once if it has come, else in flight.
+core::Result<Reply> wait_for(Ending& ending, const Invocation& call);
 
 // The current thread's system call, from the registers in its frame. It may leave the CPU.
 void handle_call(Cpu& cpu, Thread& thread);

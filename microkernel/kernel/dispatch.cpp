@@ -88,6 +88,7 @@ void settle_current(Cpu& cpu, std::uint64_t now) {
     Thread& t = *cpu.current;
     const auto word = t.word().load();
     if (word.requests() & abi::kRequestKill) return exit_current(cpu, t.exit_code, Cause::kKilled);
+    if (word.requests() & abi::kRequestSuspend) return unplace_current(cpu, Cause::kResumed);
     if (word.requests() & abi::kRequestRecall) return unplace_current(cpu, Cause::kRecalled);
     if (word.requests() & abi::kRequestAffinity) {
         t.word().clear_requests(abi::kRequestAffinity);  // first: a change after it asks anew
@@ -113,8 +114,8 @@ bool begin(Cpu& cpu, Thread& thread) {
             exit_queued(cpu, thread);
             return false;
         }
-        if (requests & abi::kRequestRecall) {
-            unplace_queued(cpu, thread, Cause::kRecalled);
+        if (requests & (abi::kRequestSuspend | abi::kRequestRecall)) {
+            unplace_queued(cpu, thread, requests & abi::kRequestSuspend ? Cause::kResumed : Cause::kRecalled);
             return false;
         }
     }

@@ -60,14 +60,6 @@ core::Result<Reply> give(const Invocation& call, Process& target) {
     return Reply{static_cast<std::int64_t>(slot.raw())};
 }
 
-core::Result<Reply> wait_exit(const Invocation& call, Process& target) {
-    if (!call.pending) return core::fail(Error::kBadOperation);
-    bool gone = false;
-    std::uint64_t code = 0;
-    TRY(target.wait_exit(*call.pending, gone, code));
-    return Reply{static_cast<std::int64_t>(code), 0, !gone};
-}
-
 // Operations on a process that must not go away meanwhile.
 core::Result<Reply> change_process(const Invocation& call, Process& target) {
     const Process::SpaceHold hold(target);
@@ -95,7 +87,7 @@ core::Result<Reply> invoke_process(const Invocation& call, const Cap& cap) {
             return give_caller(call, RefPtr<Object>(*TRY(MemoryObject::create(call.args[0]))));
         case Op::kCreateNotification:
             return give_caller(call, RefPtr<Object>(*TRY(make_object<Notification>())));
-        case Op::kWaitExit: return wait_exit(call, *process);
+        case Op::kWaitExit: return wait_for(process->ending, call);
         case Op::kKillProcess:
             if (call.args[0] >> 63) return core::fail(Error::kBadArgument);
             process->kill(call.args[0]);

@@ -120,35 +120,14 @@ void Process::thread_gone(std::uint64_t code) {
 }
 
 void Process::gone(std::uint64_t code) {
-    PendingOp waiter;
     {
         SpinGuard guard(lock_);
-        if (gone_) return;
-        gone_ = true;
-        exit_code_ = code;
-        waiter = std::exchange(waiter_, {});
+        if (std::exchange(gone_, true)) return;
     }
     root_domain.server_gone(*this);
     caps.clear();
     reap_later(std::exchange(space_, nullptr));
-    if (waiter) complete(waiter, static_cast<std::int64_t>(code));
-}
-
-core::Result<void> Process::wait_exit(PendingOp waiter, bool& gone, std::uint64_t& code) {
-    for (PendingOp other;;) {
-        {
-            SpinGuard guard(lock_);
-            gone = gone_;
-            code = exit_code_;
-            if (gone_) return {};
-            if (waiter_.thread == other.thread) {  // none, or one that has gone: it makes room
-                waiter_ = waiter;
-                return {};
-            }
-            other = waiter_;
-        }
-        if (waits_still(other)) return core::fail(Error::kBusy);
-    }
+    ending.come(code);
 }
 
 // The capabilities in its table may be the last to other processes, and so on: one after the other, not one in the other.
@@ -158,12 +137,7 @@ void Process::destroy() {
 }
 
 void Process::finish_destroy() {
-    PendingOp waiter;
-    {
-        SpinGuard guard(lock_);
-        waiter = std::exchange(waiter_, {});
-    }
-    if (waiter) complete(waiter, static_cast<std::int64_t>(Error::kGone));
+    ending.give_up();
     caps.clear();
     reap_later(space_);
     dispose(this);
