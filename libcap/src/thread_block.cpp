@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The pool: a bit for each block says whether it is taken, another whether it is free and its stack still mapped. A
+// The pool: a bit for each block says whether it is taken, another whether it is free and still mapped, ring and stack. A
 // bit that is changed decides who has the block.
 #include "thread_block.hpp"
 
@@ -17,7 +17,7 @@ namespace {
 constexpr std::uint64_t kBlocks = abi::kMaxThreads;
 constexpr std::uint64_t kBlockPages = abi::kRingPages + 1 + kDefaultStackPages + 1;  // the last is unmapped
 constexpr std::uint64_t kBlockSize = kBlockPages * abi::kPageSize;
-constexpr std::uint32_t kKept = 32;  // blocks whose stack stays mapped
+constexpr std::uint32_t kKept = 32;  // free blocks that stay mapped
 
 // Bits that are set by taking them. seq_cst: a block is seen as whoever had it left it.
 class Bits {
@@ -76,6 +76,7 @@ Result<ThreadBlock> take_pooled(const Env& env) {
     if (const std::uint64_t index = kept.turn_one(true); index != Bits::kNone) {
         --kept_count;
         block.base = base + index * kBlockSize;
+        block.has_ring = true;
         return block;
     }
     const std::uint64_t index = taken.turn_one(false);
@@ -107,18 +108,17 @@ Result<ThreadBlock> take_thread_block(const Env& env, std::uint64_t stack_pages,
     return block;
 }
 
-void give_back(const Env& env, const ThreadBlock& block, bool with_ring) {
-    if (with_ring) {
-        (void)env.process.unmap(block.ring_address(), abi::kRingPages);
-    }
+void give_back(const Env& env, const ThreadBlock& block) {
     const std::uint64_t index = block.pooled ? (block.base - pool_base.load()) / kBlockSize : 0;
-    if (block.pooled && kept_count.fetch_add(1) < kKept) {
-        kept.set(index);
-        return;
-    }
-    (void)env.process.unmap(block.bottom(), block.stack_pages);
-    if (block.pooled) {
+    if (block.pooled && block.has_ring) {
+        if (kept_count.fetch_add(1) < kKept) {
+            kept.set(index);
+            return;
+        }
         --kept_count;
+    }
+    (void)env.process.unmap(block.base, abi::kRingPages + 1 + block.stack_pages);  // holes are allowed
+    if (block.pooled) {
         taken.clear(index);
     }
 }

@@ -25,6 +25,7 @@ struct ThreadBlock {
     std::uint64_t stack_pages = 0;
     std::uint64_t stack = 0;  // as far as it is used
     bool pooled = false;
+    bool has_ring = false;  // mapped, from the thread before
 
     [[nodiscard]] std::uint64_t ring_address() const { return base; }
     [[nodiscard]] std::uint64_t bottom() const { return base + (abi::kRingPages + 1) * abi::kPageSize; }
@@ -38,10 +39,10 @@ struct ThreadBlock {
     }
 };
 
-// The stack mapped, what is thread-local set up, the ring's place free. `pooled`: it will be given back.
+// The stack mapped, what is thread-local set up. `pooled`: it will be given back.
 [[nodiscard]] Result<ThreadBlock> take_thread_block(const Env& env, std::uint64_t stack_pages, bool pooled);
 
-// Nothing runs there any more. `with_ring`: the ring is mapped.
-void give_back(const Env& env, const ThreadBlock& block, bool with_ring);
+// Nothing runs there any more.
+void give_back(const Env& env, const ThreadBlock& block);
 
 }  // namespace cap

@@ -37,7 +37,7 @@ Result<Thread> create_in(const Env& env, ThreadBlock& block, ThreadFunction func
         .entry = reinterpret_cast<std::uint64_t>(&cap_thread_entry),
         .stack = block.stack,
         .argument = reinterpret_cast<std::uint64_t>(start),
-        .ring_address = block.ring_address(),
+        .ring_address = block.ring_address() | (block.has_ring ? abi::kRingInPlace : 0),
         .fs_base = block.tcb(),
         .affinity = options.affinity,
         .label = options.label,
@@ -52,7 +52,7 @@ Result<Thread> create_sibling(const Env& env, ThreadFunction function, void* arg
     ThreadBlock block = TRY(take_thread_block(env, options.stack_pages, false));
     auto thread = create_in(env, block, function, argument, options);
     if (!thread) {
-        give_back(env, block, false);
+        give_back(env, block);
     }
     return thread;
 }
@@ -66,7 +66,7 @@ Result<JoiningThread> JoiningThread::create_with(const Env& env, ThreadFunction 
     copy(argument, function);
     const auto created = create_in(env, block, run, argument, options);
     if (!created) {
-        give_back(env, block, false);
+        give_back(env, block);
         return fail(created.error());
     }
     JoiningThread thread;
@@ -93,7 +93,7 @@ Result<std::uint64_t> JoiningThread::join(Ring& ring) {
     const std::uint64_t code = TRY(thread_.join(ring));
     thread_.drop();
     thread_ = {};
-    give_back(*env_, {.base = block_, .stack_pages = stack_pages_, .pooled = pooled_}, true);
+    give_back(*env_, {.base = block_, .stack_pages = stack_pages_, .pooled = pooled_, .has_ring = true});
     return code;
 }
 

@@ -39,7 +39,7 @@ core::Result<Reply> create_thread(const Invocation& call, Process& target, Addre
     const auto params = TRY(read_user<abi::ThreadParams>(call.caller.process->space(), call.args[0]));
     auto thread = TRY(target.create_thread(space, params));
     auto given = give_caller(call, RefPtr<Object>(*thread));
-    if (!given && take_back(*thread)) TRY(space.unmap(params.ring_address, abi::kRingPages));
+    if (!given && take_back(*thread)) unmap_ring(space, params.ring_address);
     return given;
 }
 

@@ -23,7 +23,7 @@ public:
 
     explicit Process(SchedDomain* in_domain) : Object(kType), domain(in_domain) {}
 
-    // A thread in state created, its ring mapped. kWrongState when the process has gone.
+    // A thread in state created, with its ring. kWrongState when the process has gone.
     core::Result<RefPtr<Thread>> create_thread(AddressSpace& space, const abi::ThreadParams& params);
 
     // Every thread exits: those that run or are queued as soon as their CPU looks.
@@ -70,6 +70,9 @@ private:
     bool gone_ COX_GUARDED_BY(lock_) = false;
     std::uint64_t kill_code_ COX_GUARDED_BY(lock_) = 0;  // while dying_
 };
+
+// A thread's ring that could not be used after all; `address` as in ThreadParams.
+void unmap_ring(AddressSpace& space, std::uint64_t address);
 
 // Gives an address space back once no CPU has it loaded; until then it is tried again at each kernel exit of this CPU.
 void reap_later(AddressSpace* space);
