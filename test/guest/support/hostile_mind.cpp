@@ -26,6 +26,7 @@ constexpr abi::Op kOperations[] = {
     kAddAgent,     kCommit,        kWaitEvents,
     kDetach,       kGetCpus,       kLogWrite,
     kPowerOff,     kCpuStats,      kCreateNotification,
+    kJoin,         kSuspend,       kResume,
 };
 
 constexpr std::uint64_t kEdges[] = {
@@ -151,7 +152,7 @@ void HostileMind::write_thread_params() {
     scratch_ = {entry,
                 stack,
                 random_.next(),
-                random_.one_in(8) ? value() : place(),
+                random_.one_in(8) ? value() : place() + random_.below(2) * abi::kRingInPlace,
                 random_.one_in(8) ? value() : 0,
                 random_.one_in(4) ? random_.next() : 0,
                 random_.next(),
