@@ -199,6 +199,10 @@ void HostileMind::restrain(Operation& operation) {
     if (target != nullptr && target->given && ends_itself && !random_.one_in(200)) {
         operation.op = number(kNop);
     }
+    // It would stand still until the test looks.
+    if (op == kSuspend && (target == nullptr || target->own) && !random_.one_in(16)) {
+        operation.op = number(kResume);
+    }
     if (op == kLogWrite && !random_.one_in(8)) {
         operation.op = number(kIdentify);
     }
