@@ -6,7 +6,7 @@
 #include <cstring>
 
 // program.ld: the variables that do not begin as zero.
-extern "C" const std::byte cap_tls_image[];
+extern "C" const std::byte cap_tls_image_start[];
 extern "C" const std::byte cap_tls_image_end[];
 
 namespace cap {
@@ -16,10 +16,10 @@ constinit thread_local Ring* current_ring = nullptr;
 }
 
 void set_up_local(std::uint64_t tcb) {
-    const auto size = reinterpret_cast<std::uint64_t>(cap_tls_size);
-    const auto image_size = static_cast<std::uint64_t>(cap_tls_image_end - cap_tls_image);
+    const auto size = reinterpret_cast<std::uint64_t>(cap_tls_size_end);
+    const auto image_size = static_cast<std::uint64_t>(cap_tls_image_end - cap_tls_image_start);
     auto* const local = reinterpret_cast<std::byte*>(local_of(tcb));
-    std::memcpy(local, cap_tls_image, image_size);
+    std::memcpy(local, cap_tls_image_start, image_size);
     std::memset(local + image_size, 0, size - image_size);
     *reinterpret_cast<std::uint64_t*>(tcb) = tcb;
 }

@@ -9,13 +9,13 @@
 #include <cstdint>
 
 // program.ld: its address is the number of bytes that the variables take below the TCB.
-extern "C" const std::byte cap_tls_size[];
+extern "C" const std::byte cap_tls_size_end[];
 
 namespace cap {
 
 // Where the variables begin, and the stack may end.
 [[nodiscard]] inline std::uint64_t local_of(std::uint64_t tcb) {
-    return tcb - reinterpret_cast<std::uint64_t>(cap_tls_size);
+    return tcb - reinterpret_cast<std::uint64_t>(cap_tls_size_end);
 }
 
 // Gives the variables of the thread whose FS base is `tcb` their first values. Before it starts, or as the first

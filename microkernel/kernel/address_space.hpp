@@ -13,6 +13,7 @@
 #include "abi/types.hpp"
 #include "core/result.hpp"
 #include "kernel/frames.hpp"
+#include "kernel/heap.hpp"
 #include "kernel/memory_object.hpp"
 #include "kernel/spinlock.hpp"
 
@@ -20,7 +21,7 @@ namespace cox {
 
 struct Cpu;
 
-class AddressSpace {
+class AddressSpace : NoObject {
 public:
     AddressSpace() = default;
     ~AddressSpace();  // frees tables and releases frames; no CPU may have it loaded any more

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
-// cap_enter(min_complete, timeout_ns): submits all that is queued, then waits for completions.
+// cap_enter, after its first part (call_enter in calls.hpp): the wait.
 #pragma once
 #include "kernel/cpu.hpp"
 
 namespace cox {
 
-// Executes the call of the current thread; it may leave the CPU. Its result is in its frame when it runs again.
-void call_enter(Cpu& cpu, Thread& thread);
+// What the door itself costs: the operation that does nothing.
+constexpr std::int64_t nop_result(std::uint64_t a0) { return static_cast<std::int64_t>(a0 & ~0ull >> 1); }
 
-// The wait is over: writes the result. On the thread's CPU.
+// The current thread, its frame complete, waits as call_enter has left word in `enter`. It may leave the CPU.
+void wait_in_enter(Cpu& cpu, Thread& thread);
+
+// A thread whose wait is over runs again: its results.
 void finish_enter(Cpu& cpu, Thread& thread);
 
 }  // namespace cox

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "kernel/calls.hpp"
 
+#include <array>
+
 #include "kernel/call_enter.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/process.hpp"
@@ -23,21 +25,18 @@ core::Result<Reply> invoke_any(const Invocation& call, const Cap& cap) {
             const auto slot = TRY(caps.add({cap.object, rights}));
             return Reply{static_cast<std::int64_t>(slot.raw())};
         }
-        case Op::kNop: return Reply{static_cast<std::int64_t>(call.args[0] & ~0ull >> 1)};
+        case Op::kNop: return Reply{nop_result(call.args[0])};
         default: return core::fail(Error::kBadOperation);
     }
 }
 
-void call_capability(Thread& thread) {
-    const auto& f = thread.frame;
-    const std::uint64_t args[] = {f.rdx, f.r10, f.r8, f.r9};
-    core::Result<Reply> reply = core::fail(Error::kBadOperation);
-    if (f.rsi <= 0xffff) {
-        reply = invoke({thread, abi::CapSlot::from_raw(f.rdi), static_cast<Op>(f.rsi), args, nullptr});
-    }
-    thread.frame.rax =
-        static_cast<std::uint64_t>(reply ? reply->value : static_cast<std::int64_t>(reply.error()));
-    thread.frame.rdx = reply ? reply->second : 0;
+constexpr CallResult error(Error error) { return {static_cast<std::int64_t>(error), 0}; }
+
+[[gnu::noinline]] CallResult call_operation(Thread& thread, abi::CapSlot slot, std::uint64_t op,
+                                            const std::array<std::uint64_t, 4>& args) {
+    if (op > 0xffff) return error(Error::kBadOperation);
+    const auto reply = invoke({thread, slot, static_cast<Op>(op), args, nullptr});
+    return reply ? CallResult{reply->value, reply->second} : error(reply.error());
 }
 
 }  // namespace
@@ -64,14 +63,44 @@ core::Result<Reply> wait_for(Ending& ending, const Invocation& call) {
     return Reply{static_cast<std::int64_t>(code), 0, !come};
 }
 
-void handle_call(Cpu& cpu, Thread& thread) {
-    switch (static_cast<abi::Call>(thread.frame.rax)) {
-        case abi::Call::kCapCall: return call_capability(thread);
-        case abi::Call::kCapEnter: return call_enter(cpu, thread);
-        case abi::Call::kThreadExit:
-            return exit_current(cpu, thread.frame.rdi & ~0ull >> 1, abi::Cause::kExited);
-    }
-    thread.frame.rax = static_cast<std::uint64_t>(Error::kBadCall);
+extern "C" {
+
+CallResult call_capability(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
+                           std::uint64_t a2, std::uint64_t a3) {
+    Thread& thread = *this_cpu().current;
+    const auto named = abi::CapSlot::from_raw(slot);
+    if (op == static_cast<std::uint64_t>(Op::kNop) && thread.process->caps.holds(named))
+        return {nop_result(a0), 0};
+    return call_operation(thread, named, op, {a0, a1, a2, a3});
+}
+
+CallResult call_thread_exit(std::uint64_t code) {
+    Cpu& cpu = this_cpu();
+    cpu.exit_work |= kExitThread;
+    return {static_cast<std::int64_t>(code & ~0ull >> 1), 0};
+}
+
+CallResult call_unknown() { return error(Error::kBadCall); }
+}
+
+void handle_call(Thread& thread) {
+    auto& f = thread.frame;
+    const auto result = [&] {
+        switch (static_cast<abi::Call>(f.rax)) {
+            case abi::Call::kCapCall: return call_capability(f.rdi, f.rsi, f.rdx, f.r10, f.r8, f.r9);
+            case abi::Call::kCapEnter: return call_enter(f.rdi, f.rsi);
+            case abi::Call::kThreadExit: return call_thread_exit(f.rdi);
+        }
+        return call_unknown();
+    }();
+    f.rax = static_cast<std::uint64_t>(result.value);
+    f.rdx = result.second;
+}
+
+void finish_exit_work(Cpu& cpu) {
+    const auto work = std::exchange(cpu.exit_work, 0);
+    if (work & kExitThread) return exit_current(cpu, cpu.current->frame.rax, abi::Cause::kExited);
+    if (work & kWaitInEnter) wait_in_enter(cpu, *cpu.current);
 }
 
 }  // namespace cox

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // System calls and operations on capabilities. A call is decode, look up, validate, act, return a value; docs/abi.md is the
 // specification, abi/calls.hpp the list. The operations of each object type are in ops_<type>.cpp.
+//
+// entry.S calls a function of `call_table` while the thread's frame is not complete: what it does must not take the
+// thread off its CPU. What would, is left to do in Cpu::exit_work, for finish_call.
 #pragma once
 #include <span>
 
@@ -30,8 +33,26 @@ struct Reply {
 // What kWaitExit and kJoin do: at once if it has come, else in flight.
 core::Result<Reply> wait_for(Ending& ending, const Invocation& call);
 
-// The current thread's system call, from the registers in its frame. It may leave the CPU.
-void handle_call(Cpu& cpu, Thread& thread);
+// What goes back in RAX and RDX, where C++ returns it.
+struct CallResult {
+    std::int64_t value;
+    std::uint64_t second;
+};
+
+// The functions of the calls, from the registers as C++ passes them. Of the current thread.
+extern "C" {
+CallResult call_capability(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
+                           std::uint64_t a2, std::uint64_t a3);
+CallResult call_enter(std::uint64_t min_complete, std::uint64_t timeout_ns);
+CallResult call_thread_exit(std::uint64_t code);
+CallResult call_unknown();
+}
+
+// The current thread's call, from its complete frame: for who did not come through entry.S's door.
+void handle_call(Thread& thread);
+
+// The frame is complete: does what the call has left to do. The thread may leave the CPU.
+void finish_exit_work(Cpu& cpu);
 
 core::Result<Reply> invoke(const Invocation& call);
 

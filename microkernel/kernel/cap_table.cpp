@@ -11,58 +11,66 @@ namespace cox {
 using abi::Error;
 
 CapTable::~CapTable() {
-    SpinGuard guard(lock_);
     for (std::uint32_t i = 0; i < slots_; i += kPerFrame) release_frame(arch::virtual_to_physical(&entry(i)));
 }
 
-core::Result<CapTable::Entry*> CapTable::find(abi::CapSlot slot) const {
-    if (slot.index >= slots_) return core::fail(Error::kBadSlot);
-    Entry& found = entry(slot.index);
-    if (slot.generation != found.generation + 1) {
-        return core::fail(slot.generation != 0 && slot.generation <= found.generation ? Error::kStaleSlot
-                                                                                      : Error::kBadSlot);
-    }
-    if (!found.object) return core::fail(Error::kBadSlot);
-    return &found;
+Error CapTable::why_not(abi::CapSlot slot) const {
+    if (slot.index >= slots_ || slot.generation == 0) return Error::kBadSlot;
+    return slot.generation <= entry(slot.index).generation ? Error::kStaleSlot : Error::kBadSlot;
 }
 
 // Empties an entry; the reference that it held is the caller's to release, without the lock.
 Object* CapTable::take(Entry& from) {
-    ++from.generation;
-    return std::exchange(from.object, nullptr);
+    Object* object = from.object.exchange(nullptr);
+    from.generation.fetch_add(1);  // release: pairs with find()
+    return object;
+}
+
+bool CapTable::grow() {
+    const auto frame = allocate_zeroed_frame();
+    if (!frame) return false;
+    frames_[slots_ / kPerFrame] = arch::physical_to_virtual<Entry>(*frame);
+    slots_.fetch_add(kPerFrame, std::memory_order_release);  // pairs with find()
+    return true;
 }
 
 core::Result<abi::CapSlot> CapTable::add(Cap cap) {
     SpinGuard guard(lock_);
     if (closed_) return core::fail(Error::kWrongState);
     for (std::uint32_t i = lowest_free_; i < kSlots; ++i) {
-        if (i == slots_) {
-            const auto frame = allocate_zeroed_frame();
-            if (!frame) return core::fail(Error::kNoMemory);
-            frames_[i / kPerFrame] = arch::physical_to_virtual<Entry>(*frame);
-            slots_ += kPerFrame;
-        }
+        if (i == slots_ && !grow()) return core::fail(Error::kNoMemory);
         Entry& free = entry(i);
-        if (free.object || free.generation == ~0u - 1) continue;  // a worn-out slot is never used again
-        free.object = cap.object.leak();
-        free.rights = cap.rights;
+        const auto generation = free.generation.load(std::memory_order_relaxed);
+        if (free.object.load(std::memory_order_relaxed) || generation == ~0u - 1)
+            continue;  // a worn-out slot is never used again
+        free.rights.store(cap.rights, std::memory_order_relaxed);
+        free.object.store(cap.object.leak(), std::memory_order_release);  // pairs with look_up()
         lowest_free_ = i + 1;
-        return abi::CapSlot{i, free.generation + 1};
+        return abi::CapSlot{i, generation + 1};
     }
     return core::fail(Error::kNoSlot);
 }
 
 core::Result<Cap> CapTable::look_up(abi::CapSlot slot) const {
-    SpinGuard guard(lock_);
-    const Entry* found = TRY(find(slot));
-    return Cap{RefPtr<Object>(*found->object), found->rights};
+    if (const Entry* found = find(slot)) {
+        Object* object = found->object.load(std::memory_order_acquire);  // pairs with add(): its rights
+        const auto rights = found->rights.load(std::memory_order_relaxed);
+        if (object && object->retain_if_alive()) {
+            auto held = RefPtr<Object>::adopt(object);
+            if (found->generation.load() + 1 == slot.generation) return Cap{std::move(held), rights};
+        }
+    }
+    SpinGuard guard(lock_);  // nobody is in the middle of a change
+    return core::fail(why_not(slot));
 }
 
 core::Result<void> CapTable::drop(abi::CapSlot slot) {
     Object* object;
     {
         SpinGuard guard(lock_);
-        object = take(*TRY(find(slot)));
+        Entry* found = find(slot);
+        if (!found) return core::fail(why_not(slot));
+        object = take(*found);
         lowest_free_ = std::min(lowest_free_, slot.index);
     }
     object->release();
@@ -76,7 +84,7 @@ void CapTable::clear() {
             SpinGuard guard(lock_);
             closed_ = true;
             if (i >= slots_) return;
-            if (entry(i).object) object = take(entry(i));
+            if (entry(i).object.load()) object = take(entry(i));
         }
         if (object) object->release();
     }

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: MIT
 // CapTable: the capabilities of one process. A slot is index + generation; a reference to a slot that was reused is kStaleSlot.
+//
+// Changes are made under the lock; looking up takes none. An entry that is emptied loses its object first, then its
+// generation rises, then the object's reference is given back. So whoever reads the generation that he wants, then the
+// object, takes a reference to that if it still has any (an object's memory is an object's for ever: heap.hpp), and finds
+// the generation unchanged, holds what the slot named. An entry that is filled gets its object last.
 #pragma once
 #include <array>
+#include <atomic>
 
 #include "abi/calls.hpp"
 #include "core/result.hpp"
@@ -24,27 +30,37 @@ public:
 
     core::Result<abi::CapSlot> add(Cap cap);  // kNoSlot, kNoMemory; kWrongState after clear()
     core::Result<Cap> look_up(abi::CapSlot slot) const;
+    // Whether the slot names anything, for those who do not want to know what.
+    bool holds(abi::CapSlot slot) const { return find(slot) != nullptr; }
     core::Result<void> drop(abi::CapSlot slot);
     void clear();  // for good: nothing can be added afterwards
 
 private:
     struct Entry {
-        Object* object;  // nullptr: free
-        abi::Rights rights;
-        std::uint32_t generation;  // of the next or present capability here; starts at 0, which stands for 1
+        std::atomic<Object*> object;  // nullptr: free
+        std::atomic<abi::Rights> rights;
+        std::atomic<std::uint32_t> generation;  // of the next or present capability here, less 1
     };
     // The table grows by a frame at a time, and does not shrink.
     static constexpr std::uint32_t kPerFrame = abi::kPageSize / sizeof(Entry);
 
-    Entry& entry(std::uint32_t index) const COX_REQUIRES(lock_) {
-        return frames_[index / kPerFrame][index % kPerFrame];
+    // index < slots_.
+    Entry& entry(std::uint32_t index) const { return frames_[index / kPerFrame][index % kPerFrame]; }
+    // nullptr: why_not() says why.
+    Entry* find(abi::CapSlot slot) const {
+        if (slot.index >= slots_.load(std::memory_order_acquire)) return nullptr;  // pairs with grow()
+        Entry& found = entry(slot.index);
+        // acquire: pairs with take(), so that no object of an earlier generation is seen
+        if (found.generation.load(std::memory_order_acquire) + 1 != slot.generation) return nullptr;
+        return found.object.load(std::memory_order_relaxed) ? &found : nullptr;
     }
-    core::Result<Entry*> find(abi::CapSlot slot) const COX_REQUIRES(lock_);
+    abi::Error why_not(abi::CapSlot slot) const COX_REQUIRES(lock_);
     Object* take(Entry& entry) COX_REQUIRES(lock_);
+    bool grow() COX_REQUIRES(lock_);
 
     mutable SpinLock lock_{LockRank::kCapTable};
-    std::array<Entry*, kSlots / kPerFrame> frames_ COX_GUARDED_BY(lock_){};
-    std::uint32_t slots_ COX_GUARDED_BY(lock_) = 0;        // in the frames that are there
+    std::array<Entry*, kSlots / kPerFrame> frames_{};      // changed under the lock, before slots_
+    std::atomic<std::uint32_t> slots_{0};                  // in the frames that are there; only grows
     std::uint32_t lowest_free_ COX_GUARDED_BY(lock_) = 0;  // no slot below it is free
     bool closed_ COX_GUARDED_BY(lock_) = false;
 };

@@ -23,12 +23,20 @@ using TimerQueue = core::TimerQueue<Thread, &Thread::timer>;
 
 inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
 
+// What is left to do when a system call's function returns, once the thread's frame is complete.
+enum ExitWork : std::uint32_t {
+    kLook = 1,         // who runs here, or until when, may have changed: leave_kernel
+    kExitThread = 2,   // thread_exit
+    kWaitInEnter = 4,  // cap_enter waits
+};
+
 struct Cpu {
     // Offsets known to entry.S.
     Cpu* self = nullptr;
     std::uint64_t kernel_stack = 0;
     std::uint64_t user_rsp = 0;
     std::uint64_t frame_top = 0;  // end of the current thread's TrapFrame
+    std::uint32_t exit_work = 0;  // ExitWork bits: why a system call may not go straight back
 
     std::uint32_t number = 0;
     std::uint32_t apic_id = 0;
@@ -69,6 +77,10 @@ struct Cpu {
 static_assert(offsetof(Cpu, kernel_stack) == CPU_KERNEL_STACK);
 static_assert(offsetof(Cpu, user_rsp) == CPU_USER_RSP);
 static_assert(offsetof(Cpu, frame_top) == CPU_FRAME_TOP);
+static_assert(offsetof(Cpu, exit_work) == CPU_EXIT_WORK);
+
+// What the executing CPU does next, or until when, may have changed.
+inline void look_again(Cpu& cpu) { cpu.exit_work |= kLook; }
 
 inline Cpu& this_cpu() {
     Cpu* cpu;

@@ -197,6 +197,7 @@ void arm_timer(Cpu& cpu, std::uint64_t now) {
 Thread& take_off(Cpu& cpu) {
     const auto now = arch::rdtsc();
     Thread& t = *cpu.current;
+    look_again(cpu);
     account(cpu, now);
     if (cpu.fpu_owner == &t) t.fpu.save();
     const auto ran = now - t.switched_in;
@@ -246,6 +247,7 @@ arch::TrapFrame* leave_kernel(Cpu& cpu) {
             }
             if (cpu.reap_list) reap(cpu);
             arm_timer(cpu, now);
+            cpu.exit_work = 0;
             return &cpu.current->frame;
         }
         note_idle(cpu);

@@ -75,6 +75,7 @@ void reap_later(AddressSpace* space) {
     Cpu& cpu = this_cpu();
     space->next_to_reap = cpu.reap_list;
     cpu.reap_list = space;
+    look_again(cpu);
 }
 
 void reap(Cpu& cpu) {

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Memory for kernel objects of up to a page, by size class. Never used on dispatch, wake or completion paths. Any CPU.
+//
+// A piece never changes its size, and free ones keep their bytes but the first eight, so a pointer to an Object that may
+// have gone can always be asked for a reference (retain_if_alive): a piece in which no Object lives must have zeroes where
+// the count would be. What else is allocated here begins with `NoObject`.
 #pragma once
 #include <cstddef>
 #include <new>
@@ -9,6 +13,11 @@
 #include "kernel/object.hpp"
 
 namespace cox {
+
+// Whose count of references is 0 for ever.
+struct NoObject {
+    std::uint64_t none[2] = {};
+};
 
 void* heap_allocate(std::size_t size);  // nullptr: no frame; at least 16-aligned
 void heap_free(void* memory, std::size_t size);

@@ -20,9 +20,7 @@ void push(Thread& thread, core::InboxNode& node, std::uint32_t number) {
     switch (target.inbox.push(node)) {
         case core::PushResult::kAlreadyQueued: thread.release(); break;
         case core::PushResult::kQueued: break;
-        case core::PushResult::kNotify:
-            if (&target != &self) send_reschedule(self, target);
-            break;
+        case core::PushResult::kNotify: send_reschedule(self, target); break;
     }
 }
 
@@ -67,8 +65,7 @@ void send_timer_record(Thread& thread, std::uint32_t cpu) { push(thread, thread.
 
 void send_attention(Cpu& target) {
     Cpu& self = this_cpu();
-    if (target.inbox.push(target.attention) == core::PushResult::kNotify && &target != &self)
-        send_reschedule(self, target);
+    if (target.inbox.push(target.attention) == core::PushResult::kNotify) send_reschedule(self, target);
 }
 
 }  // namespace cox

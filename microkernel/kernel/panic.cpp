@@ -5,6 +5,7 @@
 
 #include "arch/asm.hpp"
 #include "arch/lapic.hpp"
+#include "arch/paging.hpp"
 #include "core/assert.hpp"
 #include "kernel/cpu.hpp"
 #include "kernel/log.hpp"
@@ -23,12 +24,18 @@ void say(std::string_view pattern, const Args&... args) {
     log_line_unlocked(format(pattern, args...).text());
 }
 
-bool in_kernel_data(std::uint64_t address) { return address >= 0xffff'8000'0000'0000 && address % 8 == 0; }
+// RBP may be a user's: a system call leaves it where it is until it must save it.
+bool on_kernel_stack(std::uint64_t address) {
+    if (address % 8) return false;
+    if (!cpus_ready || !this_cpu().kernel_stack) return address >= arch::kKernelBase;
+    const auto top = this_cpu().kernel_stack;
+    return address < top && top - address <= arch::kStackBytes && top - address >= 16;
+}
 
 // The kernel keeps frame pointers: each frame is {caller's frame, return address}.
 void backtrace(std::uint64_t rip, std::uint64_t rbp) {
     say("panic: frame=0x{:x}", rip);
-    for (int depth = 0; depth < 32 && in_kernel_data(rbp); ++depth) {
+    for (int depth = 0; depth < 32 && on_kernel_stack(rbp); ++depth) {
         const auto* frame = reinterpret_cast<const std::uint64_t*>(rbp);
         const auto text = [](char* p) { return reinterpret_cast<std::uint64_t>(p); };
         if (frame[1] < text(text_start) || frame[1] >= text(text_end)) return;

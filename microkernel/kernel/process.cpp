@@ -161,6 +161,7 @@ void Process::gone(std::uint64_t code) {
 void Process::destroy() {
     Cpu& cpu = this_cpu();
     next_dead = std::exchange(cpu.dead_processes, this);
+    look_again(cpu);
 }
 
 void Process::finish_destroy() {

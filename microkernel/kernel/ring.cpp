@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "kernel/ring.hpp"
 
-#include <algorithm>
 #include <cstring>
 
 #include "arch/paging.hpp"
@@ -27,38 +26,18 @@ void Ring::close() {
     stop_waiting();
 }
 
-// What the user says it has taken may be a lie; then the queue counts as full, which harms only the liar.
-std::uint32_t Ring::ready_locked() {
-    const std::uint32_t n = cq_tail_ - header_->cq_head.load(std::memory_order_acquire);
-    return std::min(n, abi::kCqEntries);
-}
-
-std::uint32_t Ring::ready() {
-    SpinGuard guard(lock_);
-    return ready_locked();
-}
-
-core::Result<std::optional<abi::Submission>> Ring::next_submission() {
-    const std::uint32_t count = header_->sq_tail.load(std::memory_order_acquire) - sq_head_;
-    if (count == 0) return std::nullopt;
-    if (count > abi::kSqEntries) return core::fail(Error::kBadArgument);
-    {
-        SpinGuard guard(lock_);
-        if (ready_locked() + reserved_ >= abi::kCqEntries) return core::fail(Error::kQueueFull);
-        ++reserved_;
-    }
+abi::Submission Ring::copy(std::uint32_t index) const {
     abi::Submission copy;
-    std::memcpy(&copy, &submissions_[sq_head_ % abi::kSqEntries], sizeof copy);
+    std::memcpy(&copy, &submissions_[(sq_head_ + index) % abi::kSqEntries], sizeof copy);
     asm volatile("" ::: "memory");  // the copy is made here, once, before anything is checked
-    ++sq_head_;
     return copy;
 }
 
-void Ring::publish_head() { header_->sq_head.store(sq_head_, std::memory_order_release); }
-
-void Ring::finish_quietly() {
+void Ring::end_batch(std::uint32_t size) {
+    sq_head_ += size;
     SpinGuard guard(lock_);
-    --reserved_;
+    reserved_ -= size;
+    header_->cq_tail.store(cq_tail_, std::memory_order_release);
 }
 
 bool Ring::post(const abi::Completion& completion, bool& dropped) {

@@ -21,7 +21,7 @@ void check_owner(const Cpu& cpu) {
 void make_room(Cpu& cpu) {
     if (cpu.current && cpu.current->domain) {
         cpu.preempt_current = true;
-        return;
+        return look_again(cpu);
     }
     for (Thread* t = cpu.queue.front(); t; t = cpu.queue.next(*t)) {
         if (!t->interrupted || !t->domain) continue;
@@ -40,6 +40,7 @@ bool agent_at_work(const Cpu& cpu, const Thread& t) {
 
 void push_queued(Cpu& cpu, Thread& thread, bool head) {
     check_owner(cpu);
+    look_again(cpu);
     thread.queued_since = arch::rdtsc();
     if (head)
         cpu.queue.push_front(thread);
@@ -89,7 +90,7 @@ bool settle_queued(Cpu& cpu, Thread& t) {
 void accept(Cpu& cpu, Thread& t) {
     if (agent_at_work(cpu, t)) {
         cpu.agent_ready = &t;
-        return;
+        return look_again(cpu);
     }
     if (!settle_queued(cpu, t)) return;  // a request that came while it was on its way
     // Placed by the kernel just before a server attached.
@@ -102,6 +103,7 @@ void accept(Cpu& cpu, Thread& t) {
 }
 
 void remove_queued(Cpu& cpu, Thread& thread) {
+    look_again(cpu);
     cpu.queue.remove(thread);
     cpu.kernel_placed_queued -= placed_by_kernel(thread);
 }

@@ -101,6 +101,7 @@ std::uint64_t online_mask() {
 }
 
 void send_reschedule(Cpu& self, Cpu& target) {
+    if (&self == &target) return look_again(self);  // it looks before it leaves the kernel
     ++self.stats.ipis_sent;
     arch::lapic_send(target.apic_id, arch::kVectorReschedule);
 }

@@ -75,7 +75,10 @@ public:
     // cap_enter in progress.
     bool waiting_in_enter = false;
     bool timed_out = false;
-    std::uint32_t consumed = 0;
+    struct {
+        std::uint32_t wanted, consumed;
+        std::uint64_t timeout_ns;
+    } enter{};
     std::atomic<std::uint32_t> timer_cpu{kNoCpu};  // timers.hpp
 
     static constexpr std::uint64_t kNoCode = ~std::uint64_t{0};

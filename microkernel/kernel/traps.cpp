@@ -44,9 +44,9 @@ void end_faulting_thread(Cpu& cpu, const TrapFrame& frame) {
 
 extern "C" {
 
-TrapFrame* syscall_from_user(TrapFrame*) {
+TrapFrame* finish_call() {
     Cpu& cpu = this_cpu();
-    handle_call(cpu, *cpu.current);
+    finish_exit_work(cpu);
     return leave_kernel(cpu);
 }
 
@@ -54,7 +54,8 @@ TrapFrame* trap_from_user(TrapFrame* frame) {
     Cpu& cpu = this_cpu();
     if (arch::is_syscall_fault(*frame)) {
         arch::become_syscall(*frame);
-        handle_call(cpu, *cpu.current);
+        handle_call(*cpu.current);
+        finish_exit_work(cpu);
     } else if (!handle_interrupt(cpu, frame->vector)) {
         end_faulting_thread(cpu, *frame);
     }

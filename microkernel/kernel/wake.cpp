@@ -58,8 +58,12 @@ void became_unplaced(Thread& thread, abi::ThreadWord word) {
     Cpu& self = this_cpu();
     Cpu& home = online_cpus()[word.cpu()];
     // The CPU watches over what waits there, from the first on.
-    if (home.unplaced_here.fetch_add(1, std::memory_order_relaxed) <= 0 && &home != &self && thread.domain)
-        send_attention(home);
+    if (home.unplaced_here.fetch_add(1, std::memory_order_relaxed) <= 0 && thread.domain) {
+        if (&home == &self)
+            look_again(self);
+        else
+            send_attention(home);
+    }
     // Pairs with the fence in SchedDomain::fall_back: it sees the thread unplaced, or this sees the domain fallen back.
     arch::full_fence();
     if (thread.domain && root_domain.attached())

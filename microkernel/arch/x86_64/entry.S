@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Every way into the kernel, and the one way out. Entry saves, calls, restores, and nothing else.
+// Every way into the kernel, and the ways out. Entry saves, calls, restores, and nothing else.
 //
-// From user mode the registers are pushed straight into the current thread's TrapFrame: TSS.rsp0 and
-// Cpu::frame_top both point to its end. Then the CPU's own kernel stack is used. The kernel runs with
-// interrupts off; they are on only in user mode and at the idle loop's hlt.
+// From user mode the registers go straight into the current thread's TrapFrame: TSS.rsp0 and Cpu::frame_top both
+// point to its end. Then the CPU's own kernel stack is used. The kernel runs with interrupts off; they are on only
+// in user mode and at the idle loop's hlt.
+//
+// A system call saves at first only what C++ may overwrite; the rest is where it was when the function returns.
+// Most calls change nothing about who runs: then it goes straight back. Else (Cpu::exit_work) the frame is made
+// complete, and the thread can be switched away from.
 //
 // NMI, #DB, #DF and #MC may come between an entry and its swapgs. They have stacks of their own (IST), the
 // base of which holds the Cpu's address, and they never judge by the sign of GS.
@@ -27,6 +31,9 @@
     pushq %r14
     pushq %r15
 .endm
+
+// Relative to the frame's end.
+#define IN_FRAME(member) (FRAME_##member - FRAME_SIZE)
 
 .macro POP_REGISTERS
     popq %r15
@@ -53,18 +60,49 @@ syscall_entry:
     swapgs
     movq %rsp, %gs:CPU_USER_RSP
     movq %gs:CPU_FRAME_TOP, %rsp
-    pushq $USER_DATA
-    pushq %gs:CPU_USER_RSP
-    pushq %r11
-    pushq $USER_CODE
-    pushq %rcx
-    pushq $0
-    pushq $VECTOR_SYSCALL
-    PUSH_REGISTERS
-    movq %rsp, %rdi
+    movq %rcx, IN_FRAME(RIP)(%rsp)
+    movq %r11, IN_FRAME(RFLAGS)(%rsp)
+    movq %rdi, IN_FRAME(RDI)(%rsp)
+    movq %rsi, IN_FRAME(RSI)(%rsp)
+    movq %r8, IN_FRAME(R8)(%rsp)
+    movq %r9, IN_FRAME(R9)(%rsp)
+    movq %r10, IN_FRAME(R10)(%rsp)
     movq %gs:CPU_KERNEL_STACK, %rsp
+    cmpq $CALL_COUNT, %rax
+    jae 2f
+    movq %r10, %rcx                                   // C++ has the fourth argument there
+    call *call_table(, %rax, 8)                       // result in RAX, second in RDX
+1:  cmpl $0, %gs:CPU_EXIT_WORK
+    jne finish_syscall
+    movq %gs:CPU_FRAME_TOP, %r11
+    movq IN_FRAME(RDI)(%r11), %rdi
+    movq IN_FRAME(RSI)(%r11), %rsi
+    movq IN_FRAME(R8)(%r11), %r8
+    movq IN_FRAME(R9)(%r11), %r9
+    movq IN_FRAME(R10)(%r11), %r10
+    movq IN_FRAME(RIP)(%r11), %rcx
+    movq IN_FRAME(RFLAGS)(%r11), %r11
+    movq %gs:CPU_USER_RSP, %rsp
+    swapgs
+    sysretq
+2:  call call_unknown
+    jmp 1b
+
+finish_syscall:
+    movq %gs:CPU_FRAME_TOP, %rdi
+    movq %rax, IN_FRAME(RAX)(%rdi)
+    movq %rdx, IN_FRAME(RDX)(%rdi)
+    movq %rbx, IN_FRAME(RBX)(%rdi)
+    movq %rbp, IN_FRAME(RBP)(%rdi)
+    movq %r12, IN_FRAME(R12)(%rdi)
+    movq %r13, IN_FRAME(R13)(%rdi)
+    movq %r14, IN_FRAME(R14)(%rdi)
+    movq %r15, IN_FRAME(R15)(%rdi)
+    movq $VECTOR_SYSCALL, IN_FRAME(VECTOR)(%rdi)
+    movq %gs:CPU_USER_RSP, %rax
+    movq %rax, IN_FRAME(RSP)(%rdi)
     xorl %ebp, %ebp
-    call syscall_from_user
+    call finish_call
     // Falls through to the way out: RAX = frame of the thread to run.
 
 .global leave_to_user
@@ -164,6 +202,15 @@ ist_common:
     POP_REGISTERS
     addq $16, %rsp
     iretq
+
+.section .rodata
+.balign 8
+call_table:                                           // by abi::Call
+    .quad call_capability, call_enter, call_thread_exit
+.if . - call_table != 8 * CALL_COUNT
+    .error "CALL_COUNT"
+.endif
+.text
 
 // Stubs for all 256 vectors, 16 bytes each.
 .global trap_stubs

@@ -17,7 +17,8 @@ namespace {
 constexpr std::uint64_t kLargePage = 2 << 20, kHugePage = 1 << 30;
 // Below it, device pages need 2 MiB granularity.
 constexpr std::uint64_t kDevicesEnd = std::uint64_t{4} << 30;
-constexpr std::uint64_t kStackPages = 4, kStackStride = 8;  // in pages: the rest stays unmapped
+constexpr std::uint64_t kStackPages = kStackBytes / 4096,
+                        kStackStride = 8;  // in pages: the rest stays unmapped
 Physical top_table;
 
 std::uint64_t no_execute() { return features.nx ? kNoExecute : 0; }

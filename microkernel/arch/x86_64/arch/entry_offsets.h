@@ -4,10 +4,26 @@
 #define CPU_KERNEL_STACK 8
 #define CPU_USER_RSP 16
 #define CPU_FRAME_TOP 24
+#define CPU_EXIT_WORK 32
 
+#define FRAME_R15 0
+#define FRAME_R14 8
+#define FRAME_R13 16
+#define FRAME_R12 24
+#define FRAME_RBP 32
+#define FRAME_RBX 40
+#define FRAME_R10 56
+#define FRAME_R9 64
+#define FRAME_R8 72
+#define FRAME_RAX 80
+#define FRAME_RDX 96
+#define FRAME_RSI 104
+#define FRAME_RDI 112
 #define FRAME_VECTOR 120
+#define FRAME_RIP 136
 #define FRAME_CS 144
 #define FRAME_RFLAGS 152
+#define FRAME_RSP 160
 #define FRAME_SIZE 176
 
 #define KERNEL_CODE 0x08
@@ -17,6 +33,7 @@
 #define TSS_SELECTOR 0x28
 
 #define VECTOR_SYSCALL 256
+#define CALL_COUNT 3
 #define RFLAGS_AC 0x40000
 #define MSR_GS_BASE 0xc0000101
 #define IST_STACK_SIZE 8192

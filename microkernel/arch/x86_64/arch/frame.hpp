@@ -19,6 +19,14 @@ static_assert(sizeof(TrapFrame) == FRAME_SIZE);
 static_assert(offsetof(TrapFrame, vector) == FRAME_VECTOR);
 static_assert(offsetof(TrapFrame, cs) == FRAME_CS);
 static_assert(offsetof(TrapFrame, rflags) == FRAME_RFLAGS);
+static_assert(offsetof(TrapFrame, rip) == FRAME_RIP && offsetof(TrapFrame, rsp) == FRAME_RSP);
+static_assert(offsetof(TrapFrame, r15) == FRAME_R15 && offsetof(TrapFrame, r14) == FRAME_R14);
+static_assert(offsetof(TrapFrame, r13) == FRAME_R13 && offsetof(TrapFrame, r12) == FRAME_R12);
+static_assert(offsetof(TrapFrame, rbp) == FRAME_RBP && offsetof(TrapFrame, rbx) == FRAME_RBX);
+static_assert(offsetof(TrapFrame, r10) == FRAME_R10 && offsetof(TrapFrame, r9) == FRAME_R9);
+static_assert(offsetof(TrapFrame, r8) == FRAME_R8 && offsetof(TrapFrame, rax) == FRAME_RAX);
+static_assert(offsetof(TrapFrame, rdx) == FRAME_RDX && offsetof(TrapFrame, rsi) == FRAME_RSI);
+static_assert(offsetof(TrapFrame, rdi) == FRAME_RDI);
 
 // FXSAVE image. Kept per thread; the kernel itself never touches these registers.
 struct alignas(16) FpuState {

@@ -64,6 +64,7 @@ Physical kernel_top();  // the kernel's own top table: no user half
 
 // Boot time only: device pages (uncached) and kernel stacks.
 void map_device(Physical address);
+inline constexpr std::uint64_t kStackBytes = 16384;
 std::uint64_t map_kernel_stack(unsigned cpu);  // -> its top
 
 }  // namespace cox::arch
