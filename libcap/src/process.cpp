@@ -38,6 +38,14 @@ Result<void> Thread::start() const { return invoke(abi::Op::kStart); }
 
 Result<void> Thread::kill(std::uint64_t exit_code) const { return invoke(abi::Op::kKillThread, exit_code); }
 
+Result<void> Thread::suspend() const { return invoke(abi::Op::kSuspend); }
+
+Result<void> Thread::resume() const { return invoke(abi::Op::kResume); }
+
+Result<std::uint64_t> Thread::join(Ring& ring, std::uint64_t timeout_ns) const {
+    return ring.call(submission(abi::Op::kJoin, slot()), timeout_ns);
+}
+
 Result<void> Thread::set_affinity(std::uint64_t cpus) const { return invoke(abi::Op::kSetAffinity, cpus); }
 
 Result<abi::ThreadRef> Thread::ref() const { return abi::ThreadRef::from_raw(TRY(call(abi::Op::kGetRef))); }

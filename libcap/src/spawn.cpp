@@ -70,7 +70,7 @@ Result<void> build(const Env& env, const SpawnParams& params, const cox::core::E
         .stack = kStackTop,
         .argument = kStartInfoAddress,
         .ring_address = kMainRingAddress,
-        .fs_base = 0,
+        .fs_base = kStackTop - abi::kTcbSize,
         .affinity = params.affinity,
         .label = params.label,
         .first_cpu = params.first_cpu,

@@ -5,6 +5,7 @@
 #include "cap/env.hpp"
 #include "cap/layout.hpp"
 #include "core/assert.hpp"
+#include "tls.hpp"
 
 #include <new>
 
@@ -64,7 +65,8 @@ void Env::exit(std::uint64_t code) const {
 
 }  // namespace cap
 
-extern "C" [[noreturn]] void cap_start(const abi::StartInfo* info) {
+extern "C" [[noreturn]] void cap_start(const abi::StartInfo* info, std::uint64_t stack_top) {
+    set_up_local(stack_top - abi::kTcbSize);
     if (info->magic != abi::kStartMagic || info->abi_version != abi::kAbiVersion) {
         thread_exit(kExitBadStart);
     }
@@ -78,6 +80,7 @@ extern "C" [[noreturn]] void cap_start(const abi::StartInfo* info) {
         .space = address_space.make(info->free_address, kFreeEnd),
     };
     program_env = &env;
+    set_this_ring(env.ring);
     for (const Constructor* constructor = __init_array_start; constructor != __init_array_end;
          ++constructor) {
         (*constructor)();

@@ -42,6 +42,9 @@ enum class Op : std::uint16_t {
     kSetAffinity = 0x0202,  // kManage: a0 mask of CPUs
     kGetRef = 0x0203,       // kRead: -> ThreadRef
     kGetStatus = 0x0204,    // kRead: a0 StatusLine* (a copy of the line)
+    kJoin = 0x0205,         // ring only, kRead: completes with the exit code when the thread has gone
+    kSuspend = 0x0206,      // kManage: it does not run until kResume
+    kResume = 0x0207,       // kManage
 
     // Memory object.
     kGetSize = 0x0300,  // kRead: -> pages
@@ -84,15 +87,19 @@ struct ProcessParams {
 static_assert(sizeof(ProcessParams) == 32);
 
 struct ThreadParams {
-    std::uint64_t entry;         // first instruction
-    std::uint64_t stack;         // initial RSP
-    std::uint64_t argument;      // RDI at the first instruction
-    std::uint64_t ring_address;  // page-aligned: kRingPages pages are mapped there (abi/ring.hpp)
-    std::uint64_t fs_base;       // user address or 0
-    std::uint64_t affinity;      // mask of CPUs; 0: all
-    std::uint64_t label;         // shown in the status line; free for the creator
-    std::uint64_t first_cpu;     // where the kernel places it when no server does
+    std::uint64_t entry;     // first instruction
+    std::uint64_t stack;     // initial RSP
+    std::uint64_t argument;  // RDI at the first instruction
+    std::uint64_t
+        ring_address;       // page-aligned: kRingPages pages are mapped there (abi/ring.hpp); or kRingInPlace
+    std::uint64_t fs_base;  // user address or 0
+    std::uint64_t affinity;   // mask of CPUs; 0: all
+    std::uint64_t label;      // shown in the status line; free for the creator
+    std::uint64_t first_cpu;  // where the kernel places it when no server does
 };
 static_assert(sizeof(ThreadParams) == 64);
+
+// Added to ring_address: the ring is made of the writable pages that are mapped there already, and is emptied.
+inline constexpr std::uint64_t kRingInPlace = 1;
 
 }  // namespace cox::abi

@@ -16,7 +16,7 @@ enum class ThreadState : std::uint8_t {
     kQueued = 3,     // in the run queue or inbox of CPU `cpu`
     kWaiting = 4,    // for a completion
     kUnplaced = 5,   // runnable, and waits for a commit
-    kSuspended = 6,  // reserved
+    kSuspended = 6,  // by kSuspend; wake pending: it is runnable when resumed, else it waits still
     kFaulted = 7,    // reserved
     kGone = 8,       // has exited; the line is kept until nobody refers to the thread
 };
@@ -40,6 +40,8 @@ enum class Cause : std::uint8_t {
     kReturned = 14,        // handed back to the server after fallback
     kAgentOverrun = 15,    // an agent that used up its budget
     kCpuLost = 16,         // reserved
+    kSuspended = 17,       // by kSuspend
+    kResumed = 18,         // by kResume
 };
 
 // The one word that says where a thread is, and why.
@@ -62,6 +64,7 @@ struct ThreadWord {
 inline constexpr std::uint32_t kRequestKill = 1;      // exit
 inline constexpr std::uint32_t kRequestRecall = 2;    // back to unplaced: a commit with kCommitRecall
 inline constexpr std::uint32_t kRequestAffinity = 4;  // check affinity again
+inline constexpr std::uint32_t kRequestSuspend = 8;   // to suspended; kResume takes it back
 
 // One line of the status table: kMaxThreads lines of threads, then kMaxCpus lines of CPUs.
 // Written by the kernel alone, read-only to the server. `word` is the truth; the other fields are at least as

@@ -33,4 +33,7 @@ struct StartInfo {
 };
 static_assert(sizeof(StartInfo) <= kPageSize);
 
+// The main thread's FS base lies so far below the top of its stack: room for a TCB, and thread-local variables below it.
+inline constexpr std::uint64_t kTcbSize = 64;
+
 }  // namespace cox::abi

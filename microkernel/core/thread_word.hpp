@@ -4,7 +4,10 @@
 // compare-and-swap from what it saw, and says what happened; nothing else ever writes a word. docs/scheduling.md has the table.
 //
 // Who may call: "owner" is the CPU in the word while the thread is running or queued; "anyone" may move a thread only out of
-// created, waiting and unplaced. Requests of others are bits, consumed here by every transition of the owner.
+// created, waiting, unplaced and suspended. Requests of others are bits, consumed here by every transition of the owner.
+//
+// A suspended thread remembers in "wake pending" what it comes back to: with it, it is runnable; without, it still waits, and a
+// wake that comes meanwhile sets the bit.
 //
 // Atomics: a transition releases what its caller wrote to the thread (registers, floating-point state) and acquires what the last
 // one released, so whoever wins a thread sees it whole. seq_cst, because posting an event relies on "change the state, full
@@ -54,32 +57,10 @@ public:
     Transition start() { return start_as(ThreadState::kUnplaced, 0); }
     Transition start_to_queue() { return start_as(ThreadState::kQueued, kPlacedByKernel); }
 
-    // waiting → unplaced. Anyone. A thread that is still running keeps the wake pending.
-    Transition wake() {
-        return change([](ThreadWord w) -> std::optional<std::uint64_t> {
-            switch (w.state()) {
-                case ThreadState::kWaiting:
-                    return make(ThreadState::kUnplaced, w.cpu(), w.sequence() + 1, Cause::kWoken);
-                case ThreadState::kRunning:
-                case ThreadState::kQueued: return w.raw | kWakePending;
-                default: return std::nullopt;
-            }
-        });
-    }
-
-    // waiting → queued, for threads that the kernel places by itself. Anyone.
-    Transition wake_to_queue() {
-        return change([](ThreadWord w) -> std::optional<std::uint64_t> {
-            switch (w.state()) {
-                case ThreadState::kWaiting:
-                    return make(ThreadState::kQueued, w.cpu(), w.sequence() + 1, Cause::kWoken) |
-                           kPlacedByKernel;
-                case ThreadState::kRunning:
-                case ThreadState::kQueued: return w.raw | kWakePending;
-                default: return std::nullopt;
-            }
-        });
-    }
+    // waiting → unplaced; waiting → queued, for threads that the kernel places by itself. Anyone. A thread that is still
+    // running, or suspended, keeps the wake pending.
+    Transition wake() { return wake_as(ThreadState::kUnplaced, 0); }
+    Transition wake_to_queue() { return wake_as(ThreadState::kQueued, kPlacedByKernel); }
 
     // unplaced → queued, if nothing has changed since `expected`: by a commit of the server, or by the kernel for the
     // cause given. Anyone.
@@ -107,26 +88,32 @@ public:
         });
     }
 
-    // running → waiting. Owner. A pending wake is consumed instead: done is true and the state still running. Fails when
-    // a kill waits; other requests are fulfilled by leaving the CPU.
+    // running → waiting, or suspended if that is asked for. Owner. A pending wake is consumed instead: done is true and
+    // the state still running. Fails when a kill waits; other requests are fulfilled by leaving the CPU.
     Transition block() {
         return change([](ThreadWord w) -> std::optional<std::uint64_t> {
             if (w.state() != ThreadState::kRunning || w.requests() & abi::kRequestKill) return std::nullopt;
             if (w.wake_pending()) return w.raw & ~kWakePending;
+            if (w.requests() & abi::kRequestSuspend)
+                return make(ThreadState::kSuspended, w.cpu(), w.sequence() + 1, Cause::kSuspended);
             return make(ThreadState::kWaiting, w.cpu(), w.sequence() + 1, Cause::kBlocked);
         });
     }
 
-    // running or queued → unplaced. Owner. Requests but the kill are fulfilled by it.
+    // running or queued → unplaced, or suspended if that is asked for. Owner. Requests but the kill are fulfilled by it.
     Transition unplace(Cause cause) {
         return change([cause](ThreadWord w) -> std::optional<std::uint64_t> {
             if (w.state() != ThreadState::kRunning && w.state() != ThreadState::kQueued) return std::nullopt;
             if (w.requests() & abi::kRequestKill) return std::nullopt;
+            if (w.requests() & abi::kRequestSuspend)
+                return make(ThreadState::kSuspended, w.cpu(), w.sequence() + 1, Cause::kSuspended) |
+                       kWakePending;
             return make(ThreadState::kUnplaced, w.cpu(), w.sequence() + 1, cause) | (w.raw & kWakePending);
         });
     }
 
-    // running → running, queued → queued: forget the requests in `mask`. Owner.
+    // running → running, queued → queued: forget the requests in `mask`. Owner; kRequestSuspend: anyone. Elsewhere there
+    // are none.
     Transition clear_requests(std::uint32_t mask) {
         return change([mask](ThreadWord w) -> std::optional<std::uint64_t> {
             return w.raw & ~(std::uint64_t{mask} << kRequestShift);
@@ -149,16 +136,33 @@ public:
         });
     }
 
-    // created, waiting or unplaced → gone, if nothing has changed since `expected`. Anyone.
+    // waiting or unplaced → suspended, if nothing has changed since `expected`. Anyone.
+    Transition suspend(ThreadWord expected) {
+        const ThreadState s = expected.state();
+        return change_from(
+            expected, s == ThreadState::kWaiting || s == ThreadState::kUnplaced,
+            make(ThreadState::kSuspended, expected.cpu(), expected.sequence() + 1, Cause::kSuspended) |
+                (s == ThreadState::kUnplaced ? kWakePending : 0));
+    }
+
+    // suspended → waiting; or, woken meanwhile or runnable before: → unplaced, or queued for threads that the kernel
+    // places by itself. If nothing has changed since `expected`. Anyone.
+    Transition resume(ThreadWord expected, bool to_queue) {
+        const ThreadState to = !expected.wake_pending() ? ThreadState::kWaiting
+                               : to_queue               ? ThreadState::kQueued
+                                                        : ThreadState::kUnplaced;
+        return change_from(expected, expected.state() == ThreadState::kSuspended,
+                           make(to, expected.cpu(), expected.sequence() + 1, Cause::kResumed) |
+                               (to == ThreadState::kQueued ? kPlacedByKernel : 0));
+    }
+
+    // created, waiting, unplaced or suspended → gone, if nothing has changed since `expected`. Anyone.
     Transition kill(ThreadWord expected) {
         const ThreadState s = expected.state();
-        if (s != ThreadState::kCreated && s != ThreadState::kWaiting && s != ThreadState::kUnplaced)
-            return {false, expected};
-        const std::uint64_t to =
-            make(ThreadState::kGone, expected.cpu(), expected.sequence() + 1, Cause::kKilled);
-        std::uint64_t from = expected.raw;
-        const bool done = word_.compare_exchange_strong(from, to);
-        return {done, {done ? to : from}};
+        return change_from(expected,
+                           s == ThreadState::kCreated || s == ThreadState::kWaiting ||
+                               s == ThreadState::kUnplaced || s == ThreadState::kSuspended,
+                           make(ThreadState::kGone, expected.cpu(), expected.sequence() + 1, Cause::kKilled));
     }
 
     // gone → free. Whoever holds the last reference.
@@ -191,10 +195,26 @@ private:
         });
     }
 
+    Transition wake_as(ThreadState state, std::uint64_t bits) {
+        return change([state, bits](ThreadWord w) -> std::optional<std::uint64_t> {
+            switch (w.state()) {
+                case ThreadState::kWaiting:
+                    return make(state, w.cpu(), w.sequence() + 1, Cause::kWoken) | bits;
+                case ThreadState::kRunning:
+                case ThreadState::kQueued:
+                case ThreadState::kSuspended: return w.raw | kWakePending;
+                default: return std::nullopt;
+            }
+        });
+    }
+
     Transition place_as(ThreadWord expected, std::uint64_t to) {
+        return change_from(expected, expected.state() == ThreadState::kUnplaced, to);
+    }
+
+    Transition change_from(ThreadWord expected, bool allowed, std::uint64_t to) {
         std::uint64_t from = expected.raw;
-        const bool done =
-            expected.state() == ThreadState::kUnplaced && word_.compare_exchange_strong(from, to);
+        const bool done = allowed && word_.compare_exchange_strong(from, to);
         return {done, {done ? to : from}};
     }
 

@@ -56,6 +56,13 @@ core::Result<Reply> invoke(const Invocation& call) {
     }
 }
 
+core::Result<Reply> wait_for(Ending& ending, const Invocation& call) {
+    if (!call.pending) return core::fail(Error::kBadOperation);
+    std::uint64_t code = 0;
+    const bool come = TRY(ending.wait(*call.pending, code));
+    return Reply{static_cast<std::int64_t>(code), 0, !come};
+}
+
 extern "C" {
 
 CallResult call_capability(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,

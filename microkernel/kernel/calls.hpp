@@ -12,6 +12,7 @@
 #include "kernel/cap_table.hpp"
 #include "kernel/completion.hpp"
 #include "kernel/cpu.hpp"
+#include "kernel/ending.hpp"
 
 namespace cox {
 
@@ -28,6 +29,9 @@ struct Reply {
     std::uint64_t second = 0;
     bool pending = false;  // stays in flight: the completion comes later
 };
+
+// What kWaitExit and kJoin do: at once if it has come, else in flight.
+core::Result<Reply> wait_for(Ending& ending, const Invocation& call);
 
 // What goes back in RAX and RDX, where C++ returns it.
 struct CallResult {

@@ -86,10 +86,10 @@ void end_turn(Cpu& cpu, std::uint64_t now) {
 // What requests and the clock make of the current thread. Afterwards cpu.current runs on, or is null.
 void settle_current(Cpu& cpu, std::uint64_t now) {
     Thread& t = *cpu.current;
-    const auto word = t.word().load();
-    if (word.requests() & abi::kRequestKill) return exit_current(cpu, t.exit_code, Cause::kKilled);
-    if (word.requests() & abi::kRequestRecall) return unplace_current(cpu, Cause::kRecalled);
-    if (word.requests() & abi::kRequestAffinity) {
+    if (const auto requests = t.word().load().requests()) {
+        if (requests & abi::kRequestKill) return exit_current(cpu, t.exit_code, Cause::kKilled);
+        if (requests & abi::kRequestSuspend) return unplace_current(cpu, Cause::kResumed);
+        if (requests & abi::kRequestRecall) return unplace_current(cpu, Cause::kRecalled);
         t.word().clear_requests(abi::kRequestAffinity);  // first: a change after it asks anew
         if (!t.allowed_on(cpu.number)) return unplace_current(cpu, Cause::kAffinityChanged);
     }
@@ -113,8 +113,8 @@ bool begin(Cpu& cpu, Thread& thread) {
             exit_queued(cpu, thread);
             return false;
         }
-        if (requests & abi::kRequestRecall) {
-            unplace_queued(cpu, thread, Cause::kRecalled);
+        if (requests & (abi::kRequestSuspend | abi::kRequestRecall)) {
+            unplace_queued(cpu, thread, requests & abi::kRequestSuspend ? Cause::kResumed : Cause::kRecalled);
             return false;
         }
     }

@@ -22,6 +22,7 @@ void finish_exit(Thread& thread, abi::ThreadWord word) {
     if (thread.domain) root_domain.post_event(thread.ref.index, word.cpu());
     if (thread.is_agent()) root_domain.agent_gone(thread);
     thread.process->thread_gone(thread.exit_code);
+    thread.ending.come(thread.exit_code);
     thread.release();
 }
 

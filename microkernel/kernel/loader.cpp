@@ -109,6 +109,7 @@ void start_root_task(const core::BootModule& module, std::string_view program,
     params.stack = kStackTop;
     params.argument = kStartInfo;
     params.ring_address = kRing;
+    params.fs_base = kStackTop - abi::kTcbSize;
     const auto thread = must(process->create_thread(process->space(), params), "thread");
     const auto pages = (module.size + abi::kPageSize - 1) / abi::kPageSize;
     adopt_frames(module.base, pages);

@@ -10,6 +10,10 @@ namespace cox {
 using arch::physical_to_virtual;
 
 bool MemoryObject::append(Physical frame) {
+    if (pages_ < kFirst) {
+        first_[pages_++] = frame;
+        return true;
+    }
     if (!index_) {
         const auto index = allocate_zeroed_frame();
         if (!index) return false;
@@ -28,6 +32,7 @@ bool MemoryObject::append(Physical frame) {
 
 Physical MemoryObject::frame(std::uint64_t page) const {
     COX_ASSERT(page < pages_);
+    if (page < kFirst) return first_[page];
     return physical_to_virtual<Physical>(physical_to_virtual<Physical>(index_)[page / 512])[page % 512];
 }
 
@@ -57,8 +62,8 @@ core::Result<RefPtr<MemoryObject>> MemoryObject::view(Physical base, std::uint64
 void MemoryObject::destroy() {
     for (std::uint64_t i = 0; i < pages_; ++i) release_frame(frame(i));
     if (index_) {
-        for (unsigned i = 0; i < 512; ++i) {
-            if (const auto leaf = physical_to_virtual<Physical>(index_)[i]) release_frame(leaf);
+        for (std::uint64_t i = 0; i < pages_; i += 512) {
+            if (const auto leaf = physical_to_virtual<Physical>(index_)[i / 512]) release_frame(leaf);
         }
         release_frame(index_);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // MemoryObject: a number of frames that can be mapped into address spaces. Its frames never change, so readers take no lock.
-// The list of frames is two-level: a frame of pointers to frames of frame addresses, so an object holds up to 1 GiB.
+// The first frames stand in the object. For more, the list is two-level: a frame of pointers to frames of frame addresses, so an
+// object holds up to 1 GiB.
 #pragma once
 #include "core/result.hpp"
 #include "kernel/frames.hpp"
@@ -20,12 +21,16 @@ public:
     Physical frame(std::uint64_t page) const;
 
     MemoryObject() : Object(kType) {}
-
-private:
-    void destroy() override;
+    // While it is made. Takes over a hold on the frame. False: no memory for the list.
     bool append(Physical frame);
 
+private:
+    static constexpr std::uint64_t kFirst = 4;
+
+    void destroy() override;
+
     std::uint64_t pages_ = 0;
+    Physical first_[kFirst]{};
     Physical index_ = 0;
 };
 

@@ -39,7 +39,7 @@ core::Result<Reply> create_thread(const Invocation& call, Process& target, Addre
     const auto params = TRY(read_user<abi::ThreadParams>(call.caller.process->space(), call.args[0]));
     auto thread = TRY(target.create_thread(space, params));
     auto given = give_caller(call, RefPtr<Object>(*thread));
-    if (!given && take_back(*thread)) TRY(space.unmap(params.ring_address, abi::kRingPages));
+    if (!given && take_back(*thread)) unmap_ring(space, params.ring_address);
     return given;
 }
 
@@ -58,14 +58,6 @@ core::Result<Reply> give(const Invocation& call, Process& target) {
         return core::fail(Error::kNoRight);
     const auto slot = TRY(target.caps.add({cap.object, static_cast<abi::Rights>(call.args[1])}));
     return Reply{static_cast<std::int64_t>(slot.raw())};
-}
-
-core::Result<Reply> wait_exit(const Invocation& call, Process& target) {
-    if (!call.pending) return core::fail(Error::kBadOperation);
-    bool gone = false;
-    std::uint64_t code = 0;
-    TRY(target.wait_exit(*call.pending, gone, code));
-    return Reply{static_cast<std::int64_t>(code), 0, !gone};
 }
 
 // Operations on a process that must not go away meanwhile.
@@ -95,7 +87,7 @@ core::Result<Reply> invoke_process(const Invocation& call, const Cap& cap) {
             return give_caller(call, RefPtr<Object>(*TRY(MemoryObject::create(call.args[0]))));
         case Op::kCreateNotification:
             return give_caller(call, RefPtr<Object>(*TRY(make_object<Notification>())));
-        case Op::kWaitExit: return wait_exit(call, *process);
+        case Op::kWaitExit: return wait_for(process->ending, call);
         case Op::kKillProcess:
             if (call.args[0] >> 63) return core::fail(Error::kBadArgument);
             process->kill(call.args[0]);

@@ -4,6 +4,7 @@
 #include "kernel/inbox_records.hpp"
 #include "kernel/process.hpp"
 #include "kernel/sched_domain.hpp"
+#include "kernel/suspend.hpp"
 #include "kernel/user_memory.hpp"
 #include "kernel/wake.hpp"
 
@@ -47,7 +48,7 @@ core::Result<Reply> get_status(const Invocation& call, Thread& thread) {
 }  // namespace
 
 core::Result<Reply> invoke_thread(const Invocation& call, const Cap& cap) {
-    const bool reads = call.op == Op::kGetRef || call.op == Op::kGetStatus;
+    const bool reads = call.op == Op::kGetRef || call.op == Op::kGetStatus || call.op == Op::kJoin;
     const auto thread = TRY(as<Thread>(cap, reads ? abi::kRead : abi::kManage));
     switch (call.op) {
         case Op::kStart:
@@ -58,6 +59,15 @@ core::Result<Reply> invoke_thread(const Invocation& call, const Cap& cap) {
             kill_thread(*thread, call.args[0]);
             return Reply{};
         case Op::kSetAffinity: return set_affinity(*thread, call.args[0]);
+        case Op::kSuspend:
+            if (!suspend_thread(*thread)) return core::fail(Error::kWrongState);
+            return Reply{};
+        case Op::kResume:
+            if (!resume_thread(*thread)) return core::fail(Error::kWrongState);
+            return Reply{};
+        case Op::kJoin:
+            if (call.pending && thread.get() == &call.caller) return core::fail(Error::kWrongState);
+            return wait_for(thread->ending, call);
         case Op::kGetRef: return Reply{static_cast<std::int64_t>(thread->ref.raw())};
         case Op::kGetStatus: return get_status(call, *thread);
         default: return core::fail(Error::kBadOperation);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "arch/paging.hpp"
 #include "kernel/cpu.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/heap.hpp"
@@ -58,6 +59,34 @@ Process::SpaceHold::~SpaceHold() {
     if (space_) space_->users.fetch_sub(1);
 }
 
+namespace {
+
+// The pages of a thread's ring: new ones, mapped where they shall be, or what is mapped there.
+core::Result<RefPtr<MemoryObject>> ring_pages(AddressSpace& space, std::uint64_t address) {
+    if (!(address & abi::kRingInPlace)) {
+        auto pages = TRY(MemoryObject::create(abi::kRingPages));
+        constexpr abi::Rights kAccess = abi::kRead | abi::kWrite;
+        TRY(space.map(*pages, 0, address, abi::kRingPages, kAccess, kAccess));
+        return pages;
+    }
+    address &= ~abi::kRingInPlace;
+    if (address % abi::kPageSize) return core::fail(Error::kMisaligned);
+    auto pages = TRY(make_object<MemoryObject>());
+    for (std::uint64_t i = 0; i < abi::kRingPages; ++i) {
+        TRY(space.with_page(address + i * abi::kPageSize, abi::kWrite, [&](std::byte* page, std::uint64_t) {
+            hold_frame(arch::virtual_to_physical(page));
+            (void)pages->append(arch::virtual_to_physical(page));  // the first few need no memory
+        }));
+    }
+    return pages;
+}
+
+}  // namespace
+
+void unmap_ring(AddressSpace& space, std::uint64_t address) {
+    if (!(address & abi::kRingInPlace)) (void)space.unmap(address, abi::kRingPages);
+}
+
 core::Result<RefPtr<Thread>> Process::create_thread(AddressSpace& space, const abi::ThreadParams& params) {
     const auto user = [](std::uint64_t address) { return address < abi::kUserTop; };
     if (!user(params.entry) || !user(params.stack) || !user(params.fs_base))
@@ -69,16 +98,14 @@ core::Result<RefPtr<Thread>> Process::create_thread(AddressSpace& space, const a
     const auto cpu = affinity >> params.first_cpu & 1
                          ? static_cast<std::uint32_t>(params.first_cpu)
                          : static_cast<std::uint32_t>(std::countr_zero(affinity));
-    auto pages = TRY(MemoryObject::create(abi::kRingPages));
-    constexpr abi::Rights kAccess = abi::kRead | abi::kWrite;
-    TRY(space.map(*pages, 0, params.ring_address, abi::kRingPages, kAccess, kAccess));
+    auto pages = TRY(ring_pages(space, params.ring_address));
     if (!add_thread()) {
-        TRY(space.unmap(params.ring_address, abi::kRingPages));
+        unmap_ring(space, params.ring_address);
         return core::fail(Error::kWrongState);
     }
     auto allocated = allocate_thread(*this, domain, cpu, affinity);
     if (!allocated) {
-        TRY(space.unmap(params.ring_address, abi::kRingPages));
+        unmap_ring(space, params.ring_address);
         cancel_thread();
         return core::fail(allocated.error());
     }
@@ -120,35 +147,14 @@ void Process::thread_gone(std::uint64_t code) {
 }
 
 void Process::gone(std::uint64_t code) {
-    PendingOp waiter;
     {
         SpinGuard guard(lock_);
-        if (gone_) return;
-        gone_ = true;
-        exit_code_ = code;
-        waiter = std::exchange(waiter_, {});
+        if (std::exchange(gone_, true)) return;
     }
     root_domain.server_gone(*this);
     caps.clear();
     reap_later(std::exchange(space_, nullptr));
-    if (waiter) complete(waiter, static_cast<std::int64_t>(code));
-}
-
-core::Result<void> Process::wait_exit(PendingOp waiter, bool& gone, std::uint64_t& code) {
-    for (PendingOp other;;) {
-        {
-            SpinGuard guard(lock_);
-            gone = gone_;
-            code = exit_code_;
-            if (gone_) return {};
-            if (waiter_.thread == other.thread) {  // none, or one that has gone: it makes room
-                waiter_ = waiter;
-                return {};
-            }
-            other = waiter_;
-        }
-        if (waits_still(other)) return core::fail(Error::kBusy);
-    }
+    ending.come(code);
 }
 
 // The capabilities in its table may be the last to other processes, and so on: one after the other, not one in the other.
@@ -159,12 +165,7 @@ void Process::destroy() {
 }
 
 void Process::finish_destroy() {
-    PendingOp waiter;
-    {
-        SpinGuard guard(lock_);
-        waiter = std::exchange(waiter_, {});
-    }
-    if (waiter) complete(waiter, static_cast<std::int64_t>(Error::kGone));
+    ending.give_up();
     caps.clear();
     reap_later(space_);
     dispose(this);

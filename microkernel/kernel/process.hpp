@@ -8,7 +8,7 @@
 
 #include "kernel/address_space.hpp"
 #include "kernel/cap_table.hpp"
-#include "kernel/completion.hpp"
+#include "kernel/ending.hpp"
 
 namespace cox {
 
@@ -23,7 +23,7 @@ public:
 
     explicit Process(SchedDomain* in_domain) : Object(kType), domain(in_domain) {}
 
-    // A thread in state created, its ring mapped. kWrongState when the process has gone.
+    // A thread in state created, with its ring. kWrongState when the process has gone.
     core::Result<RefPtr<Thread>> create_thread(AddressSpace& space, const abi::ThreadParams& params);
 
     // Every thread exits: those that run or are queued as soon as their CPU looks.
@@ -31,8 +31,7 @@ public:
     void thread_gone(std::uint64_t code);  // called once for each thread, by finish_exit
     void cancel_thread();                  // or this: for one that nobody has heard of
 
-    // kBusy when somebody waits already. An exit code when it has gone already.
-    core::Result<void> wait_exit(PendingOp waiter, bool& gone, std::uint64_t& code);
+    Ending ending;
 
     // Keeps the address space from being returned while another process's thread works on it. False: it has gone.
     class SpaceHold {
@@ -69,10 +68,11 @@ private:
     std::uint32_t threads_ COX_GUARDED_BY(lock_) = 0;
     bool dying_ COX_GUARDED_BY(lock_) = false;
     bool gone_ COX_GUARDED_BY(lock_) = false;
-    std::uint64_t exit_code_ COX_GUARDED_BY(lock_) = 0;
     std::uint64_t kill_code_ COX_GUARDED_BY(lock_) = 0;  // while dying_
-    PendingOp waiter_ COX_GUARDED_BY(lock_);
 };
+
+// A thread's ring that could not be used after all; `address` as in ThreadParams.
+void unmap_ring(AddressSpace& space, std::uint64_t address);
 
 // Gives an address space back once no CPU has it loaded; until then it is tried again at each kernel exit of this CPU.
 void reap_later(AddressSpace* space);

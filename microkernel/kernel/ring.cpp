@@ -13,6 +13,8 @@ void Ring::open(RefPtr<MemoryObject> pages) {
     header_ = arch::physical_to_virtual<abi::RingHeader>(pages->frame(0));
     submissions_ = arch::physical_to_virtual<abi::Submission>(pages->frame(1));
     completions_ = arch::physical_to_virtual<abi::Completion>(pages->frame(2));
+    // Pages that were a ring before are an empty one now.
+    header_->sq_tail = header_->sq_head = header_->cq_tail = header_->cq_head = 0;
     pages_ = std::move(pages);
     SpinGuard guard(lock_);
     open_ = true;

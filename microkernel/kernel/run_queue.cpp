@@ -63,23 +63,27 @@ void unplace_current(Cpu& cpu, Cause cause) {
 
 void unplace_queued(Cpu& cpu, Thread& t, Cause cause) {
     t.line.runnable_since.store(arch::rdtsc(), std::memory_order_relaxed);
-    const auto unplaced = t.word().unplace(cause);
-    if (unplaced.done)
-        became_unplaced(t, unplaced.word);
-    else
-        exit_queued(cpu, t);  // a kill came first
-    if (unplaced.done) t.release();
+    const auto left = t.word().unplace(cause);
+    if (!left.done) return exit_queued(cpu, t);  // a kill came first
+    if (left.word.state() == abi::ThreadState::kUnplaced)
+        became_unplaced(t, left.word);
+    else if (t.domain)
+        root_domain.post_event(t.ref.index, left.word.cpu());
+    t.release();
 }
 
 bool settle_queued(Cpu& cpu, Thread& t) {
     t.word().clear_requests(abi::kRequestAffinity);  // before the look: a change after it asks anew
     const auto requests = t.word().load().requests();
-    if (!(requests & (abi::kRequestKill | abi::kRequestRecall)) && t.allowed_on(cpu.number)) return true;
+    if (!(requests & ~abi::kRequestAffinity) && t.allowed_on(cpu.number)) return true;
     if (t.queue_link.linked()) remove_queued(cpu, t);
     if (requests & abi::kRequestKill)
         exit_queued(cpu, t);
     else
-        unplace_queued(cpu, t, requests & abi::kRequestRecall ? Cause::kRecalled : Cause::kAffinityChanged);
+        unplace_queued(cpu, t,
+                       requests & abi::kRequestSuspend  ? Cause::kResumed  // unless it is suspended indeed
+                       : requests & abi::kRequestRecall ? Cause::kRecalled
+                                                        : Cause::kAffinityChanged);
     return false;
 }
 

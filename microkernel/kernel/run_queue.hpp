@@ -17,8 +17,8 @@ void push_queued(Cpu& cpu, Thread& thread, bool head);
 Thread* pop_queued(Cpu& cpu);  // nullptr: none
 void remove_queued(Cpu& cpu, Thread& thread);
 
-// Running here, or queued here but out of the queue → unplaced (a system thread: queued again), with its event. Gives up the
-// reference.
+// Running here, or queued here but out of the queue → unplaced (a system thread: queued again), or suspended if that is asked
+// for, with its event. Gives up the reference.
 void unplace_current(Cpu& cpu, abi::Cause cause);
 void unplace_queued(Cpu& cpu, Thread& thread, abi::Cause cause);
 

@@ -19,7 +19,8 @@ namespace cox {
 enum class LockRank : std::uint8_t {
     kDomain,        // server, mode, agents
     kAgent,         // its wait for events
-    kProcess,       // exit code, exit waiter
+    kProcess,       // threads, dying, gone
+    kEnding,        // exit code, who waits for it
     kNotification,  // bits, waiter
     kCapTable,
     kThreadTable,  // free slots

@@ -15,6 +15,7 @@
 #include "core/intrusive_queue.hpp"
 #include "core/thread_word.hpp"
 #include "core/timer_queue.hpp"
+#include "kernel/ending.hpp"
 #include "kernel/object.hpp"
 #include "kernel/ring.hpp"
 
@@ -83,6 +84,7 @@ public:
     static constexpr std::uint64_t kNoCode = ~std::uint64_t{0};
     std::atomic<std::uint64_t> exit_code{
         kNoCode};  // the first kill decides, unless the thread exits by itself
+    Ending ending;
 
 private:
     void destroy() override;  // returns the slot (thread_table.cpp)

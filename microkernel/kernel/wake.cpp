@@ -28,14 +28,13 @@ void write_kernel_placement(Thread& thread) {
     thread.place_flags = 0;
 }
 
-// The caller has moved the thread to unplaced (a thread of the domain) or to queued (one that the kernel places).
+}  // namespace
+
 void made_runnable(Thread& thread, abi::ThreadWord word) {
     if (word.state() == ThreadState::kUnplaced) return became_unplaced(thread, word);
     write_kernel_placement(thread);
     enqueue_on(word.cpu(), thread);
 }
-
-}  // namespace
 
 bool start_thread(Thread& thread) {
     if (thread.word().load().state() != ThreadState::kCreated) return false;
@@ -51,7 +50,7 @@ void wake(Thread& thread) {
     thread.line.wakes.fetch_add(1, std::memory_order_relaxed);
     thread.line.runnable_since.store(arch::rdtsc(), std::memory_order_relaxed);
     const auto woken = thread.domain ? thread.word().wake() : thread.word().wake_to_queue();
-    // Else it had not blocked yet, and will not; or it has gone.
+    // Else it had not blocked yet, and will not; or it is suspended; or it has gone.
     if (woken.done && !woken.word.wake_pending()) made_runnable(thread, woken.word);
 }
 

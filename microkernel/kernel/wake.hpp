@@ -12,6 +12,9 @@ void wake(Thread& thread);
 // A created thread begins in the same way. False: it has been started before, or has gone.
 [[nodiscard]] bool start_thread(Thread& thread);
 
+// The caller has just moved the thread to unplaced (a thread of the domain) or to queued (one that the kernel places).
+void made_runnable(Thread& thread, abi::ThreadWord word);
+
 // The caller has just moved the thread to unplaced. Posts its event, or places it if there is no server.
 void became_unplaced(Thread& thread, abi::ThreadWord word);
 

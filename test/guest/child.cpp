@@ -44,21 +44,35 @@ std::uint64_t end_last(cap::Ring&, void* argument) {
     }
 }
 
-void start_sibling(const cap::Env& env, cap::ThreadFunction function, void* argument, std::uint64_t cpu) {
+cap::Thread start_sibling(const cap::Env& env, cap::ThreadFunction function, void* argument,
+                          std::uint64_t cpu) {
     const auto thread = cap::create_sibling(env, function, argument, {.affinity = std::uint64_t{1} << cpu});
     if (!thread || !thread->start()) {
         env.exit(1);
     }
+    return *thread;
 }
 
-// A spinning and a waiting thread on each CPU, and the main thread does `rest`.
-std::uint64_t crowd(const cap::Env& env, std::uint64_t) {
+// A spinning, a waiting and two suspended threads on each CPU, one of these while it waits, and one that joins; then the
+// main thread ends all with `code`, or spins.
+std::uint64_t crowd(const cap::Env& env, std::uint64_t code) {
     for (std::uint64_t cpu = 0; cpu < env.info.cpu_count; ++cpu) {
-        start_sibling(env, spin_for_ever, nullptr, cpu);
-        start_sibling(env, wait_for_ever, nullptr, cpu);
+        (void)start_sibling(env, spin_for_ever, nullptr, cpu);
+        (void)start_sibling(env, wait_for_ever, nullptr, cpu);
+        const cap::Thread spinning = start_sibling(env, spin_for_ever, nullptr, cpu);
+        static cap::Thread waiting;
+        waiting = start_sibling(env, wait_for_ever, nullptr, cpu);
+        const auto join = [](cap::Ring& ring, void*) { return waiting.join(ring).value_or(0); };
+        (void)start_sibling(env, join, nullptr, cpu);
+        if (!spinning.suspend() || !waiting.suspend()) {
+            env.exit(1);
+        }
     }
     const auto bell = env.find<cap::Notification>("bell");
     (void)bell->signal(1);
+    if (code != 0) {
+        env.exit(code);
+    }
     spin();
 }
 
@@ -104,7 +118,7 @@ constexpr Mode kModes[] = {
     {"sibling_last",
      [](const cap::Env& env, std::uint64_t value) -> std::uint64_t {
          Successor successor{env, value};
-         start_sibling(env, end_last, &successor, 0);
+         (void)start_sibling(env, end_last, &successor, 0);
          cap::thread_exit(1);
      }},
     {"read",

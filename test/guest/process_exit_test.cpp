@@ -86,6 +86,20 @@ void kill_crowd(Case& t) {
     REQUIRE_EQUAL(t, MUST(t, child.wait(t.env)), kKilled);
 }
 
+// Ended by one of its own threads, while the others run on all CPUs, wait, are joined and suspended.
+void crowd_ends_itself(Case& t) {
+    for (std::uint64_t i = 1; i <= 5; ++i) {
+        const Owned bell(MUST(t, t.env.process.create_notification()));
+        const cap::GivenCap caps[] = {{"bell", bell->slot(), abi::kWrite}};
+        cap::LineBuffer<40> arguments;
+        arguments.print("mode=crowd value={}", 100 + i);
+        const auto child = MUST(t, Child::create(t.env, arguments.view(), {.caps = caps}));
+        REQUIRE_EQUAL(t, MUST(t, child.run(t.env)), 100 + i);
+        REQUIRE_EQUAL(t, MUST(t, bell->poll()), 1u);
+        REQUIRE_EQUAL(t, MUST(t, child->thread.status()).word.state(), abi::ThreadState::kGone);
+    }
+}
+
 void operations_on_the_gone(Case& t) {
     const auto child = MUST(t, Child::start(t.env, "mode=exit value=1"));
     REQUIRE_EQUAL(t, MUST(t, child.wait(t.env)), 1u);
@@ -186,6 +200,7 @@ constexpr Entry kCases[] = {
     {"kill_each_state", kill_each_state},
     {"kill_without_threads", kill_without_threads},
     {"kill_crowd", kill_crowd},
+    {"crowd_ends_itself", crowd_ends_itself},
     {"operations_on_the_gone", operations_on_the_gone},
     {"two_waiters", two_waiters},
     {"waiter_dies", waiter_dies},

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// Waiting for a process's end just as it ends: the wait gets its exit code, once, whether it came before or after.
+// Waiting for the end of a process or a thread just as it ends: the wait gets its exit code, once, whether it came
+// before or after.
+#include "cap/joining_thread.hpp"
 #include "suite.hpp"
 #include "support/owned.hpp"
 #include "support/race.hpp"
@@ -61,7 +63,49 @@ void wait_and_exit(Case& t) {
     REQUIRE(t, race.exercised());
 }
 
+// The helper, on the last CPU, is joined when it is met, and ends.
+std::uint64_t end_when_met(cap::Ring&, void* argument) {
+    Ending& ending = *static_cast<Ending*>(argument);
+    const std::uint64_t round = ending.process.load();
+    ending.race.meet(round);
+    return round;
+}
+
+void join_and_exit(Case& t) {
+    Ending ending;
+    Race& race = ending.race;
+    const std::uint32_t last = t.cpus() - 1;
+    Random random(t.seed);
+    Aim aim(random, Race::kLead);
+    cap::Ring& ring = t.env.ring;
+    for (std::uint64_t round = 1;; ++round) {
+        ending.process = round;
+        auto thread = MUST(t, cap::JoiningThread::start(
+                                  t.env, [&ending](cap::Ring& its) { return end_when_met(its, &ending); },
+                                  {.affinity = only(last), .first_cpu = last}));
+        REQUIRE(t, race.meet_aimer(round, aim));
+        REQUIRE_OK(t, ring.prepare(cap::submission(abi::Op::kJoin, thread->slot(), round)));
+        const std::uint64_t at_once = MUST(t, ring.submit_and_wait(0));
+        REQUIRE(t, at_once <= 1);
+        REQUIRE_OK(t, ring.submit_and_wait(1, kPatienceNs));
+        const auto completion = ring.next();
+        REQUIRE(t, completion.has_value());
+        REQUIRE_EQUAL(t, completion->user_data, round);
+        REQUIRE_EQUAL(t, completion->result, round);
+        REQUIRE(t, !ring.next());
+        REQUIRE_EQUAL(t, MUST(t, thread->status()).word.state(), abi::ThreadState::kGone);
+        REQUIRE_EQUAL(t, MUST(t, thread.join(ring)), round);
+        (void)race.settle(at_once == 0);
+        if (!race.steer(round, aim)) {
+            break;
+        }
+    }
+    t.env.log.print("race: waited={} gone_before={}", race.aimer_wins(), race.actor_wins());
+    REQUIRE(t, race.exercised());
+}
+
 constexpr Entry kCases[] = {
+    {"join_and_exit", join_and_exit},
     {"wait_and_exit", wait_and_exit},
 };
 

@@ -29,6 +29,11 @@ std::uint64_t spin(cap::Ring&, void* argument) {
     }
 }
 
+// cap_enter(1, kForever), with no stack.
+[[gnu::naked]] void enter_and_wait() {
+    asm volatile("movl $1, %eax; movl $1, %edi; movq $-1, %rsi; syscall; ud2");
+}
+
 void refused_parameters(Case& t) {
     const std::uint64_t ring = MUST(t, t.env.space.reserve(abi::kRingPages));
     const abi::ThreadParams good{.entry = 0x40'0000,
@@ -57,6 +62,11 @@ void refused_parameters(Case& t) {
         {&Params::affinity, std::uint64_t{1} << 63, Error::kBadArgument},
         {&Params::affinity, ~((2ull << (t.cpus() - 1)) - 1), Error::kBadArgument},
         {&Params::ring_address, ring + 8, Error::kMisaligned},
+        {&Params::ring_address, (ring + 8) | abi::kRingInPlace, Error::kMisaligned},
+        {&Params::ring_address, ring | abi::kRingInPlace, Error::kBadAddress},
+        {&Params::ring_address, reinterpret_cast<std::uint64_t>(&t.env.info) | abi::kRingInPlace,
+         Error::kBadAddress},  // read-only
+        {&Params::ring_address, 0xffff'8000'0000'0000 | abi::kRingInPlace, Error::kBadAddress},
         {&Params::ring_address, 0, Error::kBadAddress},
         {&Params::ring_address, abi::kUserTop - 3 * kPage, Error::kBadAddress},
         {&Params::ring_address, 0xffff'8000'0000'0000, Error::kBadAddress},
@@ -75,6 +85,47 @@ void refused_parameters(Case& t) {
     REQUIRE_OK(t, t.env.process.unmap(ring, abi::kRingPages));
     const Owned second(MUST(t, t.env.process.create_thread(good)));
     REQUIRE_OK(t, second->kill(0));
+}
+
+// The next thread's ring is the pages of the one before: empty, and what the one before had in flight never comes there.
+void ring_in_place(Case& t) {
+    const Owned memory(MUST(t, t.env.process.create_memory(abi::kRingPages)));
+    const std::uint64_t ring = MUST(t, t.env.space.reserve(abi::kRingPages));
+    REQUIRE_OK(t, t.env.process.map(*memory, ring, 0, abi::kRingPages, abi::kRead | abi::kWrite));
+    const Owned bell(MUST(t, t.env.process.create_notification()));
+    const auto header = reinterpret_cast<abi::RingHeader*>(ring);
+    for (int i = 0; i < 5; ++i) {
+        const abi::ThreadParams params{.entry = reinterpret_cast<std::uint64_t>(&enter_and_wait),
+                                       .stack = 0,
+                                       .argument = 0,
+                                       .ring_address = ring | abi::kRingInPlace,
+                                       .fs_base = 0,
+                                       .affinity = 0,
+                                       .label = 0,
+                                       .first_cpu = 0};
+        const Owned thread(MUST(t, t.env.process.create_thread(params)));
+        REQUIRE_EQUAL(t, header->sq_tail + header->sq_head + header->cq_tail + header->cq_head, 0u);
+        *reinterpret_cast<abi::Submission*>(ring + kPage) =
+            cap::submission(abi::Op::kWaitBits, bell->slot(), 7);
+        header->sq_tail = 1;
+        REQUIRE_OK(t, thread->start());
+        REQUIRE(t, eventually(t.env.clock, [&] {
+                    return header->sq_head == 1 && thread->status()->word.state() == ThreadState::kWaiting;
+                }));
+        REQUIRE_OK(t, thread->kill(3));
+        REQUIRE_EQUAL(t, MUST(t, thread->join(t.env.ring, kPatienceNs)), 3u);
+    }
+    const Owned last(MUST(t, t.env.process.create_thread({.entry = 0x40'0000,
+                                                          .stack = 0,
+                                                          .argument = 0,
+                                                          .ring_address = ring | abi::kRingInPlace,
+                                                          .fs_base = 0,
+                                                          .affinity = 0,
+                                                          .label = 0,
+                                                          .first_cpu = 0})));
+    REQUIRE_OK(t, bell->signal(1));
+    REQUIRE_EQUAL(t, header->cq_tail.load(), 0u);
+    REQUIRE_OK(t, last->kill(0));
 }
 
 void created_as_asked(Case& t) {
@@ -239,6 +290,7 @@ void calls_counted(Case& t) {
 
 constexpr Entry kCases[] = {
     {"refused_parameters", refused_parameters},
+    {"ring_in_place", ring_in_place},
     {"created_as_asked", created_as_asked},
     {"start_once", start_once},
     {"kill_created", kill_created},

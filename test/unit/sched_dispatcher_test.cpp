@@ -290,3 +290,22 @@ TEST_CASE("sched dispatcher: more commits than a batch holds are made in several
     CHECK(rig.crew.commits() == 128);
     CHECK(rig.crew.dispatcher().enqueued() == 72);
 }
+
+TEST_CASE("sched dispatcher: a suspended thread leaves its CPU or the policy, and comes back") {
+    Rig rig(0b1, "fifo");
+    const std::uint32_t running = rig.started();
+    const std::uint32_t enqueued = rig.started();
+    rig.settle();
+    REQUIRE(rig.crew.dispatcher().enqueued() == 1);
+    rig.kernel.suspend(enqueued);
+    rig.kernel.suspend(running);
+    rig.settle();
+    CHECK(rig.on(0) == 0);
+    CHECK(rig.crew.dispatcher().enqueued() == 0);
+    rig.kernel.resume(enqueued);
+    rig.kernel.resume(running);
+    rig.settle();
+    CHECK(rig.kernel.running(0) == enqueued);
+    CHECK(rig.crew.dispatcher().enqueued() == 1);
+    CHECK(rig.crew.refusals() == 0);
+}

@@ -51,10 +51,16 @@ const std::vector<Rule>& rules() {
          {{S::kCreated, {S::kQueued, 1}}}},
         {"wake",
          [](auto& w, auto) { return w.wake(); },
-         {{S::kWaiting, {S::kUnplaced, 1}}, {S::kRunning, {S::kRunning, 0}}, {S::kQueued, {S::kQueued, 0}}}},
+         {{S::kWaiting, {S::kUnplaced, 1}},
+          {S::kRunning, {S::kRunning, 0}},
+          {S::kQueued, {S::kQueued, 0}},
+          {S::kSuspended, {S::kSuspended, 0}}}},
         {"wake_to_queue",
          [](auto& w, auto) { return w.wake_to_queue(); },
-         {{S::kWaiting, {S::kQueued, 1}}, {S::kRunning, {S::kRunning, 0}}, {S::kQueued, {S::kQueued, 0}}}},
+         {{S::kWaiting, {S::kQueued, 1}},
+          {S::kRunning, {S::kRunning, 0}},
+          {S::kQueued, {S::kQueued, 0}},
+          {S::kSuspended, {S::kSuspended, 0}}}},
         {"commit", [](auto& w, auto seen) { return w.place(seen, kCpu); }, {{S::kUnplaced, {S::kQueued, 1}}}},
         {"kernel placement",
          [](auto& w, auto seen) { return w.place_by_kernel(seen, kCpu, Cause::kWatchdog); },
@@ -72,7 +78,16 @@ const std::vector<Rule>& rules() {
          {{S::kRunning, {S::kGone, 1}}, {S::kQueued, {S::kGone, 1}}}},
         {"kill",
          [](auto& w, auto seen) { return w.kill(seen); },
-         {{S::kCreated, {S::kGone, 1}}, {S::kWaiting, {S::kGone, 1}}, {S::kUnplaced, {S::kGone, 1}}}},
+         {{S::kCreated, {S::kGone, 1}},
+          {S::kWaiting, {S::kGone, 1}},
+          {S::kUnplaced, {S::kGone, 1}},
+          {S::kSuspended, {S::kGone, 1}}}},
+        {"suspend",
+         [](auto& w, auto seen) { return w.suspend(seen); },
+         {{S::kWaiting, {S::kSuspended, 1}}, {S::kUnplaced, {S::kSuspended, 1}}}},
+        {"resume of one that waits still",
+         [](auto& w, auto seen) { return w.resume(seen, false); },
+         {{S::kSuspended, {S::kWaiting, 1}}}},
         {"request",
          [](auto& w, auto) { return w.request(cox::abi::kRequestRecall); },
          {{S::kRunning, {S::kRunning, 0}}, {S::kQueued, {S::kQueued, 0}}}},
@@ -126,12 +141,60 @@ TEST_CASE("a kill stops what would hide the thread, and nothing else does", "[th
     raw = word(ThreadState::kQueued, kill).raw;
     CHECK_FALSE(state.dispatch().done);
     CHECK_FALSE(state.unplace(Cause::kRecalled).done);
+    CHECK(state.request(cox::abi::kRequestSuspend).done);
+    CHECK_FALSE(state.unplace(Cause::kRecalled).done);
     CHECK(state.exit(Cause::kKilled).done);
     raw = word(ThreadState::kRunning, recall).raw;
     CHECK(state.block().word.requests() == 0);  // it has left the CPU, which is all that was asked
     raw = word(ThreadState::kQueued, recall).raw;
     CHECK_FALSE(state.dispatch().done);
     CHECK(state.unplace(Cause::kRecalled).word.requests() == 0);
+}
+
+TEST_CASE("a suspended thread comes back to what it was, or to the wake that came meanwhile",
+          "[thread_word]") {
+    const auto kSuspend = cox::abi::kRequestSuspend;
+    std::atomic<std::uint64_t> raw;
+    ThreadStateWord state(raw);
+    // Suspended by others while it waits; resumed; it waits again and is woken as if nothing had been.
+    raw = word(ThreadState::kWaiting).raw;
+    REQUIRE(state.suspend(state.load()).done);
+    CHECK_FALSE(state.load().wake_pending());
+    CHECK(state.resume(state.load(), false).word.state() == ThreadState::kWaiting);
+    CHECK(state.wake().word.state() == ThreadState::kUnplaced);
+    // Woken while it is suspended: runnable when it is resumed, with no wake left over.
+    raw = word(ThreadState::kWaiting).raw;
+    REQUIRE(state.suspend(state.load()).done);
+    const ThreadWord before_wake = state.load();
+    CHECK(state.wake().word.wake_pending());
+    CHECK_FALSE(state.resume(before_wake, false).done);  // from old knowledge: the wake would be lost
+    CHECK(state.resume(state.load(), false).word.state() == ThreadState::kUnplaced);
+    CHECK_FALSE(state.load().wake_pending());
+    // Unplaced, then suspended: it was runnable.
+    REQUIRE(state.suspend(state.load()).done);
+    const ThreadWord queued = state.resume(state.load(), true).word;
+    CHECK((queued.state() == ThreadState::kQueued && queued.placed_by_kernel() && !queued.wake_pending()));
+    // Running or queued, it is asked; its CPU moves it when it stops, whatever the reason.
+    REQUIRE(state.dispatch().done);
+    REQUIRE(state.request(kSuspend).done);
+    CHECK_FALSE(state.requeue(Cause::kFallbackSlice).done);
+    CHECK(state.unplace(Cause::kSliceEnd).word.state() == ThreadState::kSuspended);
+    CHECK(state.resume(state.load(), true).word.state() == ThreadState::kQueued);
+    REQUIRE(state.request(kSuspend).done);
+    CHECK_FALSE(state.dispatch().done);
+    CHECK(state.unplace(Cause::kAffinityChanged).word.cause() == Cause::kSuspended);
+    CHECK(state.resume(state.load(), true).word.cause() == Cause::kResumed);
+    // It blocks while it is asked: suspended, and waiting still. But a wake that is pending is consumed first.
+    REQUIRE(state.dispatch().done);
+    REQUIRE(state.wake().done);
+    REQUIRE(state.request(kSuspend).done);
+    CHECK(state.block().word.state() == ThreadState::kRunning);
+    CHECK(state.block().word.state() == ThreadState::kSuspended);
+    CHECK(state.resume(state.load(), true).word.state() == ThreadState::kWaiting);
+    // Taken back before its CPU has looked.
+    raw = word(ThreadState::kRunning).raw;
+    REQUIRE(state.request(kSuspend).done);
+    CHECK(state.clear_requests(kSuspend).word == word(ThreadState::kRunning));
 }
 
 TEST_CASE("a commit or kill made from old knowledge changes nothing", "[thread_word]") {

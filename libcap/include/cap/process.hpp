@@ -46,7 +46,11 @@ public:
     using Capability::Capability;
     [[nodiscard]] Result<void> start() const;
     [[nodiscard]] Result<void> kill(std::uint64_t exit_code) const;
+    [[nodiscard]] Result<void> suspend() const;
+    [[nodiscard]] Result<void> resume() const;
     [[nodiscard]] Result<void> set_affinity(std::uint64_t cpus) const;
+    // Waits until the thread has gone -> its exit code. After kTimedOut the wait is still in flight.
+    [[nodiscard]] Result<std::uint64_t> join(Ring& ring, std::uint64_t timeout_ns = abi::kForever) const;
     [[nodiscard]] Result<abi::ThreadRef> ref() const;
     [[nodiscard]] Result<ThreadStatus> status() const;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Sibling threads: a new thread of the own process with a stack (an unmapped page below it) and a ring of its
-// own.
+// own. Thread-local variables (thread_local) work in every thread that libcap starts; those with destructors do not link.
 #pragma once
 
 #include "cap/env.hpp"
@@ -22,8 +22,12 @@ struct ThreadOptions {
     std::uint64_t stack_pages = kDefaultStackPages;
 };
 
-// The thread is created and not started. Its stack and ring stay mapped until the process ends.
+// The thread is created and not started. Its stack and ring stay mapped until the process ends: for threads that come
+// and go there is cap/joining_thread.hpp.
 [[nodiscard]] Result<Thread> create_sibling(const Env& env, ThreadFunction function, void* argument,
                                             const ThreadOptions& options = {});
+
+// The calling thread's, if libcap has started it.
+[[nodiscard]] Ring& this_ring();
 
 }  // namespace cap

@@ -26,6 +26,7 @@ constexpr abi::Op kOperations[] = {
     kAddAgent,     kCommit,        kWaitEvents,
     kDetach,       kGetCpus,       kLogWrite,
     kPowerOff,     kCpuStats,      kCreateNotification,
+    kJoin,         kSuspend,       kResume,
 };
 
 constexpr std::uint64_t kEdges[] = {
@@ -151,7 +152,7 @@ void HostileMind::write_thread_params() {
     scratch_ = {entry,
                 stack,
                 random_.next(),
-                random_.one_in(8) ? value() : place(),
+                random_.one_in(8) ? value() : place() + random_.below(2) * abi::kRingInPlace,
                 random_.one_in(8) ? value() : 0,
                 random_.one_in(4) ? random_.next() : 0,
                 random_.next(),
@@ -197,6 +198,10 @@ void HostileMind::restrain(Operation& operation) {
     const bool ends_itself = op == kKillProcess || op == kKillThread || op == kDrop;
     if (target != nullptr && target->given && ends_itself && !random_.one_in(200)) {
         operation.op = number(kNop);
+    }
+    // It would stand still until the test looks.
+    if (op == kSuspend && (target == nullptr || target->own) && !random_.one_in(16)) {
+        operation.op = number(kResume);
     }
     if (op == kLogWrite && !random_.one_in(8)) {
         operation.op = number(kIdentify);

@@ -82,6 +82,8 @@ bool HostileSeat::tend() {
     const auto status = hostile_.thread.status();
     if (!status || status->word.state() == abi::ThreadState::kGone || now - born_ > kLifeNs) {
         end();
+    } else if (status->word.state() == abi::ThreadState::kSuspended) {
+        (void)hostile_.thread.resume();  // by itself, most likely
     }
     return !t_.failed();
 }

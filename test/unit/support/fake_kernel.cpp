@@ -58,6 +58,22 @@ void FakeKernel::wake(std::uint32_t line) {
     enter(line, ThreadState::kUnplaced, Cause::kWoken, true);
 }
 
+void FakeKernel::suspend(std::uint32_t line) {
+    const abi::ThreadWord now = word(line);
+    if (on_cpu(now.state())) {
+        leave_cpu(line);
+    }
+    enter(line, ThreadState::kSuspended, Cause::kSuspended, true);
+    if (on_cpu(now.state())) {
+        dispatch(now.cpu());
+    }
+}
+
+void FakeKernel::resume(std::uint32_t line) {
+    expect(word(line).state() == ThreadState::kSuspended, "resumed, but it is not suspended");
+    enter(line, ThreadState::kUnplaced, Cause::kResumed, true);
+}
+
 void FakeKernel::set_affinity(std::uint32_t line, std::uint64_t affinity) {
     lines_[line].affinity.store(affinity);
     const abi::ThreadWord now = word(line);
@@ -125,7 +141,8 @@ Error FakeKernel::commit(const sched::CommitRequest& request) {
     if (now.state() == ThreadState::kGone) {
         return Error::kGone;
     }
-    if (now.state() == ThreadState::kWaiting || now.state() == ThreadState::kCreated) {
+    if (now.state() == ThreadState::kWaiting || now.state() == ThreadState::kCreated ||
+        now.state() == ThreadState::kSuspended) {
         return Error::kNotRunnable;
     }
     if (request.recall()) {

@@ -36,6 +36,8 @@ public:
     std::uint32_t create(std::uint64_t affinity = kAll, std::uint32_t domain = 1, std::uint32_t cpu = 0);
     void start(std::uint32_t line);
     void wake(std::uint32_t line);
+    void suspend(std::uint32_t line);  // not one that waits
+    void resume(std::uint32_t line);
     void set_affinity(std::uint32_t line, std::uint64_t affinity);
     void kill(std::uint32_t line);  // waiting, unplaced or on a CPU: gone
     void free(std::uint32_t line);  // a gone thread's line may be reused
