@@ -68,7 +68,7 @@ syscall_entry:
     movq %r9, IN_FRAME(R9)(%rsp)
     movq %r10, IN_FRAME(R10)(%rsp)
     movq %gs:CPU_KERNEL_STACK, %rsp
-    cmpq $CALL_COUNT, %rax
+    cmpq direct_calls, %rax
     jae 2f
     movq %r10, %rcx                                   // C++ has the fourth argument there
     call *call_table(, %rax, 8)                       // result in RAX, second in RDX
@@ -85,7 +85,11 @@ syscall_entry:
     movq %gs:CPU_USER_RSP, %rsp
     swapgs
     sysretq
-2:  call call_unknown
+2:  movq %r10, %rcx
+    subq $8, %rsp
+    pushq %rax                                        // the seventh argument
+    call call_by_number
+    addq $16, %rsp
     jmp 1b
 
 finish_syscall:
