@@ -44,7 +44,8 @@ bool requeue_current(Cpu& cpu, bool head, Cause cause) {
         cpu.current = &thread;
         return false;
     }
-    if (tracing(core::kTraceStop)) trace(core::TraceEvent::kStop, thread.ref, queued.word.raw, 0, cpu.since);
+    if (tracing(core::kTraceStop))
+        trace(core::TraceEvent::kStop, thread.ref, queued.word.raw, head, cpu.since);
     push_queued(cpu, thread, head);
     return true;
 }
