@@ -32,6 +32,11 @@ class _Picture:
         self._timeline = timeline
         self._span = max(1, timeline.end)
         self._lines: list[str] = []
+        self._ran: Counter = Counter()
+        for each in timeline.slices:
+            self._ran[each.ref] += each.end - each.start
+        longest = {ref for ref, _ in self._ran.most_common(_LEGEND_ROWS)}
+        self._shown = [ref for ref in timeline.threads if ref in longest]
         self._colours = self._choose_colours()
 
     def _choose_colours(self) -> dict[Ref, str]:
@@ -41,10 +46,10 @@ class _Picture:
                 kinds[each.ref] = each.placed
         palettes = {"agent": _AGENTS, "system": _SYSTEM}
         used: Counter = Counter()
-        colours = {}
-        for ref in self._timeline.threads:
+        colours = dict.fromkeys(kinds, _OTHERS)
+        for ref in self._shown:
             palette = palettes.get(kinds[ref], _PALETTE)
-            colours[ref] = palette[used[palette] % len(palette)] if len(colours) < _LEGEND_ROWS else _OTHERS
+            colours[ref] = palette[used[palette] % len(palette)]
             used[palette] += 1
         return colours
 
@@ -91,7 +96,7 @@ class _Picture:
                 at = until if until > at else at + 1
         for column, times in sorted(columns.items()):
             y = float(self._y(cpu) + LANE)
-            for ref in sorted(times, key=self._timeline.threads.index):
+            for ref in sorted(times, key=self._timeline.name):
                 height = LANE * min(1.0, times[ref] / pixel)
                 y -= height
                 title = f"{self._timeline.name(ref)}: {times[ref] / 1e6:.6f} ms in pieces below a pixel"
@@ -111,7 +116,7 @@ class _Picture:
             self._wide(each)
         self._text(8, y + LANE / 2, f"CPU {cpu}", 'font-weight="bold"')
         busy = sum(each.end - each.start for each in slices)
-        self._text(8, y + LANE / 2 + 15, f"{100 * busy / self._span:.0f} % busy", 'fill="#666"')
+        self._text(8, y + LANE / 2 + 15, f"{100 * busy / max(1, self._span - begin):.0f} % busy", 'fill="#666"')
         self._marks(cpu, slices)
 
     def _marks(self, cpu: int, slices: list[Slice]) -> None:
@@ -146,14 +151,10 @@ class _Picture:
 
     def _legend(self) -> int:
         y = self._bottom + 40
-        ran: Counter = Counter()
-        for each in self._timeline.slices:
-            ran[each.ref] += each.end - each.start
-        shown = self._timeline.threads[:_LEGEND_ROWS]
-        entries = [(self._colours[ref], f"{self._timeline.name(ref)}  {ran[ref] / 1e6:.1f} ms") for ref in shown]
-        others = self._timeline.threads[_LEGEND_ROWS:]
+        entries = [(self._colours[ref], f"{self._timeline.name(ref)}  {self._ran[ref] / 1e6:.1f} ms") for ref in self._shown]
+        others = self._ran.keys() - set(self._shown)
         if others:
-            entries.append((_OTHERS, f"{len(others)} more threads  {sum(ran[ref] for ref in others) / 1e6:.1f} ms"))
+            entries.append((_OTHERS, f"{len(others)} more threads  {sum(self._ran[ref] for ref in others) / 1e6:.1f} ms"))
         y = self._boxes(y, entries, 12)
         why = Counter(each.why for each in self._timeline.slices if each.why != CUT)
         if why:

@@ -77,7 +77,7 @@ class Timeline:
         lane = self.trace.cpus[cpu]
         return self.ns(lane.events[0].tsc) if lane.lost and lane.events else 0
 
-    @property
+    @cached_property
     def slices(self) -> list[Slice]:
         return [each for lane in self.lanes for each in lane]
 
@@ -133,7 +133,7 @@ class Timeline:
     def name(self, ref: Ref) -> str:
         return self._names[ref]
 
-    @property
+    @cached_property
     def threads(self) -> list[Ref]:
         """All that ran, those of the domain first, then agents, then the others; by name."""
         order = {"server": 0, "kernel": 0, "agent": 1, "system": 2, CUT: 3}
