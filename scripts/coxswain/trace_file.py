@@ -120,7 +120,7 @@ class Trace:
 
 def _record(area: bytes, offset: int, cpu: int, number: int) -> Event:
     tsc, slot, zero, code, generation, a, b = _RECORD.unpack_from(area, offset)
-    where = f"trace: CPU {cpu}, record {number} at 0x{offset:x}"
+    where = f"CPU {cpu}, record {number} at 0x{offset:x}"
     if not 1 <= code <= len(KINDS) or zero:
         raise BadTrace(f"{where}: there is no event {code}")
     kind = KINDS[code - 1][0]
@@ -140,7 +140,7 @@ def _cpu(area: bytes, cpu: int, records_at: int, capacity: int) -> CpuTrace:
     for number in range(lost, count):
         event = _record(area, base + number % capacity * _RECORD.size, cpu, number)
         if events and event.tsc < events[-1].tsc:
-            raise BadTrace(f"trace: CPU {cpu}, record {number}: its time is before that of the record before it")
+            raise BadTrace(f"CPU {cpu}, record {number}: its time is before that of the record before it")
         events.append(event)
     return CpuTrace(events, count, lost, dict(zip(STATS, stats)) if count == count_at_end else None)
 
@@ -157,18 +157,18 @@ def _names(area: bytes, at: int, count: int) -> dict[Ref, Name]:
 
 def decode(area: bytes) -> Trace:
     if len(area) < _HEADER_SIZE or not area.startswith(MAGIC):
-        raise BadTrace(f"trace: no trace area: it begins with {area[:8]!r}, not {MAGIC!r}")
+        raise BadTrace(f"no trace area: it begins with {area[:8]!r}, not {MAGIC!r}")
     fields = _HEADER.unpack_from(area)
     _, version, record_size, cpus, classes, tsc_hz, names_at, name_capacity, records_at, capacity, names = fields
     if (version, record_size) != (VERSION, _RECORD.size):
-        raise BadTrace(f"trace: version {version} with records of {record_size} bytes; this reads version {VERSION}")
+        raise BadTrace(f"version {version} with records of {record_size} bytes; this reads version {VERSION}")
     if not 1 <= cpus <= _MAX_CPUS or not tsc_hz or classes >> len(CLASSES) or capacity & (capacity - 1) or capacity < 2:
-        raise BadTrace(f"trace: not a header: {cpus} CPUs, {tsc_hz} Hz, classes 0x{classes:x}, {capacity} records each")
+        raise BadTrace(f"not a header: {cpus} CPUs, {tsc_hz} Hz, classes 0x{classes:x}, {capacity} records each")
     end = records_at + cpus * capacity * _RECORD.size
     if not _HEADER_SIZE + cpus * _CPU.size <= names_at <= names_at + name_capacity * _NAME.size <= records_at:
-        raise BadTrace(f"trace: not a header: names at 0x{names_at:x}, records at 0x{records_at:x}")
+        raise BadTrace(f"not a header: names at 0x{names_at:x}, records at 0x{records_at:x}")
     if end > len(area):
-        raise BadTrace(f"trace: cut off: {len(area)} bytes of {end}")
+        raise BadTrace(f"cut off: {len(area)} bytes of {end}")
     return Trace(
         tsc_hz,
         frozenset(name for bit, name in enumerate(CLASSES) if classes >> bit & 1),

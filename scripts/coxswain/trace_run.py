@@ -14,7 +14,7 @@ from . import trace_chrome, trace_svg, trace_text
 from .errors import UsageError
 from .guest_log import Line, MalformedRecord, parse
 from .trace_check import check, counters
-from .trace_file import CLASSES, BadTrace, Trace, decode
+from .trace_file import CLASSES, BadTrace, decode
 from .trace_timeline import Timeline
 
 _LOW_MEMORY = 2 << 30  # up to here each machine's memory lies in the file as it does in the guest
@@ -40,13 +40,13 @@ class GuestMemory:
         """Where the kernel says that its trace is, in the first line of that kind: programs come later."""
         record = next((each for each in parse(lines) if each.kind == "trace"), None)
         if record is None:
-            raise BadTrace("trace: the kernel did not say where its trace is: it did not come that far, or has none")
+            raise BadTrace("the kernel did not say where its trace is: it did not come that far, or has none")
         try:
             address, size = record.integer("address"), record.integer("bytes")
         except MalformedRecord as error:
-            raise BadTrace(f"trace: {error}") from None
+            raise BadTrace(str(error)) from None
         if address + size > min(self._size, _LOW_MEMORY):
-            raise BadTrace(f"trace: {size} bytes at 0x{address:x} are not in the guest's first {self._size} bytes")
+            raise BadTrace(f"{size} bytes at 0x{address:x} are not in the guest's first {self._size} bytes")
         return os.pread(self._descriptor, size, address)
 
 
@@ -66,7 +66,6 @@ def guest_memory(size: str) -> Iterator[GuestMemory]:
 
 @dataclass(frozen=True)
 class Report:
-    trace: Trace
     paths: list[Path]
     complaints: list[str]
     summary: str
@@ -98,9 +97,11 @@ def _summary(timeline: Timeline, complaints: list[str]) -> str:
 
 
 def write(memory: GuestMemory, lines: list[Line], stem: Path, title: str) -> Report:
-    """STEM.txt, STEM.json and STEM.svg."""
-    trace = decode(memory.area(lines))
-    timeline = Timeline(trace)
+    """STEM.txt, STEM.json and STEM.svg; or why there are none, which must not hide how the boot itself ended."""
+    try:
+        timeline = Timeline(decode(memory.area(lines)))
+    except BadTrace as error:
+        return Report([], [str(error)], "none")
     complaints = check(timeline)
     rendered = {
         "txt": trace_text.render(timeline),
@@ -111,4 +112,4 @@ def write(memory: GuestMemory, lines: list[Line], stem: Path, title: str) -> Rep
     for suffix, text in rendered.items():
         paths.append(stem.with_name(f"{stem.name}.{suffix}"))
         paths[-1].write_text(text, encoding="utf-8")
-    return Report(trace, paths, complaints, _summary(timeline, complaints))
+    return Report(paths, complaints, _summary(timeline, complaints))

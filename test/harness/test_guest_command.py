@@ -48,6 +48,7 @@ class GuestTestTest(CommandTest):
             ("bad-trace", 1, "CPU 1, record 3 at 0x[0-9a-f]+: there is no event 0"),
             ("odd-trace", 1, "trace is wrong: CPU 0: 1 system_dispatches in the trace, 0 by the kernel's counter"),
             ("panic", 3, "panic: cpu=0"),
+            ("qemu-error", 2, "QEMU says: qemu: could not do it"),
         ):
             with self.subTest(how):
                 done = self.guest("--trace", how=how)

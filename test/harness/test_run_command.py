@@ -33,8 +33,8 @@ class RunTest(CommandTest):
         self.assertIn("run: phase=end", (self.latest / "trace.log").read_text())
 
     def test_a_trace_that_is_wrong_or_missing_fails(self):
-        for how, code, text in (("odd-trace", 1, "trace is wrong: "), ("bad-trace", 1, "run: trace: CPU 1, record 3"),
-                                ("no-trace", 1, "run: trace: the kernel did not say where its trace is")):  # fmt: skip
+        for how, code, text in (("odd-trace", 1, "trace is wrong: "), ("bad-trace", 1, "trace is wrong: CPU 1, record 3"),
+                                ("no-trace", 1, "trace is wrong: the kernel did not say where its trace is")):  # fmt: skip
             with self.subTest(how):
                 done = self.run_("--repeats", "1", "--workers", "1", "--trace=dispatch,stop,wake,commit,event,ipi", how=how)
                 self.assertEqual(done.returncode, code, done.stdout + done.stderr)
