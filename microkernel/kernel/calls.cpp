@@ -74,22 +74,20 @@ CallResult call_thread_exit(std::uint64_t code) {
     return {static_cast<std::int64_t>(code & ~0ull >> 1), 0};
 }
 
-CallResult call_by_number(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d, std::uint64_t e,
-                          std::uint64_t f, std::uint64_t number) {
-    if (tracing(core::kTraceCall))
-        trace(core::TraceEvent::kCall, this_cpu().current->ref, b << 8 | (number & 0xff), a);
-    switch (static_cast<abi::Call>(number)) {
-        case abi::Call::kCapCall: return call_capability(a, b, c, d, e, f);
-        case abi::Call::kCapEnter: return call_enter(a, b);
-        case abi::Call::kThreadExit: return call_thread_exit(a);
-    }
-    return error(Error::kBadCall);
-}
+CallResult call_unknown() { return error(Error::kBadCall); }
 }
 
 void handle_call(Thread& thread) {
     auto& f = thread.frame;
-    const auto result = call_by_number(f.rdi, f.rsi, f.rdx, f.r10, f.r8, f.r9, f.rax);
+    if (tracing(core::kTraceCall)) trace_call(f.rdi, f.rsi, f.rax);
+    const auto result = [&] {
+        switch (static_cast<abi::Call>(f.rax)) {
+            case abi::Call::kCapCall: return call_capability(f.rdi, f.rsi, f.rdx, f.r10, f.r8, f.r9);
+            case abi::Call::kCapEnter: return call_enter(f.rdi, f.rsi);
+            case abi::Call::kThreadExit: return call_thread_exit(f.rdi);
+        }
+        return call_unknown();
+    }();
     f.rax = static_cast<std::uint64_t>(result.value);
     f.rdx = result.second;
 }

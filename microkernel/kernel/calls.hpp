@@ -41,9 +41,7 @@ CallResult call_capability(std::uint64_t slot, std::uint64_t op, std::uint64_t a
                            std::uint64_t a2, std::uint64_t a3);
 CallResult call_enter(std::uint64_t min_complete, std::uint64_t timeout_ns);
 CallResult call_thread_exit(std::uint64_t code);
-// By its number, or none: what entry.S does not send to its function by itself (trace.hpp: `direct_calls`).
-CallResult call_by_number(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d, std::uint64_t e,
-                          std::uint64_t f, std::uint64_t number);
+CallResult call_unknown();
 }
 
 // The current thread's call, from its complete frame: for who did not come through entry.S's door.

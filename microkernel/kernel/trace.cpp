@@ -67,6 +67,12 @@ void trace_write(std::uint64_t what, std::uint64_t a, std::uint64_t b, std::uint
     rings[this_cpu().number].write({tsc ? tsc : arch::rdtsc(), what, a, b});
 }
 
+void trace_call(std::uint64_t first, std::uint64_t second, std::uint64_t number) {
+    const Cpu& cpu = this_cpu();
+    rings[cpu.number].write({arch::rdtsc(), core::trace_what(core::TraceEvent::kCall, cpu.current->ref),
+                             second << 8 | (number & 0xff), first});
+}
+
 void trace_name(const Thread& thread) {
     const auto position = header->names.fetch_add(1, std::memory_order_relaxed);
     if (position >= header->name_capacity) return;

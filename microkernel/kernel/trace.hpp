@@ -23,6 +23,9 @@ inline void trace(core::TraceEvent event, abi::ThreadRef thread, std::uint64_t a
                   std::uint64_t tsc = 0) {
     trace_write(core::trace_what(event, thread), a, b, tsc);
 }
+// A system call of the current thread. entry.S relies on preserve_most: the call's arguments stay where they are.
+extern "C" [[clang::preserve_most]] void trace_call(std::uint64_t first, std::uint64_t second,
+                                                    std::uint64_t number);
 // A new thread, with its label: the reader needs names.
 void trace_name(const Thread& thread);
 

@@ -70,7 +70,7 @@ syscall_entry:
     movq %gs:CPU_KERNEL_STACK, %rsp
     cmpq direct_calls, %rax
     jae 2f
-    movq %r10, %rcx                                   // C++ has the fourth argument there
+0:  movq %r10, %rcx                                   // C++ has the fourth argument there
     call *call_table(, %rax, 8)                       // result in RAX, second in RDX
 1:  cmpl $0, %gs:CPU_EXIT_WORK
     jne finish_syscall
@@ -85,11 +85,17 @@ syscall_entry:
     movq %gs:CPU_USER_RSP, %rsp
     swapgs
     sysretq
-2:  movq %r10, %rcx
-    subq $8, %rsp
-    pushq %rax                                        // the seventh argument
-    call call_by_number
-    addq $16, %rsp
+2:  cmpq $0, direct_calls
+    jne 3f
+    pushq %rdx                                        // a traced call: trace_call keeps the other arguments
+    pushq %rax
+    movq %rax, %rdx
+    call trace_call
+    popq %rax
+    popq %rdx
+3:  cmpq $CALL_COUNT, %rax
+    jb 0b
+    call call_unknown
     jmp 1b
 
 finish_syscall:
