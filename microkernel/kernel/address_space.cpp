@@ -7,6 +7,7 @@
 #include "arch/asm.hpp"
 #include "arch/paging.hpp"
 #include "kernel/cpu.hpp"
+#include "kernel/trace.hpp"
 
 namespace cox {
 
@@ -157,6 +158,7 @@ void AddressSpace::shoot_down() {
         waiting |= std::uint64_t{1} << cpu.number;
         send_reschedule(self, cpu);
     }
+    if (tracing(core::kTraceShootdown)) trace(core::TraceEvent::kShootdown, {}, waiting, target);
     serve_shootdown(self);
     for (Cpu& cpu : online_cpus()) {
         if (!(waiting >> cpu.number & 1)) continue;
@@ -165,6 +167,7 @@ void AddressSpace::shoot_down() {
             serve_shootdown(self);
         }
     }
+    if (tracing(core::kTraceShootdown)) trace(core::TraceEvent::kShotDown, {}, waiting, target);
 }
 
 void load_space(Cpu& cpu, AddressSpace* space) {

@@ -6,6 +6,7 @@
 #include "kernel/call_enter.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/process.hpp"
+#include "kernel/trace.hpp"
 
 namespace cox {
 
@@ -86,6 +87,7 @@ CallResult call_unknown() { return error(Error::kBadCall); }
 void handle_call(Thread& thread) {
     auto& f = thread.frame;
     ++this_cpu().calls;
+    if (tracing(core::kTraceCall)) trace_call(f.rdi, f.rsi, f.rax);
     const auto result = [&] {
         switch (static_cast<abi::Call>(f.rax)) {
             case abi::Call::kCapCall: return call_capability(f.rdi, f.rsi, f.rdx, f.r10, f.r8, f.r9);

@@ -7,6 +7,7 @@
 #include "kernel/inbox_records.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/thread_table.hpp"
+#include "kernel/trace.hpp"
 #include "kernel/wake.hpp"
 
 namespace cox {
@@ -58,12 +59,15 @@ core::Result<void> SchedDomain::place(Thread& thread, abi::ThreadWord word, std:
     if (cpu_of(commit) >= online_cpus().size() || flags_of(commit) & ~kFlagBits)
         return core::fail(Error::kCpuNotYours);
     if (!thread.allowed_on(cpu_of(commit))) return core::fail(Error::kAffinity);
-    if (!thread.word().place(word, cpu_of(commit)).done) return core::fail(Error::kStaleSequence);
+    const auto placed = thread.word().place(word, cpu_of(commit));
+    if (!placed.done) return core::fail(Error::kStaleSequence);
     left_unplaced(word);
     thread.slice = slice_ns == abi::kNoSlice
                        ? 0
                        : arch::clock.to_ticks(std::clamp(slice_ns, abi::kMinSliceNs, kMaxSliceNs));
     thread.place_flags = static_cast<std::uint32_t>(flags_of(commit));
+    if (tracing(core::kTraceCommit))
+        trace(core::TraceEvent::kCommit, thread.ref, placed.word.raw, thread.place_flags | thread.slice << 8);
     enqueue_on(cpu_of(commit), thread);
     return {};
 }

@@ -14,6 +14,7 @@
 #include "kernel/run_queue.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/timers.hpp"
+#include "kernel/trace.hpp"
 #include "kernel/watchdog.hpp"
 
 namespace cox {
@@ -38,10 +39,13 @@ void account(Cpu& cpu, std::uint64_t now) {
 // The current thread back into the queue: running → queued. False: a request came first; look again.
 bool requeue_current(Cpu& cpu, bool head, Cause cause) {
     Thread& thread = take_off(cpu);
-    if (!thread.word().requeue(cause).done) {
+    const auto queued = thread.word().requeue(cause);
+    if (!queued.done) {
         cpu.current = &thread;
         return false;
     }
+    if (tracing(core::kTraceStop))
+        trace(core::TraceEvent::kStop, thread.ref, queued.word.raw, head, cpu.since);
     push_queued(cpu, thread, head);
     return true;
 }
@@ -123,7 +127,13 @@ bool begin(Cpu& cpu, Thread& thread) {
     return true;
 }
 
+[[gnu::noinline]] void trace_dispatch(Thread& t) {
+    const unsigned kind = t.is_agent() | (t.domain != nullptr) << 1 | t.interrupted << 2;
+    trace(core::TraceEvent::kDispatch, t.ref, t.word().load().raw, kind | t.slice << 8);
+}
+
 void count_dispatch(Cpu& cpu, Thread& t) {
+    if (tracing(core::kTraceDispatch)) trace_dispatch(t);
     if (std::exchange(t.interrupted, false)) return;
     if (t.is_agent())
         ++cpu.stats.agent_dispatches;
@@ -221,6 +231,7 @@ void block_current(Cpu& cpu) {
         if (blocked.done) finish_enter(cpu, t);
         return;
     }
+    if (tracing(core::kTraceStop)) trace(core::TraceEvent::kStop, t.ref, blocked.word.raw, 0, cpu.since);
     if (t.domain) {
         if (cpu.queue.empty()) note_idle(cpu);
         root_domain.post_event(t.ref.index, cpu.number);

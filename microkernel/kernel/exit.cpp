@@ -7,6 +7,7 @@
 #include "kernel/process.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/timers.hpp"
+#include "kernel/trace.hpp"
 #include "kernel/wake.hpp"
 
 namespace cox {
@@ -17,6 +18,7 @@ namespace {
 
 void finish_exit(Thread& thread, abi::ThreadWord word) {
     Cpu& cpu = this_cpu();
+    if (tracing(core::kTraceStop)) trace(core::TraceEvent::kGone, thread.ref, word.raw, thread.exit_code);
     thread.ring.close();
     forget_timeout(cpu, thread);
     if (thread.domain) root_domain.post_event(thread.ref.index, word.cpu());
@@ -33,6 +35,7 @@ void exit_current(Cpu& cpu, std::uint64_t code, abi::Cause cause) {
     thread.exit_code = code;
     const auto gone = thread.word().exit(cause);
     COX_ASSERT(gone.done);
+    if (tracing(core::kTraceStop)) trace(core::TraceEvent::kStop, thread.ref, gone.word.raw, 0, cpu.since);
     finish_exit(thread, gone.word);
     thread.release();
 }

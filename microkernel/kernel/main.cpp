@@ -21,6 +21,7 @@
 #include "kernel/selftest.hpp"
 #include "kernel/smp.hpp"
 #include "kernel/thread_table.hpp"
+#include "kernel/trace.hpp"
 #include "kernel/watchdog.hpp"
 
 extern "C" char boot_start[], kernel_physical_end[];
@@ -117,6 +118,7 @@ extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_
     if (boot.truncated) print("coxswain: the command line or the memory map was longer than what is kept");
     if (acpi->madt.cpus_beyond_limit)
         print("coxswain: {} more CPUs are left out", acpi->madt.cpus_beyond_limit);
+    trace_init(options.find("trace").value_or(""), number(options, "trace_pages", 2048));
     start_root_task(*boot.archive, options.find("root").value_or("workers/root"), boot.command_line());
     release_cpus();
     dispatch_forever();

@@ -2,6 +2,7 @@
 #include "kernel/calls.hpp"
 #include "kernel/process.hpp"
 #include "kernel/sched_domain.hpp"
+#include "kernel/trace.hpp"
 
 namespace cox {
 
@@ -10,11 +11,21 @@ using abi::Op;
 
 namespace {
 
+// A placement that succeeded has its record already, from before the other CPU could act on it.
+void trace_outcome(const Invocation& call, const core::Result<void>& outcome) {
+    const auto ref = abi::ThreadRef::from_raw(call.args[0]);
+    if (!outcome)
+        trace(core::TraceEvent::kRefuse, {}, ref.raw(), static_cast<std::uint64_t>(outcome.error()));
+    else if (call.args[1] >> 40 & abi::kCommitRecall)
+        trace(core::TraceEvent::kRecall, ref);
+}
+
 core::Result<Reply> commit(const Invocation& call, SchedDomain& domain) {
     const auto outcome = domain.commit(*call.caller.process, abi::ThreadRef::from_raw(call.args[0]),
                                        call.args[1], call.args[2]);
     auto& stats = this_cpu().stats;
     ++(outcome ? stats.commits_accepted : stats.commits_refused);
+    if (tracing(core::kTraceCommit)) trace_outcome(call, outcome);
     TRY(outcome);
     return Reply{};
 }

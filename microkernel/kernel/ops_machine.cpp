@@ -3,6 +3,7 @@
 #include "kernel/log.hpp"
 #include "kernel/machine.hpp"
 #include "kernel/process.hpp"
+#include "kernel/trace.hpp"
 #include "kernel/user_memory.hpp"
 
 namespace cox {
@@ -13,6 +14,7 @@ using abi::Op;
 Machine the_machine;
 
 void power_off(abi::ExitCode code) {
+    trace_finish();
     // QEMU's isa-debug-exit; under emulation it acts a little later.
     for (;;) arch::out8(0xf4, static_cast<std::uint8_t>(code));
 }

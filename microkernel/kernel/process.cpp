@@ -10,6 +10,7 @@
 #include "kernel/heap.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/thread_table.hpp"
+#include "kernel/trace.hpp"
 
 namespace cox {
 
@@ -119,6 +120,7 @@ core::Result<RefPtr<Thread>> Process::create_thread(AddressSpace& space, const a
     thread->frame.ss = USER_DATA;
     thread->frame.rflags = arch::kUserFlags;
     thread->fs_base = params.fs_base;
+    if (trace_classes) trace_name(*thread);
     if (const auto code = dying_code()) kill(*code);  // killed meanwhile, perhaps without seeing this thread
     return thread;
 }

@@ -4,6 +4,7 @@
 #include "kernel/dispatch.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/sched_domain.hpp"
+#include "kernel/trace.hpp"
 #include "kernel/wake.hpp"
 
 namespace cox {
@@ -58,12 +59,15 @@ Thread* pop_queued(Cpu& cpu) {
 
 void unplace_current(Cpu& cpu, Cause cause) {
     Thread& t = take_off(cpu);
-    unplace_queued(cpu, t, cause);
+    unplace_queued(cpu, t, cause, true);
 }
 
-void unplace_queued(Cpu& cpu, Thread& t, Cause cause) {
-    t.line.runnable_since.store(arch::rdtsc(), std::memory_order_relaxed);
+void unplace_queued(Cpu& cpu, Thread& t, Cause cause, bool ran) {
+    const auto now = arch::rdtsc();
+    t.line.runnable_since.store(now, std::memory_order_relaxed);
     const auto left = t.word().unplace(cause);
+    if (tracing(ran ? core::kTraceStop : core::kTraceWake))
+        trace(ran ? core::TraceEvent::kStop : core::TraceEvent::kReturn, t.ref, left.word.raw, 0, now);
     if (!left.done) return exit_queued(cpu, t);  // a kill came first
     if (left.word.state() == abi::ThreadState::kUnplaced)
         became_unplaced(t, left.word);

@@ -18,9 +18,10 @@ Thread* pop_queued(Cpu& cpu);  // nullptr: none
 void remove_queued(Cpu& cpu, Thread& thread);
 
 // Running here, or queued here but out of the queue → unplaced (a system thread: queued again), or suspended if that is asked
-// for, with its event. Gives up the reference.
+// for, with its event. Gives up the reference. `ran`: it has just been taken off
+// the CPU.
 void unplace_current(Cpu& cpu, abi::Cause cause);
-void unplace_queued(Cpu& cpu, Thread& thread, abi::Cause cause);
+void unplace_queued(Cpu& cpu, Thread& thread, abi::Cause cause, bool ran = false);
 
 // A server has attached: threads of the domain that the kernel placed here are handed back to it.
 void return_fallback_threads(Cpu& cpu);

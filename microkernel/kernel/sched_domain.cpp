@@ -11,6 +11,7 @@
 #include "kernel/inbox_records.hpp"
 #include "kernel/log.hpp"
 #include "kernel/thread_table.hpp"
+#include "kernel/trace.hpp"
 #include "kernel/wake.hpp"
 
 namespace cox {
@@ -183,6 +184,7 @@ void SchedDomain::post_event(std::uint32_t line, std::uint32_t cpu) {
         const auto position = core::post_event(event_token(line), index, *agent.ring, line, head_of);
         if (!position) return;
         ++this_cpu().stats.events_posted;
+        if (tracing(core::kTraceEvent)) trace(core::TraceEvent::kEvent, {}, line, index);
         arch::full_fence();  // pairs with the fence in wait_events
         // Others have relied on this entry for their changes since it was reserved; so somebody must be there to read it.
         if (!(agent_mask_.load() >> index & 1) || *position < agent.first.load()) continue;

@@ -12,6 +12,7 @@
 #include "kernel/log.hpp"
 #include "kernel/panic.hpp"
 #include "kernel/selftest.hpp"
+#include "kernel/trace.hpp"
 
 extern "C" char trampoline_start[], trampoline_end[], trampoline_words[];
 extern "C" std::uint64_t boot_pml4[];
@@ -103,6 +104,7 @@ std::uint64_t online_mask() {
 void send_reschedule(Cpu& self, Cpu& target) {
     if (&self == &target) return look_again(self);  // it looks before it leaves the kernel
     ++self.stats.ipis_sent;
+    if (tracing(core::kTraceIpi)) trace(core::TraceEvent::kIpi, {}, target.number);
     arch::lapic_send(target.apic_id, arch::kVectorReschedule);
 }
 

@@ -45,13 +45,14 @@ bool resume_thread(Thread& thread) {
         // Takes back what its CPU has not looked at yet.
         const auto before = thread.word().clear_requests(abi::kRequestSuspend).word;
         if (before.state() != ThreadState::kSuspended) return alive(before);
-        thread.line.runnable_since.store(arch::rdtsc(), std::memory_order_relaxed);
+        const auto now = arch::rdtsc();
+        thread.line.runnable_since.store(now, std::memory_order_relaxed);
         const auto resumed = thread.word().resume(before, !thread.domain);
         if (!resumed.done) continue;  // woken, killed, or resumed by another
         if (resumed.word.state() == ThreadState::kWaiting)
             tell_server(thread, resumed.word);
         else
-            made_runnable(thread, resumed.word);
+            made_runnable(thread, resumed.word, now);
         return true;
     }
 }

@@ -8,6 +8,7 @@
 #include "kernel/log.hpp"
 #include "kernel/panic.hpp"
 #include "kernel/process.hpp"
+#include "kernel/trace.hpp"
 
 namespace cox {
 
@@ -19,6 +20,7 @@ constexpr std::uint64_t kFirstInterrupt = 32;
 
 // False: an exception. Users can raise none of the other vectors, so one that nobody has asked for is a stray interrupt.
 bool handle_interrupt(Cpu& cpu, std::uint64_t vector) {
+    if (tracing(core::kTraceInterrupt)) trace(core::TraceEvent::kInterrupt, {}, vector);
     switch (vector) {
         case arch::kVectorTimer:
             ++cpu.stats.timer_interrupts;

@@ -8,6 +8,7 @@
 #include "kernel/inbox_records.hpp"
 #include "kernel/run_queue.hpp"
 #include "kernel/sched_domain.hpp"
+#include "kernel/trace.hpp"
 
 namespace cox {
 
@@ -30,7 +31,8 @@ void write_kernel_placement(Thread& thread) {
 
 }  // namespace
 
-void made_runnable(Thread& thread, abi::ThreadWord word) {
+void made_runnable(Thread& thread, abi::ThreadWord word, std::uint64_t since) {
+    if (tracing(core::kTraceWake)) trace(core::TraceEvent::kWake, thread.ref, word.raw, 0, since);
     if (word.state() == ThreadState::kUnplaced) return became_unplaced(thread, word);
     write_kernel_placement(thread);
     enqueue_on(word.cpu(), thread);
@@ -38,20 +40,22 @@ void made_runnable(Thread& thread, abi::ThreadWord word) {
 
 bool start_thread(Thread& thread) {
     if (thread.word().load().state() != ThreadState::kCreated) return false;
-    thread.line.runnable_since.store(arch::rdtsc(), std::memory_order_relaxed);
+    const auto now = arch::rdtsc();
+    thread.line.runnable_since.store(now, std::memory_order_relaxed);
     const auto started = thread.domain ? thread.word().start() : thread.word().start_to_queue();
     if (!started.done) return false;
     thread.line.wakes.fetch_add(1, std::memory_order_relaxed);
-    made_runnable(thread, started.word);
+    made_runnable(thread, started.word, now);
     return true;
 }
 
 void wake(Thread& thread) {
     thread.line.wakes.fetch_add(1, std::memory_order_relaxed);
-    thread.line.runnable_since.store(arch::rdtsc(), std::memory_order_relaxed);
+    const auto now = arch::rdtsc();
+    thread.line.runnable_since.store(now, std::memory_order_relaxed);
     const auto woken = thread.domain ? thread.word().wake() : thread.word().wake_to_queue();
     // Else it had not blocked yet, and will not; or it is suspended; or it has gone.
-    if (woken.done && !woken.word.wake_pending()) made_runnable(thread, woken.word);
+    if (woken.done && !woken.word.wake_pending()) made_runnable(thread, woken.word, now);
 }
 
 void became_unplaced(Thread& thread, abi::ThreadWord word) {
@@ -78,7 +82,9 @@ void left_unplaced(abi::ThreadWord word) {
 
 void place_by_kernel(Thread& thread, abi::ThreadWord word, Cause cause) {
     const auto cpu = kernel_choice(thread, word.cpu());
-    if (!thread.word().place_by_kernel(word, cpu, cause).done) return;
+    const auto placed = thread.word().place_by_kernel(word, cpu, cause);
+    if (!placed.done) return;
+    if (tracing(core::kTraceCommit)) trace(core::TraceEvent::kPlace, thread.ref, placed.word.raw);
     left_unplaced(word);
     write_kernel_placement(thread);
     enqueue_on(cpu, thread);

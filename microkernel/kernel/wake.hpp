@@ -13,7 +13,7 @@ void wake(Thread& thread);
 [[nodiscard]] bool start_thread(Thread& thread);
 
 // The caller has just moved the thread to unplaced (a thread of the domain) or to queued (one that the kernel places).
-void made_runnable(Thread& thread, abi::ThreadWord word);
+void made_runnable(Thread& thread, abi::ThreadWord word, std::uint64_t since);
 
 // The caller has just moved the thread to unplaced. Posts its event, or places it if there is no server.
 void became_unplaced(Thread& thread, abi::ThreadWord word);

@@ -7,10 +7,11 @@ import argparse
 import os
 import re
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from . import junit, symbolize
+from . import junit, symbolize, trace_run
 from .artifacts import Artifacts
 from .boot import Boot, run_qemu
 from .errors import ExitCode
@@ -41,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--append", default="", metavar="WORDS", help="more kernel arguments; {symbol:NAME} is the address of the kernel's NAME")
     add("--expect", choices=sorted(_EXPECTED), default="pass", help="(pass)")
     add("--match", action="append", default=[], metavar="REGEX", help="some line of the output, or of a panic or fault with names, must match; repeatable")
+    add("--trace", nargs="?", const="all", default="", metavar="CLASSES", help="trace and draw it (docs/tracing.md); a trace that contradicts itself fails")
     add("--quiet", action="store_true", help="do not show the guest's output")
     add("qemu", nargs="*", help="after --: more QEMU arguments")
     return made
@@ -54,7 +56,7 @@ def _label(args: argparse.Namespace, machine: Machine) -> str:
     return re.sub(r"[^A-Za-z0-9_.+-]", "_", ".".join(parts))
 
 
-def _machine(args: argparse.Namespace) -> Machine:
+def _machine(args: argparse.Namespace, memory_file: str = "") -> Machine:
     return Machine(
         cpus=args.cpus,
         accelerator=replace(TCG, reason="guest tests run under it"),
@@ -63,6 +65,7 @@ def _machine(args: argparse.Namespace) -> Machine:
         boot=args.boot,
         memory=args.memory,
         cpu_model=args.cpu_model,
+        memory_file=memory_file,
         extra=check_extra(args.qemu, allowed=frozenset({"smp"})),  # -smp there adds a topology
     )
 
@@ -88,6 +91,15 @@ def _report(label: str, outcome: TestOutcome, expected: Verdict, boot: Boot, nam
     print(f"{label}: {outcome.verdict.value}{wanted}: {outcome.detail} [{seconds:.2f} s, log {log}]", flush=True)
 
 
+def _traced(args: argparse.Namespace, artifacts: Artifacts, words: list[str], log: Path,
+            show: Callable[[Line], None] | None) -> tuple[Boot, trace_run.Report]:  # fmt: skip
+    with trace_run.guest_memory(args.memory) as memory:
+        machine = _machine(args, memory.path)
+        words = [*words, f"trace={trace_run.classes(args.trace)}"]
+        boot = run_qemu(command(machine, artifacts, words), args.timeout, log, show)
+        return boot, trace_run.write(memory, boot.lines, log.with_suffix(".trace"), log.stem)
+
+
 def main(argv: list[str]) -> ExitCode:
     args = _parser().parse_args(argv)
     artifacts = Artifacts(args.build.absolute())
@@ -99,11 +111,18 @@ def main(argv: list[str]) -> ExitCode:
     log = artifacts.build / "logs" / "guest" / f"{label}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
 
-    boot = run_qemu(command(machine, artifacts, words), args.timeout, log, None if args.quiet else _show)
+    show = None if args.quiet else _show
+    if args.trace:
+        boot, traced = _traced(args, artifacts, words, log, show)
+    else:
+        boot, traced = run_qemu(command(machine, artifacts, words), args.timeout, log, show), None
     outcome = classify(boot)
     named = symbolize.explain(boot.lines, artifacts)
-    absent = unmatched(args.match, [*(clean(line.text) for line in boot.lines), *named])
-    met = outcome.verdict is expected and not absent
+    told = traced.texts() if traced else []
+    absent = unmatched(args.match, [*(clean(line.text) for line in boot.lines), *named, *told])
+    met = outcome.verdict is expected and not absent and not (traced and traced.complaints)
+    for text in told:
+        print(text)
 
     _report(label, outcome, expected, boot, named, log)
     for pattern in absent:

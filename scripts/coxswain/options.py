@@ -13,6 +13,7 @@ from .artifacts import ROOT
 from .errors import UsageError
 from .plan import TARGETS, Target
 from .qemu import check_extra, kernel_words
+from .trace_run import classes
 
 STDOUT = "-"
 _MAX_CPUS = 64
@@ -39,6 +40,7 @@ class RunOptions:
     build: bool
     ctest: bool
     manifest: str
+    trace: str  # classes; empty: none
     append: tuple[str, ...]  # more kernel arguments
     extra: tuple[str, ...]  # more QEMU arguments
 
@@ -113,6 +115,8 @@ def parser() -> argparse.ArgumentParser:
     add("--verbose", action="store_true", help="show command lines and all that the guest prints")
     add("--manifest", type=_word, help="in the archive (the target's own)")
     add("--append", default="", metavar="WORDS", help="more kernel arguments")
+    add("--trace", nargs="?", const="all", default="", metavar="CLASSES",
+        help="one more boot, not measured, whose trace is drawn (docs/tracing.md); classes like dispatch,stop,wake, or all")
     add("--build-dir", type=Path, default=ROOT / "build", metavar="DIR", help="(build)")
     add("--no-build", action="store_true", help="take what is in the build directory as it is")
     add("--ctest", action="store_true", help="end with 77 where the host is too busy or too small to judge")
@@ -144,6 +148,8 @@ def parse(argv: list[str]) -> RunOptions:
         argv, extra = argv[:split], argv[split + 1 :]
     args = parser().parse_args(argv)
     args.json, args.csv = _target_after_flag(args.json, args), _target_after_flag(args.csv, args)
+    if args.trace in TARGETS:
+        args.target, args.trace = args.trace, "all"
     if args.json == STDOUT and args.csv == STDOUT:
         raise UsageError("--json and --csv cannot both go to stdout: give one of them a file")
     pairs = list(zip(args.workers, _matched_cpus(args.workers, args.cpus)))
@@ -170,6 +176,7 @@ def parse(argv: list[str]) -> RunOptions:
         build=not args.no_build,
         ctest=args.ctest,
         manifest=args.manifest or TARGETS[args.target].manifest,
+        trace=classes(args.trace) if args.trace else "",
         append=tuple(kernel_words(args.append.split())),
         extra=check_extra(extra),
     )

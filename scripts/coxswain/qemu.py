@@ -53,6 +53,7 @@ class Machine:
     boot: str = "pvh"
     memory: str = "256M"
     cpu_model: str = ""
+    memory_file: str = ""  # the guest's memory, for whoever reads it afterwards
     extra: tuple[str, ...] = field(default=())
 
 
@@ -90,9 +91,13 @@ def version() -> str:
 
 def command(machine: Machine, artifacts: Artifacts, words: list[str], make_iso: bool = True) -> list[str]:
     words = kernel_words([*words, *machine.accelerator.kernel_arguments])
+    options, backend = list(machine.machine_options), []
+    if machine.memory_file:
+        options.append("memory-backend=ram")
+        backend = ["-object", f"memory-backend-file,id=ram,size={machine.memory},mem-path={machine.memory_file},share=on"]
     return [
         binary(),
-        "-machine", ",".join([_MACHINE_OPTIONS[machine.machine], *machine.machine_options]),
+        "-machine", ",".join([_MACHINE_OPTIONS[machine.machine], *options]), *backend,
         *machine.accelerator.arguments,
         "-cpu", machine.cpu_model or machine.accelerator.cpu_model,
         "-smp", str(machine.cpus),

@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import accel, build, claim, host, options as run_options, plan, provenance, results, symbolize, table
+from . import accel, build, claim, host, options as run_options, plan, provenance, results, symbolize, table, trace_boot
 from .aggregate import aggregate
 from .artifacts import Artifacts
 from .claim import Claim
@@ -97,6 +97,8 @@ def _measure(options: RunOptions, steps: list[plan.Step]) -> ExitCode:
     to_stderr = STDOUT in (options.json, options.csv)
     print(table.render(outcome, drawn), file=sys.stderr if to_stderr else sys.stdout, flush=True)
     code = _exit_code(session, outcome)
+    if options.trace and session.interrupted is None:
+        code = trace_boot.make(session, steps, to_stderr) or code
     _last_words(session, code, folder, outcome.claim.reason)
     return code
 

@@ -34,15 +34,17 @@ def kernel_arguments(options: RunOptions, step: Step) -> list[str]:
     return [*words, *options.append]
 
 
-def qemu_command(options: RunOptions, accelerator: Accelerator, step: Step, make_iso: bool = True) -> list[str]:
+def qemu_command(options: RunOptions, accelerator: Accelerator, step: Step, make_iso: bool = True,
+                 memory_file: str = "", words: tuple[str, ...] = ()) -> list[str]:  # fmt: skip
     machine = Machine(
         cpus=step.cpus,
         accelerator=accelerator,
         machine="microvm" if options.boot == "pvh" else "pc",
         boot=options.boot,
+        memory_file=memory_file,
         extra=options.extra,
     )
-    return command(machine, Artifacts(options.build_dir), kernel_arguments(options, step), make_iso)
+    return command(machine, Artifacts(options.build_dir), [*kernel_arguments(options, step), *words], make_iso)
 
 
 class Session:
@@ -52,9 +54,9 @@ class Session:
         self.runs: list[Run] = []
         self.interrupted: Interrupted | None = None
         self.settled: Claim | None = None  # decided before the plan's end
-        self._options = options
+        self.options = options
         self.accelerator = accelerator
-        self._folder = folder
+        self.folder = folder
         self._progress = progress
 
     def make(self, steps: list[Step]) -> None:
@@ -63,7 +65,7 @@ class Session:
             for number, step in enumerate(steps):
                 run = self._one(number, step)
                 self.runs.append(run)
-                self.settled = claim.settled(self.runs, self._options.repeats, patient=self._options.ctest)
+                self.settled = claim.settled(self.runs, self.options.repeats, patient=self.options.ctest)
                 if not run.verified or self.settled:
                     break
         except Interrupted as interrupted:
@@ -72,17 +74,17 @@ class Session:
             self._progress.close()
 
     def _one(self, number: int, step: Step) -> Run:
-        options = self._options
+        options = self.options
         name = step.name(options.target.row)
         log_name = f"{number:03}-{name.replace('/', '-')}.log"
         line = qemu_command(options, self.accelerator, step)
         self._progress.starts(name)
         if options.verbose:
             self._progress.note(shlex.join(line))
-        with open(self._folder / "commands.txt", "a", encoding="utf-8") as commands:
+        with open(self.folder / "commands.txt", "a", encoding="utf-8") as commands:
             commands.write(f"{log_name}: {shlex.join(line)}\n")
         meter = FreeCpus()
-        boot = run_qemu(line, options.timeout_s, self._folder / log_name, self._show if options.verbose else None)
+        boot = run_qemu(line, options.timeout_s, self.folder / log_name, self._show if options.verbose else None)
         free = meter.since(boot.cpu_s)
         run = judge_run(step, boot, options.target, options.policy, free, log_name)
         self._progress.ended(f"{run.ns / 1e6:.0f} ms" if run.verified else run.problem)

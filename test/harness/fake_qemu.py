@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 
+import trace_case
 from support import TARGETS, scale_texts, suite_texts
 
 
@@ -58,6 +59,19 @@ def scaling_run(how: str, words: dict[str, str]) -> int:
     return 33
 
 
+def leave_trace(how: str) -> None:
+    """The known trace in the guest's memory, where -object says that this is."""
+    path = argument("-object").split("mem-path=")[1].split(",")[0]
+    area = trace_case.known(rings=trace_case.with_record(1, 3, bytes(32))) if how == "bad-trace" else trace_case.known()
+    if how == "odd-trace":  # whole, but it says what cannot be
+        area = trace_case.known(stats={0: {}, 1: {}})
+    with open(path, "r+b") as memory:
+        memory.seek(0x5000)
+        memory.write(area)
+    if how != "no-trace":
+        say(f"trace: address=0x5000 bytes={len(area)} records={trace_case.CAPACITY} classes=0x1ff")
+
+
 def main() -> int:
     if "--version" in sys.argv:
         print("QEMU emulator version 0.0 (fake)")
@@ -65,6 +79,8 @@ def main() -> int:
     words = dict(word.split("=", 1) for word in argument("-append").split())
     how = misbehaviour(words)
     say("\x1b[2JSeaBIOS (fake)")
+    if "-object" in sys.argv:
+        leave_trace(how)
     if how == "hang":
         hang()
     if how == "triple-fault":

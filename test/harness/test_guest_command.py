@@ -36,6 +36,32 @@ class GuestTestTest(CommandTest):
         self.assertEqual(done.returncode, 1)
         self.assertIn("no line matches no such line", done.stdout)
 
+    def test_a_trace_is_drawn_and_judged(self):
+        done = self.guest("--trace", "--match", "^trace: 14 records of 2 CPUs .*sound, 22 counters of 2 CPUs compared")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        folder = self.build / "logs" / "guest"
+        for suffix, text in (("txt", "# tracer: coxswain"), ("json", '"traceEvents"'), ("svg", "primes/0")):
+            self.assertIn(text, (folder / f"ring.2.trace.{suffix}").read_text())
+            self.assertIn(f"trace: {folder}/ring.2.trace.{suffix}\n", done.stdout)
+        for how, code, text in (
+            ("no-trace", 1, "the kernel did not say where its trace is"),
+            ("bad-trace", 1, "CPU 1, record 3 at 0x[0-9a-f]+: there is no event 0"),
+            ("odd-trace", 1, "trace is wrong: CPU 0: 1 system_dispatches in the trace, 0 by the kernel's counter"),
+            ("panic", 3, "panic: cpu=0"),
+            ("qemu-error", 2, "QEMU says: qemu: could not do it"),
+        ):
+            with self.subTest(how):
+                done = self.guest("--trace", how=how)
+                self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+                self.assertRegex(done.stdout + done.stderr, text)
+
+    def test_classes_of_a_trace(self):
+        self.assertEqual(self.guest("--trace", "stop,dispatch").returncode, 0)
+        done = self.guest("--trace", "stop,colour")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("'colour' is none of all, dispatch, stop, wake", done.stderr)
+        self.assertEqual(self.guest("--trace", "--memory", "1T").returncode, 2)
+
     def test_reports_case_by_case(self):
         self.guest("--cpus", "1", how="fail")
         root = ElementTree.parse(self.build / "junit" / "ring.1.xml").getroot()

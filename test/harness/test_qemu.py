@@ -25,6 +25,12 @@ class CommandLineTest(unittest.TestCase):
         self.assertIn("tcg,thread=multi", line)
         self.assertTrue(line[line.index("-machine") + 1].startswith("microvm,"))
 
+    def test_memory_that_others_can_read(self):
+        line = command(Machine(2, TCG, memory="64M", memory_file="/proc/1/fd/2"), TREE, [])
+        self.assertIn("memory-backend-file,id=ram,size=64M,mem-path=/proc/1/fd/2,share=on", line)
+        self.assertTrue(line[line.index("-machine") + 1].endswith(",memory-backend=ram"))
+        self.assertNotIn("-object", command(Machine(2, TCG), TREE, []))
+
     def test_a_comma_in_an_iso_path_is_doubled(self):
         line = command(Machine(2, TCG, machine="pc", boot="iso"), TREE, [], make_iso=False)
         self.assertIn("file=/a b,,c/build/iso/", line[line.index("-drive") + 1])

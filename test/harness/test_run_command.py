@@ -21,6 +21,28 @@ class RunTest(CommandTest):
                              [("process", 1), ("process", 2), ("ceiling", 1), ("ceiling", 2)] * 2))]))  # fmt: skip
         self.assertIn(f"plot: {self.latest.resolve()}/plot.svg", done.stdout)
 
+    def test_a_trace_comes_from_one_more_boot(self):
+        done = self.run_("--repeats", "1", "--workers", "1,2", "--trace")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for suffix in ("txt", "json", "svg"):
+            self.assertIn(f"trace: {self.latest.resolve()}/trace.{suffix}\n", done.stdout)
+            self.assertTrue((self.latest / f"trace.{suffix}").exists())
+        self.assertIn("sound, 22 counters of 2 CPUs compared", done.stdout)
+        self.assertIn("smp-process-scale: 2 workers on 2 CPUs, round_robin, tcg", (self.latest / "trace.svg").read_text())
+        self.assertNotIn("memory-backend", (self.latest / "commands.txt").read_text())
+        self.assertIn("run: phase=end", (self.latest / "trace.log").read_text())
+
+    def test_a_trace_that_is_wrong_or_missing_fails(self):
+        for how, code, text in (("odd-trace", 1, "trace is wrong: "), ("bad-trace", 1, "trace is wrong: CPU 1, record 3"),
+                                ("no-trace", 1, "trace is wrong: the kernel did not say where its trace is")):  # fmt: skip
+            with self.subTest(how):
+                done = self.run_("--repeats", "1", "--workers", "1", "--trace=dispatch,stop,wake,commit,event,ipi", how=how)
+                self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+                self.assertIn(text, done.stdout + done.stderr)
+                self.assertIn("claim: none", done.stdout)
+        done = self.run_("--trace=colour")
+        self.assertEqual((done.returncode, self.latest.exists()), (2, True))
+
     def test_result_json_has_the_promised_names(self):
         self.run_("--repeats", "2", "--workers", "1,2", "--seed", "7")
         result = json.loads((self.latest / "result.json").read_text())

@@ -69,9 +69,9 @@ syscall_entry:
     movq %r10, IN_FRAME(R10)(%rsp)
     movq %gs:CPU_KERNEL_STACK, %rsp
     incl %gs:CPU_CALLS
-    cmpq $CALL_COUNT, %rax
+    cmpq direct_calls, %rax
     jae 2f
-    movq %r10, %rcx                                   // C++ has the fourth argument there
+0:  movq %r10, %rcx                                   // C++ has the fourth argument there
     call *call_table(, %rax, 8)                       // result in RAX, second in RDX
 1:  cmpl $0, %gs:CPU_EXIT_WORK
     jne finish_syscall
@@ -86,7 +86,17 @@ syscall_entry:
     movq %gs:CPU_USER_RSP, %rsp
     swapgs
     sysretq
-2:  call call_unknown
+2:  cmpq $0, direct_calls
+    jne 3f
+    pushq %rdx                                        // a traced call: trace_call keeps the other arguments
+    pushq %rax
+    movq %rax, %rdx
+    call trace_call
+    popq %rax
+    popq %rdx
+3:  cmpq $CALL_COUNT, %rax
+    jb 0b
+    call call_unknown
     jmp 1b
 
 finish_syscall:
