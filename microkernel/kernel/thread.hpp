@@ -10,6 +10,7 @@
 #pragma once
 #include "abi/calls.hpp"
 #include "abi/sched.hpp"
+#include "arch/fpu.hpp"
 #include "arch/frame.hpp"
 #include "core/inbox.hpp"
 #include "core/intrusive_queue.hpp"
