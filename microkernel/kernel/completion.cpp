@@ -10,7 +10,7 @@ namespace cox {
 bool complete(const PendingOp& op, std::int64_t result) {
     bool dropped = true;
     if (const auto thread = find_thread(op.thread)) {
-        if (thread->ring.post({op.user_data, result, 0, 0}, dropped)) wake(*thread);
+        if (thread->ring.post({op.user_data, result, 0, 0}, op.linked, dropped)) wake(*thread);
     }
     this_cpu().stats.dropped_completions += dropped;
     return !dropped;

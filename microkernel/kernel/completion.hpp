@@ -3,6 +3,7 @@
 // completion finds the thread by its generation-checked reference, and is dropped and counted if that has gone.
 #pragma once
 #include <cstdint>
+#include <utility>
 
 #include "abi/types.hpp"
 
@@ -11,9 +12,16 @@ namespace cox {
 struct PendingOp {
     abi::ThreadRef thread;  // none: nobody waits
     std::uint64_t user_data = 0;
+    bool linked = false;  // kLink: its ring holds back what comes next
 
     explicit operator bool() const { return static_cast<bool>(thread); }
 };
+
+// Takes out the operation that `waiter` holds, if it is this one. Under the lock that guards it.
+inline PendingOp withdraw_if(PendingOp& waiter, abi::ThreadRef thread, std::uint64_t user_data) {
+    const bool same = waiter.thread == thread && waiter.user_data == user_data;
+    return same ? std::exchange(waiter, {}) : PendingOp{};
+}
 
 // Any CPU, holding no lock: it may wake the thread. False: the thread has gone.
 bool complete(const PendingOp& op, std::int64_t result);

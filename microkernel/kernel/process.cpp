@@ -151,6 +151,11 @@ core::Result<void> Process::wait_exit(PendingOp waiter, bool& gone, std::uint64_
     }
 }
 
+PendingOp Process::withdraw(Thread& caller, std::uint64_t user_data) {
+    SpinGuard guard(lock_);
+    return withdraw_if(waiter_, caller.ref, user_data);
+}
+
 // The capabilities in its table may be the last to other processes, and so on: one after the other, not one in the other.
 void Process::destroy() {
     Cpu& cpu = this_cpu();

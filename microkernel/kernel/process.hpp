@@ -33,6 +33,7 @@ public:
 
     // kBusy when somebody waits already. An exit code when it has gone already.
     core::Result<void> wait_exit(PendingOp waiter, bool& gone, std::uint64_t& code);
+    PendingOp withdraw(Thread& caller, std::uint64_t user_data) override;
 
     // Keeps the address space from being returned while another process's thread works on it. False: it has gone.
     class SpaceHold {

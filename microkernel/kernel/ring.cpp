@@ -31,14 +31,14 @@ abi::Submission Ring::copy(std::uint32_t index) const {
     return copy;
 }
 
-void Ring::end_batch(std::uint32_t size) {
-    sq_head_ += size;
+void Ring::end_batch(std::uint32_t done, std::uint32_t size) {
+    sq_head_ += done;
     SpinGuard guard(lock_);
     reserved_ -= size;
     header_->cq_tail.store(cq_tail_, std::memory_order_release);
 }
 
-bool Ring::post(const abi::Completion& completion, bool& dropped) {
+bool Ring::post(const abi::Completion& completion, bool linked, bool& dropped) {
     SpinGuard guard(lock_);
     dropped = !open_;
     if (dropped) return false;
@@ -47,7 +47,9 @@ bool Ring::post(const abi::Completion& completion, bool& dropped) {
     completions_[cq_tail_ % abi::kCqEntries] = completion;
     ++cq_tail_;
     header_->cq_tail.store(cq_tail_, std::memory_order_release);
-    if (wanted_ == 0 || ready_locked() < wanted_) return false;
+    if (linked) link_ = completion.result < 0 ? Link::kBroken : Link::kNone;
+    const bool release = linked && holding_.load(std::memory_order_relaxed);
+    if (wanted_ == 0 || (ready_locked() < wanted_ && !release)) return false;
     stop_waiting();
     return true;
 }
@@ -55,6 +57,7 @@ bool Ring::post(const abi::Completion& completion, bool& dropped) {
 bool Ring::begin_wait(std::uint32_t wanted, std::uint64_t deadline) {
     SpinGuard guard(lock_);
     if (ready_locked() >= wanted) return false;
+    if (holding_.load(std::memory_order_relaxed) && link_ != Link::kHeld) return false;
     wanted_ = wanted;
     deadline_ = deadline;
     return true;

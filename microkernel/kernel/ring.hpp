@@ -5,6 +5,8 @@
 // entries; each is completed, kept in flight, or goes without; and closing the batch shows the user what has become of it.
 // The completion queue is filled from any CPU under `lock_`. Every operation in flight keeps its reservation, so posting
 // cannot fail.
+// Links: an entry with kLink holds back what comes next until it has completed, wherever that happens: `link_`. Entries
+// that wait for it stay in the submission queue; `holding_` says that there are some, so that its completion wakes.
 // Waiting: `wanted_` is how many completions the thread waits for, 0 when it does not, `deadline_` until when; whoever sets
 // them back, a completion or the time-out, is the one that wakes the thread.
 #pragma once
@@ -30,17 +32,21 @@ public:
     struct Batch {
         std::uint32_t size = 0;
         abi::Error outcome = abi::Error::kOk;
+        bool broken = false;  // begins with the rest of a chain that is cancelled
     };
     Batch begin_batch(std::uint32_t limit) {
         const std::uint32_t count = header_->sq_tail.load(std::memory_order_acquire) - sq_head_;
         if (count == 0) return {};
         if (count > abi::kSqEntries) return {0, abi::Error::kBadArgument};
         SpinGuard guard(lock_);
+        holding_.store(link_ == Link::kHeld, std::memory_order_relaxed);
+        if (link_ == Link::kHeld) return {};
         const std::uint32_t taken = ready_locked() + reserved_;
         const std::uint32_t room = taken < abi::kCqEntries ? abi::kCqEntries - taken : 0;
         const std::uint32_t size = std::min({count, room, limit});
         reserved_ += size;
-        return {size, room < std::min(count, limit) ? abi::Error::kQueueFull : abi::Error::kOk};
+        return {size, room < std::min(count, limit) ? abi::Error::kQueueFull : abi::Error::kOk,
+                link_ == Link::kBroken};
     }
     // The user may change it meanwhile: read each field once, or copy it.
     const volatile abi::Submission& submission(std::uint32_t index) const {
@@ -60,18 +66,36 @@ public:
         SpinGuard guard(lock_);
         ++reserved_;  // the batch gives its own back
     }
-    void end_batch(std::uint32_t size);
+    void end_batch(std::uint32_t done, std::uint32_t size);
+    enum class Link : std::uint8_t { kNone, kHeld, kBroken };
+    Link link() {
+        SpinGuard guard(lock_);
+        return link_;
+    }
+    void set_link(Link link) {
+        SpinGuard guard(lock_);
+        link_ = link;
+    }
+    bool holding() const { return holding_.load(std::memory_order_relaxed); }
+    // Thread's CPU. True, once: what an entry had held back can be done now.
+    [[nodiscard]] bool released() {
+        if (!holding()) return false;
+        SpinGuard guard(lock_);
+        if (link_ == Link::kHeld) return false;
+        holding_.store(false, std::memory_order_relaxed);
+        return true;
+    }
     // After each call, whatever the user has made of its copy meanwhile.
     void publish_head() { header_->sq_head.store(sq_head_, std::memory_order_release); }
 
     // Any CPU. Posts into a reserved entry. True: the thread waits and now has what it waits for: wake it.
-    [[nodiscard]] bool post(const abi::Completion& completion, bool& dropped);
+    [[nodiscard]] bool post(const abi::Completion& completion, bool linked, bool& dropped);
 
     std::uint32_t ready() {  // completions that the user has not taken
         SpinGuard guard(lock_);
         return ready_locked();
     }
-    // Thread's CPU. False: `wanted` are there already. `deadline`: TSC, or kNever.
+    // Thread's CPU. False: `wanted` are there already, or something was released. `deadline`: TSC, or kNever.
     [[nodiscard]] bool begin_wait(std::uint32_t wanted, std::uint64_t deadline);
     // Any CPU. True: it waited, and its deadline has passed: the caller must wake it.
     [[nodiscard]] bool expire(std::uint64_t now);
@@ -97,6 +121,8 @@ private:
     std::uint32_t wanted_ COX_GUARDED_BY(lock_) = 0;
     std::uint64_t deadline_ COX_GUARDED_BY(lock_) = kNoDeadline;
     bool open_ COX_GUARDED_BY(lock_) = false;
+    Link link_ COX_GUARDED_BY(lock_) = Link::kNone;
+    std::atomic<bool> holding_{false};  // written under the lock, on the thread's CPU
 };
 
 }  // namespace cox

@@ -77,7 +77,7 @@ public:
     bool timed_out = false;
     struct {
         std::uint32_t wanted, consumed;
-        std::uint64_t timeout_ns;
+        std::uint64_t timeout_ns, deadline;
     } enter{};
     std::atomic<std::uint32_t> timer_cpu{kNoCpu};  // timers.hpp
 

@@ -59,7 +59,8 @@ public:
 
     // Submits `entry` (its user_data is replaced) and waits for its completion, whatever else completes.
     // The completion's own error is returned like any other. The time-out begins anew whenever something else
-    // completes; after kTimedOut the operation is still in flight, and its completion will be dropped.
+    // completes. After kTimedOut the operation is cancelled; if it has not been taken yet, as while a chain is held, it is
+    // taken back. Should it be past cancelling, next() drops its completion.
     [[nodiscard]] Result<std::uint64_t> call(abi::Submission entry, std::uint64_t timeout_ns = abi::kForever);
 
     [[nodiscard]] std::uint32_t free_entries() const {
@@ -71,6 +72,11 @@ private:
     static constexpr std::uint32_t kKept = 2 * abi::kCqEntries;
 
     std::optional<abi::Completion> next_in_queue();
+    // Keeps the completions of others. Nothing: the one with this user_data has not come.
+    std::optional<abi::Completion> find_in_queue(std::uint64_t user_data);
+
+    // The call of `entry` ends with `error`, unless it has completed just now.
+    Result<std::uint64_t> give_up(const abi::Submission& entry, abi::Error error);
 
     abi::RingHeader* header_;
     abi::Submission* submissions_;
@@ -86,6 +92,9 @@ private:
 struct KernelDoor {
     static EnterResult enter(std::uint64_t min_complete, std::uint64_t timeout_ns) {
         return cap_enter(min_complete, timeout_ns);
+    }
+    static void cancel(std::uint64_t slot, std::uint64_t user_data) {
+        (void)cap_call(abi::CapSlot::from_raw(slot), abi::Op::kCancel, user_data);
     }
 };
 

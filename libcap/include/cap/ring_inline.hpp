@@ -40,7 +40,11 @@ std::optional<abi::Completion> BasicRing<Door>::next() {
     if (kept_head_ != kept_tail_) [[unlikely]] {
         return kept_[kept_head_++ % kKept];
     }
-    return next_in_queue();
+    auto completion = next_in_queue();
+    while (completion && completion->user_data >= kCallTag) [[unlikely]] {
+        completion = next_in_queue();  // of a call that timed out
+    }
+    return completion;
 }
 
 template <class Door>
@@ -67,20 +71,42 @@ Result<std::uint64_t> BasicRing<Door>::call(abi::Submission entry, std::uint64_t
         return fail(prepared.error());
     }
     for (;;) {
-        while (const auto completion = next_in_queue()) {
-            if (completion->user_data == entry.user_data) {
-                return to_result(completion->result);
-            }
-            // An earlier call that timed out has nobody left to hear of it.
-            if (completion->user_data < kCallTag) {
-                kept_[kept_tail_++ % kKept] = *completion;
-            }
+        if (const auto completion = find_in_queue(entry.user_data)) {
+            return to_result(completion->result);
         }
         const EnterResult entered = Door::enter(1, timeout_ns);
         if (entered.ready < 0) [[unlikely]] {
-            return fail(static_cast<abi::Error>(entered.ready));
+            return give_up(entry, static_cast<abi::Error>(entered.ready));
         }
     }
+}
+
+template <class Door>
+std::optional<abi::Completion> BasicRing<Door>::find_in_queue(std::uint64_t user_data) {
+    while (const auto completion = next_in_queue()) {
+        if (completion->user_data == user_data) {
+            return completion;
+        }
+        if (completion->user_data < kCallTag) {
+            kept_[kept_tail_++ % kKept] = *completion;
+        }
+    }
+    return std::nullopt;
+}
+
+template <class Door>
+Result<std::uint64_t> BasicRing<Door>::give_up(const abi::Submission& entry, abi::Error error) {
+    // Nothing was submitted after it. The kernel takes entries only in this thread's calls.
+    if (free_entries() != abi::kSqEntries) {
+        header_->sq_tail.store(--sq_tail_, std::memory_order_release);
+        return fail(error);
+    }
+    Door::cancel(entry.slot, entry.user_data);
+    const auto completion = find_in_queue(entry.user_data);
+    if (!completion || completion->result == static_cast<std::int64_t>(abi::Error::kCancelled)) {
+        return fail(error);
+    }
+    return to_result(completion->result);
 }
 
 }  // namespace cap

@@ -26,6 +26,7 @@ constexpr abi::Op kOperations[] = {
     kAddAgent,     kCommit,        kWaitEvents,
     kDetach,       kGetCpus,       kLogWrite,
     kPowerOff,     kCpuStats,      kCreateNotification,
+    kCancel,
 };
 
 constexpr std::uint64_t kEdges[] = {
