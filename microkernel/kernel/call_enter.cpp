@@ -20,7 +20,8 @@ namespace {
     using Link = Ring::Link;
     Ring& ring = thread.ring;
     const bool linked = entry.flags & abi::kLink;
-    const PendingOp pending{thread.ref, entry.user_data, linked};
+    const PendingOp pending{{thread.ref.index | (linked ? PendingOp::kLinked : 0), thread.ref.generation},
+                            entry.user_data};
     if (linked) ring.set_link(Link::kHeld);  // before it can complete elsewhere
     core::Result<Reply> reply = core::fail(Error::kBadArgument);
     if (entry.reserved == 0 && !(entry.flags & ~(abi::kQuietSuccess | abi::kLink)))
@@ -50,20 +51,25 @@ namespace {
     return i;
 }
 
-// How many entries are done: fewer, if one holds back the others.
-// Operations that do nothing but answer are done on the spot: their entry is read once, field by field.
-std::uint32_t run_batch(Thread& thread, Ring::Batch batch) {
-    Ring& ring = thread.ring;
-    const CapTable& caps = thread.process->caps;
-    std::uint32_t i = batch.broken ? cancel_chain(ring, 0, batch.size) : 0;
-    while (i < batch.size) {
+// Operations that do nothing but answer, from entry `i` on, are done on the spot: their entry is read once, field by
+// field. The first that is none.
+std::uint32_t run_nops(Ring& ring, const CapTable& caps, std::uint32_t i, std::uint32_t size) {
+    for (; i < size; ++i) {
         const volatile abi::Submission& entry = ring.submission(i);
         constexpr auto kPlainNop = static_cast<std::uint64_t>(abi::Op::kNop);
-        if (Ring::head_word(entry) == kPlainNop && caps.holds(abi::CapSlot::from_raw(entry.slot))) {
-            ring.complete_now(entry.user_data, nop_result(entry.args[0]), 0);
-            ++i;
-            continue;
-        }
+        if (Ring::head_word(entry) != kPlainNop || !caps.holds(abi::CapSlot::from_raw(entry.slot))) break;
+        ring.complete_now(entry.user_data, nop_result(entry.args[0]), 0);
+    }
+    return i;
+}
+
+// How many entries are done: fewer, if one holds back the others.
+std::uint32_t run_batch(Thread& thread, Ring::Batch batch) {
+    Ring& ring = thread.ring;
+    std::uint32_t i = 0;
+    if (batch.broken) [[unlikely]]
+        i = cancel_chain(ring, 0, batch.size);
+    while ((i = run_nops(ring, thread.process->caps, i, batch.size)) != batch.size) {
         const auto next = run_submission(thread, ring.copy(i++));
         serve_shootdown(this_cpu());  // a batch may be long: the others need not wait for its end
         if (next == Ring::Link::kHeld) break;
@@ -131,7 +137,7 @@ bool wait(Cpu& cpu, Thread& thread) {
 }
 
 // Whatever a link had held back is done, at most a queue of entries; then the thread waits on, or has its result.
-void go_on(Cpu& cpu, Thread& thread) {
+[[gnu::noinline]] void go_on(Cpu& cpu, Thread& thread) {
     for (std::uint32_t done = 0; thread.ring.released();) {
         const auto before = done;
         const auto outcome = done < abi::kSqEntries ? submit_all(thread, done) : Error::kQueueFull;
@@ -147,14 +153,19 @@ void go_on(Cpu& cpu, Thread& thread) {
 void wait_in_enter(Cpu& cpu, Thread& thread) {
     if (thread.enter.timeout_ns != abi::kForever)
         thread.enter.deadline = arch::rdtsc() + arch::clock.to_ticks(thread.enter.timeout_ns);
-    if (!wait(cpu, thread)) go_on(cpu, thread);
+    if (wait(cpu, thread)) return;
+    if (thread.ring.holding()) return go_on(cpu, thread);
+    set_result(thread, thread.ring.ready());
 }
 
 bool finish_enter(Cpu& cpu, Thread& thread) {
     if (!end_wait(cpu, thread)) return true;
-    const bool holding = thread.ring.holding();
-    go_on(cpu, thread);
-    return !holding;
+    if (thread.ring.holding()) {
+        go_on(cpu, thread);
+        return false;
+    }
+    set_result(thread, thread.ring.ready());
+    return true;
 }
 
 }  // namespace cox

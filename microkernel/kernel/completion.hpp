@@ -10,16 +10,19 @@
 namespace cox {
 
 struct PendingOp {
+    static constexpr std::uint32_t kLinked = 1U << 31;  // in the index, so that both go in registers
+
     abi::ThreadRef thread;  // none: nobody waits
     std::uint64_t user_data = 0;
-    bool linked = false;  // kLink: its ring holds back what comes next
 
+    abi::ThreadRef owner() const { return {thread.index & ~kLinked, thread.generation}; }
+    bool linked() const { return thread.index & kLinked; }  // kLink: its ring holds back what comes next
     explicit operator bool() const { return static_cast<bool>(thread); }
 };
 
 // Takes out the operation that `waiter` holds, if it is this one. Under the lock that guards it.
 inline PendingOp withdraw_if(PendingOp& waiter, abi::ThreadRef thread, std::uint64_t user_data) {
-    const bool same = waiter.thread == thread && waiter.user_data == user_data;
+    const bool same = waiter.owner() == thread && waiter.user_data == user_data;
     return same ? std::exchange(waiter, {}) : PendingOp{};
 }
 

@@ -73,10 +73,11 @@ private:
 
     std::optional<abi::Completion> next_in_queue();
     // Keeps the completions of others. Nothing: the one with this user_data has not come.
-    std::optional<abi::Completion> find_in_queue(std::uint64_t user_data);
+    [[gnu::always_inline]] std::optional<std::int64_t> result_in_queue(std::uint64_t user_data);
+    [[gnu::noinline]] void drop_late();
 
     // The call of `entry` ends with `error`, unless it has completed just now.
-    Result<std::uint64_t> give_up(const abi::Submission& entry, abi::Error error);
+    [[gnu::noinline]] Result<std::uint64_t> give_up(const abi::Submission& entry, abi::Error error);
 
     abi::RingHeader* header_;
     abi::Submission* submissions_;
@@ -84,6 +85,7 @@ private:
     std::uint32_t sq_tail_;
     std::uint32_t cq_head_;
     std::uint64_t calls_ = 0;
+    std::uint32_t late_ = 0;  // completions of calls that were past cancelling
     std::uint32_t kept_head_ = 0;
     std::uint32_t kept_tail_ = 0;
     std::array<abi::Completion, kKept> kept_;

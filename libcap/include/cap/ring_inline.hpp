@@ -40,11 +40,10 @@ std::optional<abi::Completion> BasicRing<Door>::next() {
     if (kept_head_ != kept_tail_) [[unlikely]] {
         return kept_[kept_head_++ % kKept];
     }
-    auto completion = next_in_queue();
-    while (completion && completion->user_data >= kCallTag) [[unlikely]] {
-        completion = next_in_queue();  // of a call that timed out
+    if (late_ != 0) [[unlikely]] {
+        drop_late();
     }
-    return completion;
+    return next_in_queue();
 }
 
 template <class Door>
@@ -71,8 +70,8 @@ Result<std::uint64_t> BasicRing<Door>::call(abi::Submission entry, std::uint64_t
         return fail(prepared.error());
     }
     for (;;) {
-        if (const auto completion = find_in_queue(entry.user_data)) {
-            return to_result(completion->result);
+        if (const auto result = result_in_queue(entry.user_data)) {
+            return to_result(*result);
         }
         const EnterResult entered = Door::enter(1, timeout_ns);
         if (entered.ready < 0) [[unlikely]] {
@@ -82,13 +81,24 @@ Result<std::uint64_t> BasicRing<Door>::call(abi::Submission entry, std::uint64_t
 }
 
 template <class Door>
-std::optional<abi::Completion> BasicRing<Door>::find_in_queue(std::uint64_t user_data) {
+void BasicRing<Door>::drop_late() {
+    while (late_ != 0 && header_->cq_tail.load(std::memory_order_acquire) != cq_head_ &&
+           completions_[cq_head_ % abi::kCqEntries].user_data >= kCallTag) {
+        (void)next_in_queue();
+        --late_;
+    }
+}
+
+template <class Door>
+inline std::optional<std::int64_t> BasicRing<Door>::result_in_queue(std::uint64_t user_data) {
     while (const auto completion = next_in_queue()) {
         if (completion->user_data == user_data) {
-            return completion;
+            return completion->result;
         }
         if (completion->user_data < kCallTag) {
             kept_[kept_tail_++ % kKept] = *completion;
+        } else {
+            --late_;
         }
     }
     return std::nullopt;
@@ -102,11 +112,13 @@ Result<std::uint64_t> BasicRing<Door>::give_up(const abi::Submission& entry, abi
         return fail(error);
     }
     Door::cancel(entry.slot, entry.user_data);
-    const auto completion = find_in_queue(entry.user_data);
-    if (!completion || completion->result == static_cast<std::int64_t>(abi::Error::kCancelled)) {
+    const auto result = result_in_queue(entry.user_data);
+    const auto cancelled = static_cast<std::int64_t>(abi::Error::kCancelled);
+    late_ += !result;
+    if (result.value_or(cancelled) == cancelled) {
         return fail(error);
     }
-    return to_result(completion->result);
+    return to_result(*result);
 }
 
 }  // namespace cap
