@@ -46,16 +46,19 @@ function(coxswain_guest_test name)
     endforeach()
 endfunction()
 
-# coxswain_guest_run(<test> PROGRAM <program> CPUS <n> TIMEOUT <seconds> [MACHINE <machine>] [LABELS <label>...]
+# coxswain_guest_run(<test> PROGRAM <program> CPUS <n> TIMEOUT <seconds> [MACHINE <machine>] [MODEL <CPU model>] [LABELS <label>...]
 #                    [NAME <name>] [APPEND <word>...] [MATCH <regex>...])
 # One more run of a program that exists already, under the test name <test>. NAME: of its log, where another run of the
 # program with as many CPUs has the usual one.
 function(coxswain_guest_run test)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROGRAM;CPUS;TIMEOUT;MACHINE;NAME" "LABELS;APPEND;MATCH")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROGRAM;CPUS;TIMEOUT;MACHINE;MODEL;NAME" "LABELS;APPEND;MATCH")
     set(command "${COXSWAIN_PYTHON}" "${PROJECT_SOURCE_DIR}/scripts/guest-test" --build "${CMAKE_BINARY_DIR}"
         --program ${arg_PROGRAM} --cpus ${arg_CPUS} --timeout ${arg_TIMEOUT})
     if(arg_MACHINE)
         list(APPEND command --machine ${arg_MACHINE})
+    endif()
+    if(arg_MODEL)
+        list(APPEND command --cpu-model ${arg_MODEL})
     endif()
     if(arg_NAME)
         list(APPEND command --name ${arg_NAME})

@@ -34,6 +34,7 @@ std::string_view error_name(abi::Error error) {
         case kRunningElsewhere: return "RunningElsewhere";
         case kNotAttached: return "NotAttached";
         case kNotInDomain: return "NotInDomain";
+        case kCancelled: return "Cancelled";
     }
     return "?";
 }

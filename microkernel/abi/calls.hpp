@@ -23,6 +23,7 @@ enum class Op : std::uint16_t {
     kDrop = 0x0001,      // empties the slot
     kDerive = 0x0002,    // a0 rights -> new slot in the same table
     kNop = 0x0003,       // -> a0; measures the door
+    kCancel = 0x0004,    // a0 user_data of the caller's operation in flight that was submitted on this object
 
     // Process. All need kManage but where noted.
     kCreateProcess = 0x0100,       // a0 ProcessParams* -> slot of the new process

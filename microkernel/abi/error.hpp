@@ -38,9 +38,11 @@ enum class Error : std::int64_t {
     kRunningElsewhere = -24,  // the thread runs or is queued: only a commit with kCommitRecall concerns it
     kNotAttached = -25,       // the caller's process is not the domain's server
     kNotInDomain = -26,       // the thread belongs to another domain, or is an agent
+    // Submissions.
+    kCancelled = -27,  // by kCancel, or because the submission that it is linked to did not succeed
 };
 
 // Last error in use; tests walk all of them.
-inline constexpr Error kLastError = Error::kNotInDomain;
+inline constexpr Error kLastError = Error::kCancelled;
 
 }  // namespace cox::abi

@@ -39,6 +39,7 @@ static_assert(sizeof(Submission) == 64);
 
 // Submission flags.
 inline constexpr std::uint16_t kQuietSuccess = 1;  // no completion when the operation succeeds at once
+inline constexpr std::uint16_t kLink = 2;          // the next one is done only when this one has succeeded
 
 struct Completion {
     std::uint64_t user_data;

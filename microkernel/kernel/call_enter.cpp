@@ -16,17 +16,22 @@ namespace {
 
 // Runs a submission; its completion is posted now or later. The thread itself is not waiting, so no wake.
 [[gnu::noinline]] void run_operation(Thread& thread, const abi::Submission& entry) {
-    const PendingOp pending{thread.ref, entry.user_data};
+    Ring& ring = thread.ring;
+    const bool linked = entry.flags & abi::kLink;
+    const PendingOp pending{{thread.ref.index | (linked ? PendingOp::kLinked : 0), thread.ref.generation},
+                            entry.user_data};
+    if (linked) ring.set_link(Ring::Link::kHeld);  // before it can complete elsewhere
     core::Result<Reply> reply = core::fail(Error::kBadArgument);
-    if (entry.reserved == 0 && !(entry.flags & ~abi::kQuietSuccess))
+    if (entry.reserved == 0 && !(entry.flags & ~(abi::kQuietSuccess | abi::kLink)))
         reply = invoke({thread, abi::CapSlot::from_raw(entry.slot), entry.op, entry.args, &pending});
     if (reply && reply->pending) return;  // its completion stays reserved
+    if (linked) ring.set_link(reply && reply->value >= 0 ? Ring::Link::kNone : Ring::Link::kBroken);
     if (reply && entry.flags & abi::kQuietSuccess)
-        thread.ring.forgo();
+        ring.forgo();
     else if (reply)
-        thread.ring.complete(entry.user_data, reply->value, reply->second);
+        ring.complete(entry.user_data, reply->value, reply->second);
     else
-        thread.ring.complete(entry.user_data, static_cast<std::int64_t>(reply.error()), 0);
+        ring.complete(entry.user_data, static_cast<std::int64_t>(reply.error()), 0);
 }
 
 // Answers the operation that does nothing, if its slot names something. A slot that was looked up is not looked up again in
@@ -52,19 +57,21 @@ private:
     std::uint64_t known_ = 0;
 };
 
-// Submissions in order, `limit` at most, from an operation on.
-[[gnu::noinline]] Ring::Taken run_operations(Thread& thread, std::uint32_t limit) {
-    std::uint32_t done = 0;
-    for (;;) {
-        abi::Submission operation;
-        thread.ring.take_operation(operation);
-        ++done;
-        run_operation(thread, operation);
-        serve_shootdown(this_cpu());  // a batch may be long: the others need not wait for its end
-        const auto taken = thread.ring.take(limit - done, AnswerNop(thread.process->caps));
+// Submissions in order, `limit` at most, after those of `taken`.
+[[gnu::noinline]] Ring::Taken run_operations(Thread& thread, Ring::Taken taken, std::uint32_t limit) {
+    std::uint32_t done = taken.count;
+    while (taken.stop == Ring::Stop::kOperation || taken.stop == Ring::Stop::kMore) {
+        if (taken.stop == Ring::Stop::kOperation) {
+            abi::Submission operation;
+            thread.ring.take_operation(operation);
+            ++done;
+            run_operation(thread, operation);
+            serve_shootdown(this_cpu());  // a batch may be long: the others need not wait for its end
+        }
+        taken = thread.ring.take(limit - done, AnswerNop(thread.process->caps));
         done += taken.count;
-        if (taken.stop != Ring::Stop::kOperation) return {taken.stop, done, taken.ready};
     }
+    return {taken.stop, done, taken.ready};
 }
 
 Error error_of(Ring::Stop stop) {
@@ -78,17 +85,13 @@ Error error_of(Ring::Stop stop) {
 // Whatever is not simply done: operations, refusals, the wait.
 [[gnu::noinline]] CallResult enter_further(Thread& thread, Ring::Taken taken) {
     const std::uint64_t wanted = thread.frame.rdi, timeout = thread.frame.rsi;
-    auto consumed = taken.count;
-    if (taken.stop == Ring::Stop::kOperation) {
-        taken = run_operations(thread, abi::kSqEntries - consumed);
-        consumed += taken.count;
-    }
-    const auto result = [&](std::int64_t value) { return CallResult{value, consumed}; };
+    taken = run_operations(thread, taken, abi::kSqEntries);
+    const auto result = [&](std::int64_t value) { return CallResult{value, taken.count}; };
     // What stands in the way of more is in the completion queue already: the caller takes that first.
     if (taken.stop != Ring::Stop::kNoMore) return result(static_cast<std::int64_t>(error_of(taken.stop)));
     if (taken.ready >= wanted) return result(taken.ready);
     if (timeout == 0) return result(static_cast<std::int64_t>(Error::kTimedOut));
-    thread.enter = {static_cast<std::uint32_t>(wanted), consumed, timeout};
+    thread.enter = {static_cast<std::uint32_t>(wanted), taken.count, timeout, kNever};
     this_cpu().exit_work |= kWaitInEnter;
     return result(0);
 }
@@ -113,25 +116,56 @@ void set_result(Thread& thread, std::int64_t result) {
     thread.frame.rdx = thread.enter.consumed;
 }
 
+// Written, if the time has passed. Else true: the wait has ended.
+bool end_wait(Cpu& cpu, Thread& thread) {
+    thread.waiting_in_enter = false;
+    disarm_timeout(cpu, thread);
+    if (!std::exchange(thread.timed_out, false)) return true;
+    set_result(thread, static_cast<std::int64_t>(Error::kTimedOut));
+    return false;
+}
+
+// True: it has left the CPU, or the time has passed. False: it has what it waits for, or something to do.
+bool wait(Cpu& cpu, Thread& thread) {
+    if (!thread.ring.begin_wait(thread.enter.wanted, thread.enter.deadline)) return false;
+    thread.timed_out = false;
+    if (thread.enter.deadline != kNever) arm_timeout(cpu, thread, thread.enter.deadline);
+    thread.waiting_in_enter = true;
+    return block_current(cpu) || !end_wait(cpu, thread);
+}
+
+// Whatever a link had held back is done, at most a queue of entries; then the thread waits on, or has its result. False:
+// the thread may have left the CPU.
+bool go_on(Cpu& cpu, Thread& thread) {
+    for (std::uint32_t done = 0; thread.ring.released();) {
+        const std::uint32_t limit = abi::kSqEntries - done;
+        const auto taken = run_operations(thread, {Ring::Stop::kMore, 0, 0}, limit);
+        done += taken.count;
+        thread.enter.consumed += taken.count;
+        const auto outcome = limit == 0 ? Error::kQueueFull : error_of(taken.stop);
+        if (outcome != Error::kOk)
+            set_result(thread, static_cast<std::int64_t>(outcome));
+        else if (!wait(cpu, thread))
+            continue;
+        return false;
+    }
+    set_result(thread, thread.ring.ready());
+    return false;
+}
+
 }  // namespace
 
 void wait_in_enter(Cpu& cpu, Thread& thread) {
-    const auto timeout = thread.enter.timeout_ns;
-    const auto deadline = timeout == abi::kForever ? kNever : arch::rdtsc() + arch::clock.to_ticks(timeout);
-    if (!thread.ring.begin_wait(thread.enter.wanted, deadline))
-        return set_result(thread, thread.ring.ready());
-    thread.timed_out = false;
-    if (deadline != kNever) arm_timeout(cpu, thread, deadline);
-    thread.waiting_in_enter = true;
-    block_current(cpu);
+    if (thread.enter.timeout_ns != abi::kForever)
+        thread.enter.deadline = arch::rdtsc() + arch::clock.to_ticks(thread.enter.timeout_ns);
+    if (!wait(cpu, thread)) go_on(cpu, thread);
 }
 
-void finish_enter(Cpu& cpu, Thread& thread) {
-    thread.waiting_in_enter = false;
-    disarm_timeout(cpu, thread);
-    if (std::exchange(thread.timed_out, false))
-        return set_result(thread, static_cast<std::int64_t>(Error::kTimedOut));
+bool finish_enter(Cpu& cpu, Thread& thread) {
+    if (!end_wait(cpu, thread)) return true;
+    if (thread.ring.has_released()) return go_on(cpu, thread);
     set_result(thread, thread.ring.ready());
+    return true;
 }
 
 }  // namespace cox

@@ -11,7 +11,8 @@ constexpr std::int64_t nop_result(std::uint64_t a0) { return static_cast<std::in
 // The current thread, its frame complete, waits as call_enter has left word in `enter`. It may leave the CPU.
 void wait_in_enter(Cpu& cpu, Thread& thread);
 
-// A thread whose wait is over runs again: its results.
-void finish_enter(Cpu& cpu, Thread& thread);
+// A thread whose wait is over runs again, its context loaded: its results. False: it had more to do first, and may have left
+// the CPU.
+bool finish_enter(Cpu& cpu, Thread& thread);
 
 }  // namespace cox

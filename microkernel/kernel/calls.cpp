@@ -27,6 +27,12 @@ core::Result<Reply> invoke_any(const Invocation& call, const Cap& cap) {
             return Reply{static_cast<std::int64_t>(slot.raw())};
         }
         case Op::kNop: return Reply{nop_result(call.args[0])};
+        case Op::kCancel: {
+            const auto op = cap.object->withdraw(call.caller, call.args[0]);
+            if (!op) return core::fail(Error::kWrongState);
+            complete(op, static_cast<std::int64_t>(Error::kCancelled));
+            return Reply{};
+        }
         default: return core::fail(Error::kBadOperation);
     }
 }

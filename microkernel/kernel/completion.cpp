@@ -9,15 +9,15 @@ namespace cox {
 
 bool complete(const PendingOp& op, std::int64_t result) {
     bool dropped = true;
-    if (const auto thread = find_thread(op.thread)) {
-        if (thread->ring.post({op.user_data, result, 0, 0}, dropped)) wake(*thread);
+    if (const auto thread = find_thread(op.owner())) {
+        if (thread->ring.post({op.user_data, result, 0, 0}, op.linked(), dropped)) wake(*thread);
     }
     this_cpu().stats.dropped_completions += dropped;
     return !dropped;
 }
 
 bool waits_still(const PendingOp& op) {
-    const auto thread = find_thread(op.thread);
+    const auto thread = find_thread(op.owner());
     return thread && thread->word().load().state() != abi::ThreadState::kGone;
 }
 

@@ -145,12 +145,11 @@ void count_dispatch(Cpu& cpu, Thread& t) {
         ++cpu.stats.server_dispatches;
 }
 
-// Loads the context of cpu.current, which has just begun.
-void switch_in(Cpu& cpu, std::uint64_t now) {
+// Loads the context of cpu.current, which has just begun. False: it had something to do first, so who runs may have changed.
+bool switch_in(Cpu& cpu, std::uint64_t now) {
     Thread& t = *cpu.current;
     count_dispatch(cpu, t);
     t.switched_in = now;
-    if (t.waiting_in_enter) finish_enter(cpu, t);
     if (t.domain && !std::exchange(cpu.line_busy, true)) root_domain.cpu_busy(cpu.number);
     if (cpu.fpu_owner != &t || t.fpu_cpu != cpu.number) {
         t.fpu.restore();
@@ -165,6 +164,7 @@ void switch_in(Cpu& cpu, std::uint64_t now) {
     load_space(cpu, &t.process->space());
     cpu.frame_top = reinterpret_cast<std::uint64_t>(&t.frame + 1);
     cpu.tables.set_entry_stack(cpu.frame_top);
+    return !t.waiting_in_enter || finish_enter(cpu, t);
 }
 
 // Decides who runs. False: nobody can. `fresh`: cpu.current has just begun and its context is not loaded.
@@ -222,14 +222,13 @@ Thread& take_off(Cpu& cpu) {
     return t;
 }
 
-void block_current(Cpu& cpu) {
+bool block_current(Cpu& cpu) {
     Thread& t = take_off(cpu);
     t.agent_overrun = false;
     const auto blocked = t.word().block();
     if (!blocked.done || blocked.word.state() == abi::ThreadState::kRunning) {  // to die, or woken already
         cpu.current = &t;
-        if (blocked.done) finish_enter(cpu, t);
-        return;
+        return !blocked.done;
     }
     if (tracing(core::kTraceStop)) trace(core::TraceEvent::kStop, t.ref, blocked.word.raw, 0, cpu.since);
     if (t.domain) {
@@ -237,6 +236,7 @@ void block_current(Cpu& cpu) {
         root_domain.post_event(t.ref.index, cpu.number);
     }
     t.release();
+    return true;
 }
 
 arch::TrapFrame* leave_kernel(Cpu& cpu) {
@@ -250,7 +250,7 @@ arch::TrapFrame* leave_kernel(Cpu& cpu) {
         account(cpu, now);
         bool fresh = false;
         if (choose(cpu, now, fresh)) {
-            if (fresh) switch_in(cpu, now);
+            if (fresh && !switch_in(cpu, now)) continue;
             // What this CPU has sent to itself meanwhile brings no interrupt.
             if (!cpu.inbox.empty() || cpu.dead_processes) continue;
             // sysret and iretq would fault in the kernel on an address that is not canonical.

@@ -13,7 +13,7 @@ arch::TrapFrame* leave_kernel(Cpu& cpu);
 // The current thread leaves the CPU: its context is saved, its time accounted, its reference handed to the caller.
 Thread& take_off(Cpu& cpu);
 
-// cap_enter waits: running → waiting. If a wake came first, the thread goes on.
-void block_current(Cpu& cpu);
+// cap_enter waits: running → waiting. False: a wake came first, and the thread goes on.
+bool block_current(Cpu& cpu);
 
 }  // namespace cox

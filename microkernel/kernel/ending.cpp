@@ -23,6 +23,11 @@ core::Result<bool> Ending::wait(PendingOp waiter, std::uint64_t& code) {
     }
 }
 
+PendingOp Ending::withdraw(abi::ThreadRef thread, std::uint64_t user_data) {
+    SpinGuard guard(lock_);
+    return withdraw_if(waiter_, thread, user_data);
+}
+
 void Ending::come(std::uint64_t code) {
     PendingOp waiter;
     {

@@ -11,6 +11,8 @@ class Ending {
 public:
     // True: it has come, with `code`. False: `waiter` is completed with it when it comes. kBusy. Holding no lock.
     core::Result<bool> wait(PendingOp waiter, std::uint64_t& code);
+    // The operation of `thread` that waits, no longer does. None: there is none such.
+    PendingOp withdraw(abi::ThreadRef thread, std::uint64_t user_data);
     // Once. Holding no lock.
     void come(std::uint64_t code);
     // It will not come: nobody refers to the thing any more.

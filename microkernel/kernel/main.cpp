@@ -110,11 +110,12 @@ extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_
     for (const Cpu& cpu : online_cpus()) root_domain.init_cpu_line(cpu.number);
     print(
         "coxswain: kernel version=1 cpus={} boot={} tsc_hz={} timer={} frames={} apic={} "
-        "wakes_by={}",
+        "wakes_by={} fpu={}",
         online_cpus().size(), std::string_view(door == BootDoor::kPvh ? "pvh" : "multiboot2"),
         arch::clock.tsc_hz, std::string_view(arch::clock.reference), frame_counts().total,
         std::string_view(arch::lapic_is_x2() ? "x2apic" : "xapic"),
-        std::string_view(arch::features.tsc_deadline ? "deadline" : "count"));
+        std::string_view(arch::features.tsc_deadline ? "deadline" : "count"),
+        std::string_view(arch::features.xsave ? "xsave" : "fxsave"));
     if (boot.truncated) print("coxswain: the command line or the memory map was longer than what is kept");
     if (acpi->madt.cpus_beyond_limit)
         print("coxswain: {} more CPUs are left out", acpi->madt.cpus_beyond_limit);

@@ -2,6 +2,7 @@
 #include "kernel/notification.hpp"
 
 #include "kernel/heap.hpp"
+#include "kernel/thread.hpp"
 
 namespace cox {
 
@@ -38,6 +39,11 @@ core::Result<std::uint64_t> Notification::wait(PendingOp waiter) {
         }
         if (waits_still(other)) return core::fail(abi::Error::kBusy);
     }
+}
+
+PendingOp Notification::withdraw(Thread& caller, std::uint64_t user_data) {
+    SpinGuard guard(lock_);
+    return withdraw_if(waiter_, caller.ref, user_data);
 }
 
 void Notification::destroy() {

@@ -18,6 +18,7 @@ public:
     std::uint64_t poll();
     // Bits that were set already, or 0 and `waiter` is kept. kBusy: somebody else waits.
     core::Result<std::uint64_t> wait(PendingOp waiter);
+    PendingOp withdraw(Thread& caller, std::uint64_t user_data) override;
 
 private:
     void destroy() override;

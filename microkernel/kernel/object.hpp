@@ -8,8 +8,11 @@
 
 #include "abi/types.hpp"
 #include "core/assert.hpp"
+#include "kernel/completion.hpp"
 
 namespace cox {
+
+class Thread;
 
 class Object {
 public:
@@ -24,6 +27,12 @@ public:
     Object& operator=(const Object&) = delete;
 
     abi::ObjectType type() const { return type_; }
+
+    // kCancel: takes out the caller's operation in flight that this object keeps. None: there is none such (any more).
+    virtual PendingOp withdraw(Thread& caller, std::uint64_t user_data) {
+        static_cast<void>(caller), static_cast<void>(user_data);
+        return {};
+    }
 
     void retain() { references_.fetch_add(1, std::memory_order_relaxed); }
 

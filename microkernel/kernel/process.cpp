@@ -159,6 +159,10 @@ void Process::gone(std::uint64_t code) {
     ending.come(code);
 }
 
+PendingOp Process::withdraw(Thread& caller, std::uint64_t user_data) {
+    return ending.withdraw(caller.ref, user_data);
+}
+
 // The capabilities in its table may be the last to other processes, and so on: one after the other, not one in the other.
 void Process::destroy() {
     Cpu& cpu = this_cpu();

@@ -34,7 +34,34 @@ void Ring::take_operation(abi::Submission& copy) {
     ++reserved_;
 }
 
-bool Ring::post(const abi::Completion& completion, bool& dropped) {
+// Held back: nothing. Broken: the rest of the chain is cancelled, as far as `size` goes.
+Ring::Taken Ring::take_linked(std::uint32_t size, std::uint32_t ready) {
+    if (link_ == Link::kHeld || link_ == Link::kHolding) {
+        link_ = Link::kHolding;
+        return {Stop::kNoMore, 0, ready};
+    }
+    if (link_ == Link::kReleased) link_ = Link::kNone;
+    if (link_ == Link::kReleasedBroken) link_ = Link::kBroken;
+    std::uint32_t done = 0;
+    for (; done < size && link_ == Link::kBroken; ++done) {
+        const volatile abi::Submission& entry = submissions_[sq_head_++ % abi::kSqEntries];
+        completions_[cq_tail_++ % abi::kCqEntries] = {
+            entry.user_data, static_cast<std::int64_t>(abi::Error::kCancelled), 0, 0};
+        if (!(entry.flags & abi::kLink)) link_ = Link::kNone;
+    }
+    header_->sq_head.store(sq_head_, std::memory_order_release);
+    header_->cq_tail.store(cq_tail_, std::memory_order_release);
+    return {size == 0 ? Stop::kNoMore : Stop::kMore, done, ready + done};
+}
+
+bool Ring::released() {
+    SpinGuard guard(lock_);
+    if (!released_locked()) return false;
+    link_ = link_ == Link::kReleased ? Link::kNone : Link::kBroken;
+    return true;
+}
+
+bool Ring::post(const abi::Completion& completion, bool linked, bool& dropped) {
     SpinGuard guard(lock_);
     dropped = !open_;
     if (dropped) return false;
@@ -43,14 +70,19 @@ bool Ring::post(const abi::Completion& completion, bool& dropped) {
     completions_[cq_tail_ % abi::kCqEntries] = completion;
     ++cq_tail_;
     header_->cq_tail.store(cq_tail_, std::memory_order_release);
-    if (wanted_ == 0 || ready_locked() < wanted_) return false;
+    if (linked) {
+        const bool holding = link_ == Link::kHolding, failed = completion.result < 0;
+        link_ = holding ? (failed ? Link::kReleasedBroken : Link::kReleased)
+                        : (failed ? Link::kBroken : Link::kNone);
+    }
+    if (wanted_ == 0 || (ready_locked() < wanted_ && !(linked && released_locked()))) return false;
     stop_waiting();
     return true;
 }
 
 bool Ring::begin_wait(std::uint32_t wanted, std::uint64_t deadline) {
     SpinGuard guard(lock_);
-    if (ready_locked() >= wanted) return false;
+    if (ready_locked() >= wanted || released_locked()) return false;
     wanted_ = wanted;
     deadline_ = deadline;
     return true;

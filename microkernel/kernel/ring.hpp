@@ -3,6 +3,8 @@
 //
 // The submission queue is read by its thread's CPU alone. The completion queue is filled from any CPU under `lock_`. Every
 // operation that was taken and is not completed has a completion reserved, so posting cannot fail.
+// Links: an entry with kLink holds back what comes next until it has completed, wherever that happens: `link_`. What waits
+// for it stays in the submission queue.
 // Waiting: `wanted_` is how many completions the thread waits for, 0 when it does not, `deadline_` until when; whoever sets
 // them back, a completion or the time-out, is the one that wakes the thread.
 #pragma once
@@ -27,6 +29,7 @@ public:
     enum class Stop : std::uint8_t {
         kNoMore,
         kOperation,  // the next one is for take_operation()
+        kMore,       // some were cancelled: take again
         kFull,       // there are more, but no completion entry is free for their results
         kWrong,      // the queue claims more than fits
     };
@@ -37,6 +40,26 @@ public:
     };
     template <class Answer>
     [[gnu::always_inline]] Taken take(std::uint32_t limit, Answer answer);
+
+    // What the last entry that was taken means for the next.
+    enum class Link : std::uint8_t {
+        kNone,
+        kBroken,         // cancelled, up to and with the first entry without kLink
+        kHeld,           // it is in flight
+        kHolding,        // it is in flight, and entries wait for it
+        kReleased,       // it was kHolding, and has succeeded
+        kReleasedBroken  // it was kHolding, and has failed
+    };
+    void set_link(Link link) {
+        SpinGuard guard(lock_);
+        link_ = link;
+    }
+    bool has_released() {
+        SpinGuard guard(lock_);
+        return released_locked();
+    }
+    // Thread's CPU. True, once: what an entry had held back can be taken now.
+    [[nodiscard]] bool released();
     // A copy of the next entry, after kOperation. A completion is reserved for it: it is completed now, later, or not at all.
     void take_operation(abi::Submission& copy);
     void complete(std::uint64_t user_data, std::int64_t result, std::uint64_t second) {
@@ -50,13 +73,13 @@ public:
     }
 
     // Any CPU. Posts into a reserved entry. True: the thread waits and now has what it waits for: wake it.
-    [[nodiscard]] bool post(const abi::Completion& completion, bool& dropped);
+    [[nodiscard]] bool post(const abi::Completion& completion, bool linked, bool& dropped);
 
     std::uint32_t ready() {  // completions that the user has not taken
         SpinGuard guard(lock_);
         return ready_locked();
     }
-    // Thread's CPU. False: `wanted` are there already. `deadline`: TSC, or kNever.
+    // Thread's CPU. False: `wanted` are there already, or entries were released. `deadline`: TSC, or kNever.
     [[nodiscard]] bool begin_wait(std::uint32_t wanted, std::uint64_t deadline);
     // Any CPU. True: it waited, and its deadline has passed: the caller must wake it.
     [[nodiscard]] bool expire(std::uint64_t now);
@@ -70,6 +93,11 @@ private:
         return std::min(tail - header.cq_head.load(std::memory_order_acquire), abi::kCqEntries);
     }
     void stop_waiting() COX_REQUIRES(lock_);
+    bool released_locked() const COX_REQUIRES(lock_) {
+        return link_ == Link::kReleased || link_ == Link::kReleasedBroken;
+    }
+    // take(), where a link has a say.
+    Taken take_linked(std::uint32_t size, std::uint32_t ready) COX_REQUIRES(lock_);
 
     RefPtr<MemoryObject> pages_;
     abi::RingHeader* header_ = nullptr;
@@ -83,6 +111,7 @@ private:
     std::uint32_t wanted_ COX_GUARDED_BY(lock_) = 0;
     std::uint64_t deadline_ COX_GUARDED_BY(lock_) = kNoDeadline;
     bool open_ COX_GUARDED_BY(lock_) = false;
+    Link link_ COX_GUARDED_BY(lock_) = Link::kNone;
 };
 
 // Entries are in memory that the user may change meanwhile: answer() reads each field once, and operations are copied
@@ -106,6 +135,10 @@ inline Ring::Taken Ring::take(std::uint32_t limit, Answer answer) {
     } else if (owed + size > abi::kCqEntries) [[unlikely]] {
         size = owed < abi::kCqEntries ? abi::kCqEntries - owed : 0;
         stop = Stop::kFull;
+    }
+    if (link_ != Link::kNone && count != 0 && stop != Stop::kWrong) [[unlikely]] {
+        const auto taken = take_linked(size, ready);
+        return {taken.count == size && stop == Stop::kFull ? stop : taken.stop, taken.count, taken.ready};
     }
     std::uint32_t done = 0;
     for (; done < size; ++done) {

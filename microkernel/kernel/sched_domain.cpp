@@ -194,6 +194,16 @@ void SchedDomain::post_event(std::uint32_t line, std::uint32_t cpu) {
     }
 }
 
+PendingOp SchedDomain::withdraw(Thread& thread, std::uint64_t user_data) {
+    const auto cpu = thread.agent_cpu.load();
+    if (cpu == Thread::kNoCpu) return {};
+    Agent& agent = agents_[cpu];
+    SpinGuard guard(agent.lock);
+    const auto op = withdraw_if(agent.waiter, thread.ref, user_data);
+    if (op) agent.waits.store(false);
+    return op;
+}
+
 core::Result<bool> SchedDomain::wait_events(Thread& thread, PendingOp waiter) {
     const auto cpu = thread.agent_cpu.load();  // once: an add_agent that fails takes it back
     if (cpu == Thread::kNoCpu) return core::fail(Error::kWrongState);

@@ -32,6 +32,7 @@ public:
     core::Result<void> detach(const Process& server);
     // -> true: there are events; false: the operation stays in flight.
     core::Result<bool> wait_events(Thread& agent, PendingOp waiter);
+    PendingOp withdraw(Thread& agent, std::uint64_t user_data) override;
     core::Result<void> commit(Process& server, abi::ThreadRef ref, std::uint64_t word,
                               std::uint64_t slice_ns);
 

@@ -10,6 +10,7 @@
 #pragma once
 #include "abi/calls.hpp"
 #include "abi/sched.hpp"
+#include "arch/fpu.hpp"
 #include "arch/frame.hpp"
 #include "core/inbox.hpp"
 #include "core/intrusive_queue.hpp"
@@ -77,7 +78,7 @@ public:
     bool timed_out = false;
     struct {
         std::uint32_t wanted, consumed;
-        std::uint64_t timeout_ns;
+        std::uint64_t timeout_ns, deadline;
     } enter{};
     std::atomic<std::uint32_t> timer_cpu{kNoCpu};  // timers.hpp
 
@@ -85,6 +86,9 @@ public:
     std::atomic<std::uint64_t> exit_code{
         kNoCode};  // the first kill decides, unless the thread exits by itself
     Ending ending;
+    PendingOp withdraw(Thread& caller, std::uint64_t user_data) override {
+        return ending.withdraw(caller.ref, user_data);
+    }
 
 private:
     void destroy() override;  // returns the slot (thread_table.cpp)

@@ -58,7 +58,7 @@ constexpr Row kRows[] = {
     {kPowerOff, ObjectType::kMachine, abi::kManage, false, {0}, Error::kBadArgument},
     {kCpuStats, ObjectType::kMachine, abi::kRead, false, {~0ull, 0}, Error::kBadArgument},
 };
-constexpr Op kAnyOperations[] = {kIdentify, kDrop, kDerive, kNop};
+constexpr Op kAnyOperations[] = {kIdentify, kDrop, kDerive, kNop, kCancel};
 
 // One object of each type, with all rights; a thread that has gone, so that kStart is refused.
 struct Objects {
@@ -207,6 +207,8 @@ void operations_on_any(Case& t) {
                       object.slot().raw());
         REQUIRE_EQUAL(t, identified.result2, 0u);
         REQUIRE_EQUAL(t, cap::cap_call(derived->slot(), kNop, kTopBit | 9).result, 9);
+        REQUIRE_EQUAL(t, by_call({kCancel, derived->slot()}), Error::kWrongState);
+        REQUIRE_EQUAL(t, by_ring(t.env, {kCancel, derived->slot()}), Error::kWrongState);
         const auto again = MUST(t, derive(*derived, 0));
         REQUIRE_EQUAL(t, by_ring(t.env, {kDrop, again->slot()}), Error::kOk);
     }

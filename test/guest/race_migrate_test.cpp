@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Threads of several processes that agents move from CPU to CPU all the time keep what they have in their
-// registers, floating-point control included, their FS base, their address space, and their ring.
+// Threads of several processes that agents preempt, and move from CPU to CPU, all the time keep what they have in their
+// registers, floating-point control and YMM included, their FS base, their address space, and their ring.
 #include "support/agents.hpp"
+#include "support/float_control.hpp"
 #include "support/observe.hpp"
 #include "support/registers.hpp"
 
@@ -11,7 +12,7 @@ namespace {
 using namespace test;
 using abi::ThreadState;
 
-constexpr std::uint64_t kEnoughMoves = 2000;  // of all together
+constexpr std::uint64_t kEnough = 2000;  // moves of all together; with one CPU, preemptions
 
 // values[]
 constexpr int kSelf = 0;     // slot of the thread
@@ -20,25 +21,7 @@ constexpr int kWrong = 2;    // rounds after which a register was not what it ha
 constexpr int kStray = 3;    // completions that were another's
 constexpr int kControl = 4;  // rounds after which MXCSR or the x87 control word was not what it had been
 constexpr int kBase = 5;     // or FS pointed elsewhere
-
-// Rounding in one of four ways, and flushing to zero or not, with all exceptions masked.
-struct Control {
-    std::uint32_t mxcsr;
-    std::uint16_t x87;
-
-    static Control pattern(std::uint64_t number) {
-        const auto bits = static_cast<std::uint32_t>(number);
-        return {.mxcsr = 0x1f80U | (bits & 3) << 13 | (bits >> 2 & 1) << 15,
-                .x87 = static_cast<std::uint16_t>(0x37fU | (bits >> 3 & 3) << 10)};
-    }
-    static Control now() {
-        Control read{};
-        asm volatile("stmxcsr %0; fnstcw %1" : "=m"(read.mxcsr), "=m"(read.x87));
-        return read;
-    }
-    void set() const { asm volatile("ldmxcsr %0; fldcw %1" : : "m"(mxcsr), "m"(x87)); }
-    friend bool operator==(const Control&, const Control&) = default;
-};
+constexpr int kStops = 6;    // how often it had been off its CPU
 
 // What FS points to is the worker's Station (crew.cpp).
 const Station* station_at_fs() {
@@ -52,13 +35,13 @@ std::uint64_t count_and_check(Station& station, cap::Ring& ring) {
     auto& values = station.values;
     const cap::Thread self(abi::CapSlot::from_raw(values[kSelf].load()));
     std::uint32_t cpu = 0;
+    std::uint32_t sequence = 0;
     for (std::uint64_t round = 1; station.order != Order::kExit; ++round) {
         const std::uint64_t mine = (self.slot().raw() << 20) + round;
         const Registers in = Registers::pattern(mine);
-        Registers out{};
         const Control control = Control::pattern(mine * 0x9e3779b97f4a7c15 >> 40);
         control.set();
-        keep_through_loop(&in, &out, 20'000);
+        const Registers out = kept(in, keep_through_loop, keep_through_loop_avx, 20'000);
         values[kWrong] += !(out == in);
         values[kControl] += !(Control::now() == control);
         values[kBase] += station_at_fs() != &station;
@@ -66,6 +49,8 @@ std::uint64_t count_and_check(Station& station, cap::Ring& ring) {
         values[kStray] += !answer || *answer != mine;
         const auto status = self.status();
         values[kMoves] += status && std::exchange(cpu, status->word.cpu()) != status->word.cpu();
+        values[kStops] +=
+            status && std::exchange(sequence, status->word.sequence()) != status->word.sequence();
         ++station.beats;
     }
     return 0;
@@ -94,14 +79,15 @@ void registers_and_ring(Case& t) {
             REQUIRE_OK(t, worker.thread.start());
         }
     }
-    const auto moves = [&] { return sum(one, kMoves) + sum(two, kMoves) + sum(three, kMoves); };
-    REQUIRE(t, eventually(t.env.clock, [&] { return moves() >= kEnoughMoves; }, 3 * kPatienceNs));
+    const auto count = [&](int value) { return sum(one, value) + sum(two, value) + sum(three, value); };
+    const int wanted = t.cpus() > 1 ? kMoves : kStops;
+    REQUIRE(t, eventually(t.env.clock, [&] { return count(wanted) >= kEnough; }, 3 * kPatienceNs));
     std::uint64_t rounds = 0;
     for (Crew* const crew : {&one, &two, &three}) {
         for (const Worker& worker : crew->workers()) {
             worker.order(Order::kExit);
             REQUIRE(t, comes_to(t, worker, ThreadState::kGone));
-            REQUIRE(t, worker.station->values[kMoves] > 0);
+            REQUIRE(t, worker.station->values[static_cast<std::size_t>(wanted)] > 0);
             rounds += worker.beats();
         }
         REQUIRE_EQUAL(t, sum(*crew, kWrong), 0);
@@ -109,7 +95,8 @@ void registers_and_ring(Case& t) {
         REQUIRE_EQUAL(t, sum(*crew, kBase), 0);
         REQUIRE_EQUAL(t, sum(*crew, kStray), 0);
     }
-    t.env.log.print("race: rounds={} moves={}", rounds, moves());
+    t.env.log.print("race: rounds={} moves={} stops={} avx={}", rounds, count(kMoves), count(kStops),
+                    avx_is_on());
     REQUIRE_EQUAL(t, agents.accepted_twice(), 0);
 }
 

@@ -21,6 +21,7 @@ public:
     int enters = 0;
     bool refuse = false;    // take nothing, as when there is no room for completions
     bool time_out = false;  // what waits is not completed
+    enum class Cancel { kWorks, kTooLate, kCompletes } cancel_outcome = Cancel::kWorks;
     std::deque<abi::Submission> in_flight;
 
     void complete(std::uint64_t user_data, std::int64_t result) {
@@ -59,6 +60,15 @@ public:
             taken};
     }
 
+    // kTooLate: it completes later; kCompletes: it has just completed.
+    void cancel(std::uint64_t user_data) {
+        REQUIRE(in_flight.size() == 1);
+        REQUIRE(in_flight.front().user_data == user_data);
+        if (cancel_outcome != Cancel::kTooLate) {
+            finish(cancel_outcome == Cancel::kWorks ? static_cast<std::int64_t>(abi::Error::kCancelled) : 9);
+        }
+    }
+
     static RingModel* current;
 
 private:
@@ -84,6 +94,7 @@ struct ModelDoor {
     static EnterResult enter(std::uint64_t min_complete, std::uint64_t) {
         return RingModel::current->enter(min_complete);
     }
+    static void cancel(std::uint64_t, std::uint64_t user_data) { RingModel::current->cancel(user_data); }
 };
 using TestRing = BasicRing<ModelDoor>;
 
@@ -164,14 +175,56 @@ TEST_CASE("libcap ring: call passes on the operation's error") {
           abi::Error::kNoRight);
 }
 
-TEST_CASE("libcap ring: the completion of a call that timed out is dropped") {
+TEST_CASE("libcap ring: a call that times out is cancelled, and leaves nothing") {
     RingModel model;
     TestRing ring(model.address());
     model.time_out = true;
     CHECK(ring.call(slow(0), 1).error() == abi::Error::kTimedOut);
-    model.time_out = false;
-    model.finish(5);
+    CHECK(model.in_flight.empty());
+    CHECK(!ring.next());
     CHECK(ring.call(nop(0, 7)) == 7);
+    CHECK(!ring.next());
+}
+
+TEST_CASE("libcap ring: what completes at the moment of the time-out counts") {
+    RingModel model;
+    TestRing ring(model.address());
+    model.time_out = true;
+    model.cancel_outcome = RingModel::Cancel::kCompletes;
+    CHECK(ring.call(slow(0), 1) == 9);
+    CHECK(!ring.next());
+}
+
+TEST_CASE("libcap ring: the completion of a call past cancelling is dropped, by next and by another call") {
+    for (const bool by_next : {true, false}) {
+        RingModel model;
+        TestRing ring(model.address());
+        model.time_out = true;
+        model.cancel_outcome = RingModel::Cancel::kTooLate;
+        CHECK(ring.call(slow(0), 1).error() == abi::Error::kTimedOut);
+        model.complete(1, 11);
+        model.finish(5);
+        model.complete(2, 22);
+        if (!by_next) {
+            CHECK(ring.call(nop(0, 7)) == 7);
+        }
+        CHECK(ring.next()->user_data == 1);
+        CHECK(ring.next()->user_data == 2);
+        CHECK(!ring.next());
+    }
+}
+
+TEST_CASE("libcap ring: a call that the kernel has not taken is taken back") {
+    RingModel model;
+    TestRing ring(model.address());
+    REQUIRE(ring.prepare(nop(1, 11)));
+    model.refuse = true;
+    CHECK(ring.call(slow(0), 1).error() == abi::Error::kTimedOut);
+    CHECK(ring.free_entries() == abi::kSqEntries - 1);
+    model.refuse = false;
+    CHECK(ring.submit_and_wait(1) == 1);
+    CHECK(model.in_flight.empty());
+    CHECK(ring.next()->user_data == 1);
     CHECK(!ring.next());
 }
 

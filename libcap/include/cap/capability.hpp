@@ -30,6 +30,11 @@ public:
     [[nodiscard]] Result<Identity> identify() const;
     // A new slot for the same object with `rights` at most.
     [[nodiscard]] Result<abi::CapSlot> derive(abi::Rights rights) const;
+    // The calling thread's operation in flight on this object that was submitted with `user_data` completes with Cancelled.
+    // WrongState: there is none, or it is just completing.
+    [[nodiscard]] Result<void> cancel(std::uint64_t user_data) const {
+        return invoke(abi::Op::kCancel, user_data);
+    }
     // Empties the slot. What it named lives on while others name it. Nothing to do about a failure.
     void drop() const { cap_call(slot_, abi::Op::kDrop); }
 

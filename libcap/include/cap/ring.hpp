@@ -63,7 +63,8 @@ public:
 
     // Submits `entry` (its user_data is replaced) and waits for its completion, whatever else completes.
     // The completion's own error is returned like any other. The time-out begins anew whenever something else
-    // completes; after kTimedOut the operation is still in flight, and its completion will be dropped.
+    // completes. After kTimedOut the operation is cancelled; if it has not been taken yet, as while a chain is held, it is
+    // taken back. Should it be past cancelling, next() drops its completion.
     [[nodiscard]] Result<std::uint64_t> call(abi::Submission entry, std::uint64_t timeout_ns = abi::kForever);
 
     [[nodiscard]] std::uint32_t free_entries() {
@@ -77,6 +78,12 @@ private:
 
     Result<void> make_room();
     std::optional<abi::Completion> next_in_queue();
+    // Keeps the completions of others. Nothing: the one with this user_data has not come.
+    [[gnu::always_inline]] std::optional<std::int64_t> result_in_queue(std::uint64_t user_data);
+    [[gnu::noinline]] void drop_late();
+
+    // The call of `entry` ends with `error`, unless it has completed just now.
+    [[gnu::noinline]] Result<std::uint64_t> give_up(const abi::Submission& entry, abi::Error error);
 
     abi::RingHeader* header_;
     abi::Submission* submissions_;
@@ -85,6 +92,7 @@ private:
     std::uint32_t sq_head_seen_ = sq_tail_ - abi::kSqEntries;  // look at the first entry
     std::uint32_t cq_head_;
     std::uint64_t calls_ = 0;
+    std::uint32_t late_ = 0;  // completions of calls that were past cancelling
     std::uint32_t kept_head_ = 0;
     std::uint32_t kept_tail_ = 0;
     std::array<abi::Completion, kKept> kept_;
@@ -93,6 +101,9 @@ private:
 struct KernelDoor {
     static EnterResult enter(std::uint64_t min_complete, std::uint64_t timeout_ns) {
         return cap_enter(min_complete, timeout_ns);
+    }
+    static void cancel(std::uint64_t slot, std::uint64_t user_data) {
+        (void)cap_call(abi::CapSlot::from_raw(slot), abi::Op::kCancel, user_data);
     }
 };
 

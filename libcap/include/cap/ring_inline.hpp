@@ -49,6 +49,9 @@ std::optional<abi::Completion> BasicRing<Door>::next() {
     if (kept_head_ != kept_tail_) [[unlikely]] {
         return kept_[kept_head_++ % kKept];
     }
+    if (late_ != 0) [[unlikely]] {
+        drop_late();
+    }
     return next_in_queue();
 }
 
@@ -97,20 +100,55 @@ Result<std::uint64_t> BasicRing<Door>::call(abi::Submission entry, std::uint64_t
         return fail(prepared.error());
     }
     for (;;) {
-        while (const auto completion = next_in_queue()) {
-            if (completion->user_data == entry.user_data) {
-                return to_result(completion->result);
-            }
-            // An earlier call that timed out has nobody left to hear of it.
-            if (completion->user_data < kCallTag) {
-                kept_[kept_tail_++ % kKept] = *completion;
-            }
+        if (const auto result = result_in_queue(entry.user_data)) {
+            return to_result(*result);
         }
         const EnterResult entered = Door::enter(1, timeout_ns);
         if (entered.ready < 0) [[unlikely]] {
-            return fail(static_cast<abi::Error>(entered.ready));
+            return give_up(entry, static_cast<abi::Error>(entered.ready));
         }
     }
+}
+
+template <class Door>
+void BasicRing<Door>::drop_late() {
+    while (late_ != 0 && header_->cq_tail.load(std::memory_order_acquire) != cq_head_ &&
+           completions_[cq_head_ % abi::kCqEntries].user_data >= kCallTag) {
+        (void)next_in_queue();
+        --late_;
+    }
+}
+
+template <class Door>
+inline std::optional<std::int64_t> BasicRing<Door>::result_in_queue(std::uint64_t user_data) {
+    while (const auto completion = next_in_queue()) {
+        if (completion->user_data == user_data) {
+            return completion->result;
+        }
+        if (completion->user_data < kCallTag) {
+            kept_[kept_tail_++ % kKept] = *completion;
+        } else {
+            --late_;
+        }
+    }
+    return std::nullopt;
+}
+
+template <class Door>
+Result<std::uint64_t> BasicRing<Door>::give_up(const abi::Submission& entry, abi::Error error) {
+    // Nothing was submitted after it. The kernel takes entries only in this thread's calls.
+    if (free_entries() != abi::kSqEntries) {
+        header_->sq_tail.store(--sq_tail_, std::memory_order_release);
+        return fail(error);
+    }
+    Door::cancel(entry.slot, entry.user_data);
+    const auto result = result_in_queue(entry.user_data);
+    const auto cancelled = static_cast<std::int64_t>(abi::Error::kCancelled);
+    late_ += !result;
+    if (result.value_or(cancelled) == cancelled) {
+        return fail(error);
+    }
+    return to_result(*result);
 }
 
 }  // namespace cap

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-#include "arch/frame.hpp"
+#include "arch/fpu.hpp"
 
 #include <cstring>
 
 namespace cox::arch {
 
+// An empty header makes XRSTOR initialise all but MXCSR; FXRSTOR takes all from the part before it.
 void FpuState::reset() {
-    std::memset(image, 0, sizeof image);
+    constexpr std::size_t kLegacyAndHeader = 576;
+    std::memset(image, 0, kLegacyAndHeader);
     const std::uint16_t control = 0x37f;       // x87: all exceptions masked, 64-bit precision
     const std::uint32_t sse_control = 0x1f80;  // SSE: all exceptions masked
     std::memcpy(image, &control, sizeof control);

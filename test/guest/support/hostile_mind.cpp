@@ -27,6 +27,7 @@ constexpr abi::Op kOperations[] = {
     kDetach,       kGetCpus,       kLogWrite,
     kPowerOff,     kCpuStats,      kCreateNotification,
     kJoin,         kSuspend,       kResume,
+    kCancel,
 };
 
 constexpr std::uint64_t kEdges[] = {

@@ -60,6 +60,8 @@ inline void write_cr0(std::uint64_t v) { asm volatile("mov %0, %%cr0" ::"r"(v) :
 inline void write_cr3(std::uint64_t v) { asm volatile("mov %0, %%cr3" ::"r"(v) : "memory"); }
 inline void write_cr4(std::uint64_t v) { asm volatile("mov %0, %%cr4" ::"r"(v) : "memory"); }
 
+inline void write_xcr0(std::uint32_t v) { asm volatile("xsetbv" ::"c"(0), "a"(v), "d"(0)); }
+
 inline void invalidate_page(std::uint64_t address) { asm volatile("invlpg (%0)" ::"r"(address) : "memory"); }
 
 // Orders this CPU's earlier stores before its later loads. Not mfence: a locked instruction is quicker, and known to

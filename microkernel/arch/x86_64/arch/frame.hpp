@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What entry.S saves, in the order in which it lies in memory, and a thread's floating-point state.
+// What entry.S saves, in the order in which it lies in memory.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -27,15 +27,6 @@ static_assert(offsetof(TrapFrame, r10) == FRAME_R10 && offsetof(TrapFrame, r9) =
 static_assert(offsetof(TrapFrame, r8) == FRAME_R8 && offsetof(TrapFrame, rax) == FRAME_RAX);
 static_assert(offsetof(TrapFrame, rdx) == FRAME_RDX && offsetof(TrapFrame, rsi) == FRAME_RSI);
 static_assert(offsetof(TrapFrame, rdi) == FRAME_RDI);
-
-// FXSAVE image. Kept per thread; the kernel itself never touches these registers.
-struct alignas(16) FpuState {
-    std::byte image[512];
-
-    void reset();  // what a new thread starts with
-    void save() { asm volatile("fxsave64 %0" : "=m"(*this)); }
-    void restore() const { asm volatile("fxrstor64 %0" ::"m"(*this)); }
-};
 
 inline constexpr std::uint64_t kUserFlags = 0x202;  // IF and the bit that is always set
 
