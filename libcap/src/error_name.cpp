@@ -35,6 +35,7 @@ std::string_view error_name(abi::Error error) {
         case kNotAttached: return "NotAttached";
         case kNotInDomain: return "NotInDomain";
         case kCancelled: return "Cancelled";
+        case kValueChanged: return "ValueChanged";
     }
     return "?";
 }

@@ -16,13 +16,13 @@ enum class Call : std::uint64_t {
 };
 
 // Operations. The high byte is the object type that they belong to, 0 for operations on any slot.
-// "ring only": may stay in flight, so only a submission can carry it.
+// "ring only": may stay in flight, so only a submission can carry it. "call only": it may leave the CPU.
 enum class Op : std::uint16_t {
     // Any capability.
     kIdentify = 0x0000,  // -> type, second result: rights
     kDrop = 0x0001,      // empties the slot
     kDerive = 0x0002,    // a0 rights -> new slot in the same table
-    kNop = 0x0003,       // -> a0; measures the door
+    kNop = 0x0003,       // -> a0's low 32 bits; measures the door
     kCancel = 0x0004,    // a0 user_data of the caller's operation in flight that was submitted on this object
 
     // Process. All need kManage but where noted.
@@ -36,6 +36,8 @@ enum class Op : std::uint16_t {
     kGive = 0x0107,     // a0 slot of the caller (kGrant), a1 rights -> slot in the target process's table
     kKillProcess = 0x0108,  // a0 exit code
     kWaitExit = 0x0109,     // ring only, kRead: completes with the exit code when the process has gone
+    kPark = 0x010a,  // call only, the caller's own, kRead: a0 address of a word, a1 its value, a2 timeout_ns
+    kUnpark = 0x010b,  // the caller's own, kWrite: a0 address, a1 how many at most -> how many were woken
 
     // Thread.
     kStart = 0x0200,        // kManage
@@ -46,9 +48,12 @@ enum class Op : std::uint16_t {
     kJoin = 0x0205,         // ring only, kRead: completes with the exit code when the thread has gone
     kSuspend = 0x0206,      // kManage: it does not run until kResume
     kResume = 0x0207,       // kManage
+    kYield = 0x0208,        // call only, the caller itself, kRead: others run first
 
     // Memory object.
-    kGetSize = 0x0300,  // kRead: -> pages
+    kGetSize = 0x0300,       // kRead: -> pages
+    kParkShared = 0x0301,    // call only, kRead: a0 offset of a word, a1 its value, a2 timeout_ns
+    kUnparkShared = 0x0302,  // kWrite: a0 offset, a1 how many at most -> how many were woken
 
     // Notification: a word of bits.
     kSignal = 0x0400,    // kWrite: a0 bits, or-ed in
@@ -56,7 +61,8 @@ enum class Op : std::uint16_t {
     kPollBits = 0x0402,  // kRead: -> the bits, cleared; 0 if none
 
     // Scheduling domain.
-    kAttach = 0x0500,      // kManage: a0 address for the status table (read-only, kStatusTablePages)
+    // kManage: a0 address for the status table (read-only, kStatusTablePages), a1 for the hints (kHintPages) or 0
+    kAttach = 0x0500,
     kAddAgent = 0x0501,    // kManage: a0 thread slot, a1 CPU, a2 address for its event ring (kEventRingPages)
     kCommit = 0x0502,      // kWrite: a0 ThreadRef, a1 CommitWord(sequence, cpu, flags), a2 slice in ns
     kWaitEvents = 0x0503,  // ring only, kRead: completes with 1 when the calling agent's ring has events

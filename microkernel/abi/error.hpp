@@ -40,9 +40,11 @@ enum class Error : std::int64_t {
     kNotInDomain = -26,       // the thread belongs to another domain, or is an agent
     // Submissions.
     kCancelled = -27,  // by kCancel, or because the submission that it is linked to did not succeed
+    // Parking.
+    kValueChanged = -28,  // the word has another value than the caller expected
 };
 
 // Last error in use; tests walk all of them.
-inline constexpr Error kLastError = Error::kCancelled;
+inline constexpr Error kLastError = Error::kValueChanged;
 
 }  // namespace cox::abi

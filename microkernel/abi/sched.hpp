@@ -28,7 +28,7 @@ enum class Cause : std::uint8_t {
     kWoken = 2,            // what it waited for came
     kBlocked = 3,          // waits
     kSliceEnd = 4,         // used up the slice of its commit while another thread waited for the CPU
-    kYielded = 5,          // reserved
+    kYielded = 5,          // kYield
     kRecalled = 6,         // by a commit with kCommitRecall
     kAffinityChanged = 7,  // may no longer run where it was
     kExited = 8,           // thread_exit
@@ -106,6 +106,24 @@ inline constexpr std::uint32_t kCommitRecall = 4;  // a running or queued thread
 
 constexpr std::uint64_t commit_word(std::uint32_t sequence, std::uint32_t cpu, std::uint32_t flags) {
     return std::uint64_t{sequence} | std::uint64_t{cpu} << 32 | std::uint64_t{flags} << 40;
+}
+
+// Hints: how the kernel shall place a thread without asking. One for each line of the status table, written by the server,
+// read by the kernel when it applies. `word`:
+//   bit 0 on wake: queue it on the CPU below, without an event (nor one when it blocks)
+//   bit 1 at the end of its slice, and on yield: back to the tail of its queue, without an event
+//   bits 8..15 CPU, 32..63 the generation of the ThreadRef that is meant; all others 0
+// A hint that is of another thread, or names a CPU that the thread may not use, counts as none.
+struct HintLine {
+    std::atomic<std::uint64_t> word;
+    std::atomic<std::uint64_t> slice_ns;  // of the placements that it makes; as in a commit
+};
+static_assert(sizeof(HintLine) == 16);
+inline constexpr std::uint32_t kHintWake = 1, kHintRotate = 2;
+inline constexpr std::uint32_t kHintPages = kMaxThreads * sizeof(HintLine) / 4096;
+
+constexpr std::uint64_t hint_word(std::uint32_t generation, std::uint32_t cpu, std::uint32_t flags) {
+    return std::uint64_t{generation} << 32 | std::uint64_t{cpu} << 8 | flags;
 }
 
 inline constexpr std::uint64_t kNoSlice = 0;           // runs until it stops by itself

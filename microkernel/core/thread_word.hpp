@@ -59,8 +59,10 @@ public:
 
     // waiting → unplaced; waiting → queued, for threads that the kernel places by itself. Anyone. A thread that is still
     // running, or suspended, keeps the wake pending.
-    Transition wake() { return wake_as(ThreadState::kUnplaced, 0); }
-    Transition wake_to_queue() { return wake_as(ThreadState::kQueued, kPlacedByKernel); }
+    Transition wake() { return wake_as(ThreadState::kUnplaced, {}, 0); }
+    Transition wake_to_queue() { return wake_as(ThreadState::kQueued, {}, kPlacedByKernel); }
+    // The same, to the queue of another CPU, as the server's hint says.
+    Transition wake_hinted(std::uint32_t cpu) { return wake_as(ThreadState::kQueued, cpu, 0); }
 
     // unplaced → queued, if nothing has changed since `expected`: by a commit of the server, or by the kernel for the
     // cause given. Anyone.
@@ -195,11 +197,11 @@ private:
         });
     }
 
-    Transition wake_as(ThreadState state, std::uint64_t bits) {
-        return change([state, bits](ThreadWord w) -> std::optional<std::uint64_t> {
+    Transition wake_as(ThreadState state, std::optional<std::uint32_t> cpu, std::uint64_t bits) {
+        return change([state, cpu, bits](ThreadWord w) -> std::optional<std::uint64_t> {
             switch (w.state()) {
                 case ThreadState::kWaiting:
-                    return make(state, w.cpu(), w.sequence() + 1, Cause::kWoken) | bits;
+                    return make(state, cpu.value_or(w.cpu()), w.sequence() + 1, Cause::kWoken) | bits;
                 case ThreadState::kRunning:
                 case ThreadState::kQueued:
                 case ThreadState::kSuspended: return w.raw | kWakePending;

@@ -35,10 +35,15 @@ namespace {
 }
 
 // Answers the operation that does nothing, if its slot names something. A slot that was looked up is not looked up again in
-// the same run: nothing of this thread's comes in between.
+// the same run: nothing of this thread's comes in between. begin() looks at the first entry, so that there always is one.
 class AnswerNop {
 public:
     explicit AnswerNop(const CapTable& caps) : caps_(caps) {}
+
+    bool begin(const volatile abi::Submission& entry) {
+        known_ = entry.slot;
+        return caps_.holds(abi::CapSlot::from_raw(known_));
+    }
 
     bool operator()(const volatile abi::Submission& entry, std::int64_t& result) {
         // Operation, no flags, nothing reserved, in one word.
@@ -48,7 +53,7 @@ public:
         const std::uint64_t slot = entry.slot;
         if (slot != known_ && !caps_.holds(abi::CapSlot::from_raw(slot))) return false;
         known_ = slot;
-        result = nop_result(entry.args[0]);
+        result = *reinterpret_cast<const volatile std::uint32_t*>(&entry.args[0]);  // nop_result, in one load
         return true;
     }
 
@@ -118,7 +123,7 @@ void set_result(Thread& thread, std::int64_t result) {
 
 // Written, if the time has passed. Else true: the wait has ended.
 bool end_wait(Cpu& cpu, Thread& thread) {
-    thread.waiting_in_enter = false;
+    thread.waiting = Thread::Waiting::kNot;
     disarm_timeout(cpu, thread);
     if (!std::exchange(thread.timed_out, false)) return true;
     set_result(thread, static_cast<std::int64_t>(Error::kTimedOut));
@@ -130,7 +135,7 @@ bool wait(Cpu& cpu, Thread& thread) {
     if (!thread.ring.begin_wait(thread.enter.wanted, thread.enter.deadline)) return false;
     thread.timed_out = false;
     if (thread.enter.deadline != kNever) arm_timeout(cpu, thread, thread.enter.deadline);
-    thread.waiting_in_enter = true;
+    thread.waiting = Thread::Waiting::kInEnter;
     return block_current(cpu) || !end_wait(cpu, thread);
 }
 

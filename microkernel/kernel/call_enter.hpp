@@ -6,7 +6,7 @@
 namespace cox {
 
 // What the door itself costs: the operation that does nothing.
-constexpr std::int64_t nop_result(std::uint64_t a0) { return static_cast<std::int64_t>(a0 & ~0ull >> 1); }
+constexpr std::int64_t nop_result(std::uint64_t a0) { return static_cast<std::uint32_t>(a0); }
 
 // The current thread, its frame complete, waits as call_enter has left word in `enter`. It may leave the CPU.
 void wait_in_enter(Cpu& cpu, Thread& thread);

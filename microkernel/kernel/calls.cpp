@@ -4,6 +4,7 @@
 #include <array>
 
 #include "kernel/call_enter.hpp"
+#include "kernel/dispatch.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/process.hpp"
 #include "kernel/trace.hpp"
@@ -78,6 +79,21 @@ CallResult call_capability(std::uint64_t slot, std::uint64_t op, std::uint64_t a
     const auto named = abi::CapSlot::from_raw(slot);
     if (op == static_cast<std::uint64_t>(Op::kNop) && thread.process->caps.holds(named))
         return {nop_result(a0), 0};
+    // What a thread does to itself and to its process needs no reference: it holds them.
+    if (op == static_cast<std::uint64_t>(Op::kYield) &&
+        thread.process->caps.names(named, thread, abi::kRead)) {
+        this_cpu().exit_work |= kYield;
+        return {0, 0};
+    }
+    if (op == static_cast<std::uint64_t>(Op::kUnpark) &&
+        thread.process->caps.names(named, *thread.process, abi::kWrite))
+        return a0 % 4 ? error(Error::kMisaligned)
+                      : CallResult{static_cast<std::int64_t>(thread.process->parked.unpark(a0, a1)), 0};
+    if (op == static_cast<std::uint64_t>(Op::kPark) &&
+        thread.process->caps.names(named, *thread.process, abi::kRead)) {
+        const auto parked = park_private(thread, a0, a1, a2);
+        return parked ? CallResult{0, 0} : error(parked.error());
+    }
     return call_operation(thread, named, op, {a0, a1, a2, a3});
 }
 
@@ -109,7 +125,9 @@ void handle_call(Thread& thread) {
 void finish_exit_work(Cpu& cpu) {
     const auto work = std::exchange(cpu.exit_work, 0);
     if (work & kExitThread) return exit_current(cpu, cpu.current->frame.rax, abi::Cause::kExited);
-    if (work & kWaitInEnter) wait_in_enter(cpu, *cpu.current);
+    if (work & kWaitInEnter) return wait_in_enter(cpu, *cpu.current);
+    if (work & kPark) return wait_parked(cpu, *cpu.current);
+    if (work & kYield) yield_current(cpu);
 }
 
 }  // namespace cox

@@ -30,6 +30,13 @@ public:
 
     core::Result<abi::CapSlot> add(Cap cap);  // kNoSlot, kNoMemory; kWrongState after clear()
     core::Result<Cap> look_up(abi::CapSlot slot) const;
+    // Whether the slot names `object` with these rights.
+    bool names(abi::CapSlot slot, const Object& object, abi::Rights needed) const {
+        const Entry* found = find(slot);
+        return found &&
+               found->object.load(std::memory_order_acquire) == &object &&  // pairs with add(): its rights
+               (found->rights.load(std::memory_order_relaxed) & needed) == needed;
+    }
     // Whether the slot names anything, for those who do not want to know what.
     bool holds(abi::CapSlot slot) const { return find(slot) != nullptr; }
     core::Result<void> drop(abi::CapSlot slot);

@@ -28,6 +28,11 @@ std::uint64_t flags_of(std::uint64_t commit) { return commit >> 40; }
 
 }  // namespace
 
+std::uint64_t slice_ticks(std::uint64_t slice_ns) {
+    if (slice_ns == abi::kNoSlice) return 0;
+    return arch::clock.to_ticks(std::clamp(slice_ns, abi::kMinSliceNs, kMaxSliceNs));
+}
+
 core::Result<void> SchedDomain::commit(Process& server, abi::ThreadRef ref, std::uint64_t commit,
                                        std::uint64_t slice_ns) {
     if (server_.load() != &server || !attached()) return core::fail(Error::kNotAttached);
@@ -62,9 +67,7 @@ core::Result<void> SchedDomain::place(Thread& thread, abi::ThreadWord word, std:
     const auto placed = thread.word().place(word, cpu_of(commit));
     if (!placed.done) return core::fail(Error::kStaleSequence);
     left_unplaced(word);
-    thread.slice = slice_ns == abi::kNoSlice
-                       ? 0
-                       : arch::clock.to_ticks(std::clamp(slice_ns, abi::kMinSliceNs, kMaxSliceNs));
+    thread.slice = slice_ticks(slice_ns);
     thread.place_flags = static_cast<std::uint32_t>(flags_of(commit));
     if (tracing(core::kTraceCommit))
         trace(core::TraceEvent::kCommit, thread.ref, placed.word.raw, thread.place_flags | thread.slice << 8);

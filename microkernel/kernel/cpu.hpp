@@ -28,6 +28,8 @@ enum ExitWork : std::uint32_t {
     kLook = 1,         // who runs here, or until when, may have changed: leave_kernel
     kExitThread = 2,   // thread_exit
     kWaitInEnter = 4,  // cap_enter waits
+    kPark = 8,         // kPark waits
+    kYield = 16,       // kYield
 };
 
 struct Cpu {

@@ -82,7 +82,11 @@ void end_turn(Cpu& cpu, std::uint64_t now) {
         return unplace_current(cpu, Cause::kReturned);
     const bool slice_over = t.slice && t.slice_used + (now - t.switched_in) >= t.slice;
     if (t.domain && slice_over && !placed_by_kernel(t) && root_domain.attached()) {
-        return unplace_current(cpu, Cause::kSliceEnd);
+        const auto hint = root_domain.hint(t);
+        if (!hint.rotates) return unplace_current(cpu, Cause::kSliceEnd);
+        t.slice = hint.slice;
+        if (requeue_current(cpu, false, Cause::kSliceEnd)) t.slice_used = t.turn_used = 0;
+        return;
     }
     if (requeue_current(cpu, false, Cause::kFallbackSlice)) t.turn_used = 0;
 }
@@ -164,7 +168,10 @@ bool switch_in(Cpu& cpu, std::uint64_t now) {
     load_space(cpu, &t.process->space());
     cpu.frame_top = reinterpret_cast<std::uint64_t>(&t.frame + 1);
     cpu.tables.set_entry_stack(cpu.frame_top);
-    return !t.waiting_in_enter || finish_enter(cpu, t);
+    if (t.waiting == Thread::Waiting::kNot) return true;
+    if (t.waiting == Thread::Waiting::kInEnter) return finish_enter(cpu, t);
+    finish_park(cpu, t);
+    return true;
 }
 
 // Decides who runs. False: nobody can. `fresh`: cpu.current has just begun and its context is not loaded.
@@ -222,6 +229,16 @@ Thread& take_off(Cpu& cpu) {
     return t;
 }
 
+void yield_current(Cpu& cpu) {
+    Thread& t = *cpu.current;
+    if (t.domain && !placed_by_kernel(t) && root_domain.attached()) {
+        const auto hint = root_domain.hint(t);
+        if (!hint.rotates) return unplace_current(cpu, Cause::kYielded);
+        t.slice = hint.slice;
+    }
+    if (cpu.queue.empty() || requeue_current(cpu, false, Cause::kYielded)) t.slice_used = t.turn_used = 0;
+}
+
 bool block_current(Cpu& cpu) {
     Thread& t = take_off(cpu);
     t.agent_overrun = false;
@@ -233,7 +250,7 @@ bool block_current(Cpu& cpu) {
     if (tracing(core::kTraceStop)) trace(core::TraceEvent::kStop, t.ref, blocked.word.raw, 0, cpu.since);
     if (t.domain) {
         if (cpu.queue.empty()) note_idle(cpu);
-        root_domain.post_event(t.ref.index, cpu.number);
+        if (!root_domain.hint(t).wakes) root_domain.post_event(t.ref.index, cpu.number);
     }
     t.release();
     return true;

@@ -13,6 +13,9 @@ arch::TrapFrame* leave_kernel(Cpu& cpu);
 // The current thread leaves the CPU: its context is saved, its time accounted, its reference handed to the caller.
 Thread& take_off(Cpu& cpu);
 
+// kYield: the others that are queued here run first; without a hint that says so, the server decides.
+void yield_current(Cpu& cpu);
+
 // cap_enter waits: running → waiting. False: a wake came first, and the thread goes on.
 bool block_current(Cpu& cpu);
 

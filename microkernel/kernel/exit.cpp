@@ -4,6 +4,7 @@
 #include "kernel/dispatch.hpp"
 #include "kernel/heap.hpp"
 #include "kernel/inbox_records.hpp"
+#include "kernel/park.hpp"
 #include "kernel/process.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/timers.hpp"
@@ -20,6 +21,7 @@ void finish_exit(Thread& thread, abi::ThreadWord word) {
     Cpu& cpu = this_cpu();
     if (tracing(core::kTraceStop)) trace(core::TraceEvent::kGone, thread.ref, word.raw, thread.exit_code);
     thread.ring.close();
+    forget_park(thread);
     forget_timeout(cpu, thread);
     if (thread.domain) root_domain.post_event(thread.ref.index, word.cpu());
     if (thread.is_agent()) root_domain.agent_gone(thread);

@@ -6,6 +6,7 @@
 #include "core/result.hpp"
 #include "kernel/frames.hpp"
 #include "kernel/object.hpp"
+#include "kernel/park.hpp"
 
 namespace cox {
 
@@ -21,6 +22,7 @@ public:
     Physical frame(std::uint64_t page) const;
 
     MemoryObject() : Object(kType) {}
+    ParkSpace parked;
     // While it is made. Takes over a hold on the frame. False: no memory for the list.
     bool append(Physical frame);
 

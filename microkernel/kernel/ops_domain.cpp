@@ -59,7 +59,9 @@ abi::Rights needed(Op op) {
 core::Result<Reply> invoke_domain(const Invocation& call, const Cap& cap) {
     const auto domain = TRY(as<SchedDomain>(cap, needed(call.op)));
     switch (call.op) {
-        case Op::kAttach: TRY(domain->attach(*call.caller.process, call.args[0])); return Reply{};
+        case Op::kAttach:
+            TRY(domain->attach(*call.caller.process, call.args[0], call.args[1]));
+            return Reply{};
         case Op::kAddAgent: return add_agent(call, *domain);
         case Op::kCommit: return commit(call, *domain);
         case Op::kWaitEvents: return wait_events(call, *domain);

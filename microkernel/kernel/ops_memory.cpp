@@ -4,10 +4,22 @@
 
 namespace cox {
 
+using abi::Error;
+using abi::Op;
+
 core::Result<Reply> invoke_memory(const Invocation& call, const Cap& cap) {
-    const auto memory = TRY(as<MemoryObject>(cap, abi::kRead));
-    if (call.op != abi::Op::kGetSize) return core::fail(abi::Error::kBadOperation);
-    return Reply{static_cast<std::int64_t>(memory->pages())};
+    const auto memory = TRY(as<MemoryObject>(cap, call.op == Op::kUnparkShared ? abi::kWrite : abi::kRead));
+    switch (call.op) {
+        case Op::kGetSize: return Reply{static_cast<std::int64_t>(memory->pages())};
+        case Op::kParkShared:
+            if (call.pending) return core::fail(Error::kBadOperation);
+            TRY(park_shared(call.caller, *memory, call.args[0], call.args[1], call.args[2]));
+            return Reply{};
+        case Op::kUnparkShared:
+            if (call.args[0] % 4) return core::fail(Error::kMisaligned);
+            return Reply{static_cast<std::int64_t>(memory->parked.unpark(call.args[0], call.args[1]))};
+        default: return core::fail(Error::kBadOperation);
+    }
 }
 
 }  // namespace cox

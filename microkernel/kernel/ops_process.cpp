@@ -79,14 +79,33 @@ core::Result<Reply> change_process(const Invocation& call, Process& target) {
 
 }  // namespace
 
+namespace {
+
+abi::Rights needed(Op op) {
+    switch (op) {
+        case Op::kWaitExit:
+        case Op::kPark: return abi::kRead;
+        case Op::kUnpark: return abi::kWrite;
+        default: return abi::kManage;
+    }
+}
+
+}  // namespace
+
 core::Result<Reply> invoke_process(const Invocation& call, const Cap& cap) {
-    const auto process = TRY(as<Process>(cap, call.op == Op::kWaitExit ? abi::kRead : abi::kManage));
+    const auto process = TRY(as<Process>(cap, needed(call.op)));
     switch (call.op) {
         case Op::kCreateProcess: return create_process(call);
         case Op::kCreateMemory:
             return give_caller(call, RefPtr<Object>(*TRY(MemoryObject::create(call.args[0]))));
         case Op::kCreateNotification:
             return give_caller(call, RefPtr<Object>(*TRY(make_object<Notification>())));
+        // Their own process's come here only through the ring, or for lack of a right.
+        case Op::kUnpark:
+            if (process.get() != call.caller.process.get()) return core::fail(Error::kWrongState);
+            if (call.args[0] % 4) return core::fail(Error::kMisaligned);
+            return Reply{static_cast<std::int64_t>(process->parked.unpark(call.args[0], call.args[1]))};
+        case Op::kPark: return core::fail(call.pending ? Error::kBadOperation : Error::kWrongState);
         case Op::kWaitExit: return wait_for(process->ending, call);
         case Op::kKillProcess:
             if (call.args[0] >> 63) return core::fail(Error::kBadArgument);

@@ -48,7 +48,8 @@ core::Result<Reply> get_status(const Invocation& call, Thread& thread) {
 }  // namespace
 
 core::Result<Reply> invoke_thread(const Invocation& call, const Cap& cap) {
-    const bool reads = call.op == Op::kGetRef || call.op == Op::kGetStatus || call.op == Op::kJoin;
+    const bool reads =
+        call.op == Op::kGetRef || call.op == Op::kGetStatus || call.op == Op::kJoin || call.op == Op::kYield;
     const auto thread = TRY(as<Thread>(cap, reads ? abi::kRead : abi::kManage));
     switch (call.op) {
         case Op::kStart:
@@ -68,6 +69,8 @@ core::Result<Reply> invoke_thread(const Invocation& call, const Cap& cap) {
         case Op::kJoin:
             if (call.pending && thread.get() == &call.caller) return core::fail(Error::kWrongState);
             return wait_for(thread->ending, call);
+        case Op::kYield:  // the caller's own comes here only through the ring
+            return core::fail(call.pending ? Error::kBadOperation : Error::kWrongState);
         case Op::kGetRef: return Reply{static_cast<std::int64_t>(thread->ref.raw())};
         case Op::kGetStatus: return get_status(call, *thread);
         default: return core::fail(Error::kBadOperation);

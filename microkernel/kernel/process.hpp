@@ -32,6 +32,7 @@ public:
     void cancel_thread();                  // or this: for one that nobody has heard of
 
     Ending ending;
+    ParkSpace parked;
     PendingOp withdraw(Thread& caller, std::uint64_t user_data) override;
 
     // Keeps the address space from being returned while another process's thread works on it. False: it has gone.

@@ -75,7 +75,8 @@ bool Ring::post(const abi::Completion& completion, bool linked, bool& dropped) {
         link_ = holding ? (failed ? Link::kReleasedBroken : Link::kReleased)
                         : (failed ? Link::kBroken : Link::kNone);
     }
-    if (wanted_ == 0 || (ready_locked() < wanted_ && !(linked && released_locked()))) return false;
+    if (wanted_ == 0 || (ready_locked() < wanted_ && !(linked && released_locked() && wanted_ != kParked)))
+        return false;
     stop_waiting();
     return true;
 }

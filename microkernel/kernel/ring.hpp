@@ -81,6 +81,19 @@ public:
     }
     // Thread's CPU. False: `wanted` are there already, or entries were released. `deadline`: TSC, or kNever.
     [[nodiscard]] bool begin_wait(std::uint32_t wanted, std::uint64_t deadline);
+    // Thread's CPU. Waits for what no completion can bring.
+    void begin_park(std::uint64_t deadline) {
+        SpinGuard guard(lock_);
+        wanted_ = kParked;
+        deadline_ = deadline;
+    }
+    // Any CPU. True: it waited, and does no more: the caller must wake it.
+    [[nodiscard]] bool end_wait() {
+        SpinGuard guard(lock_);
+        if (wanted_ == 0) return false;
+        stop_waiting();
+        return true;
+    }
     // Any CPU. True: it waited, and its deadline has passed: the caller must wake it.
     [[nodiscard]] bool expire(std::uint64_t now);
     // Of the present wait; kNever without one.
@@ -92,6 +105,7 @@ private:
     static std::uint32_t ready_locked(const abi::RingHeader& header, std::uint32_t tail) {
         return std::min(tail - header.cq_head.load(std::memory_order_acquire), abi::kCqEntries);
     }
+    static constexpr std::uint32_t kParked = ~0u;
     void stop_waiting() COX_REQUIRES(lock_);
     bool released_locked() const COX_REQUIRES(lock_) {
         return link_ == Link::kReleased || link_ == Link::kReleasedBroken;
@@ -139,6 +153,10 @@ inline Ring::Taken Ring::take(std::uint32_t limit, Answer answer) {
     if (link_ != Link::kNone && count != 0 && stop != Stop::kWrong) [[unlikely]] {
         const auto taken = take_linked(size, ready);
         return {taken.count == size && stop == Stop::kFull ? stop : taken.stop, taken.count, taken.ready};
+    }
+    if (size != 0 && !answer.begin(submissions[first % abi::kSqEntries])) {
+        size = 0;
+        stop = Stop::kOperation;
     }
     std::uint32_t done = 0;
     for (; done < size; ++done) {

@@ -21,19 +21,43 @@ using abi::Error;
 
 SchedDomain root_domain;
 
-core::Result<void> SchedDomain::attach(Process& server, std::uint64_t table_address) {
+SchedDomain::Hint SchedDomain::hint(const Thread& thread) const {
+    const abi::HintLine& line = hint_line(thread.ref.index);
+    const auto word = line.word.load(std::memory_order_relaxed);  // read once
+    if (!word || !attached() || word >> 32 != thread.ref.generation) return {};
+    const std::uint32_t cpu = word >> 8 & 0xff;
+    const bool usable = cpu < online_cpus().size() && thread.allowed_on(cpu);
+    return {usable && word & abi::kHintWake, (word & abi::kHintRotate) != 0, cpu,
+            slice_ticks(line.slice_ns.load(std::memory_order_relaxed))};
+}
+
+core::Result<void> SchedDomain::attach(Process& server, std::uint64_t table_address,
+                                       std::uint64_t hints_address) {
     auto table = TRY(MemoryObject::view(status_table_frame(), abi::kStatusTablePages));
     if (server_.load()) return core::fail(Error::kBusy);
     TRY(server.space().map(*table, 0, table_address, abi::kStatusTablePages, abi::kRead, abi::kRead));
-    {
-        SpinGuard guard(lock_);
-        if (!server_.load()) {
-            server_.store(&server);
-            return {};
-        }
-    }
+    auto mapped = map_hints(server, hints_address);
+    if (mapped && become_server(server)) return {};
     TRY(server.space().unmap(table_address, abi::kStatusTablePages));
-    return core::fail(Error::kBusy);
+    if (mapped && hints_address) TRY(server.space().unmap(hints_address, abi::kHintPages));
+    return mapped ? core::fail(Error::kBusy) : mapped;
+}
+
+core::Result<void> SchedDomain::map_hints(Process& server, std::uint64_t address) {
+    if (address == 0) return {};
+    auto hints = TRY(MemoryObject::view(hint_table_frame(), abi::kHintPages));
+    constexpr abi::Rights kAccess = abi::kRead | abi::kWrite;
+    return server.space().map(*hints, 0, address, abi::kHintPages, kAccess, kAccess);
+}
+
+// A new server begins without hints; its predecessor may still write some, which are checked like its own.
+bool SchedDomain::become_server(const Process& server) {
+    SpinGuard guard(lock_);
+    if (server_.load()) return false;
+    for (std::uint32_t i = 0; i < abi::kMaxThreads; ++i)
+        hint_line(i).word.store(0, std::memory_order_relaxed);
+    server_.store(&server);
+    return true;
 }
 
 core::Result<void> SchedDomain::make_ring(Agent& agent) {

@@ -26,7 +26,7 @@ public:
     static constexpr abi::ObjectType kType = abi::ObjectType::kSchedDomain;
     SchedDomain() : Object(kType) {}
 
-    core::Result<void> attach(Process& server, std::uint64_t table_address);
+    core::Result<void> attach(Process& server, std::uint64_t table_address, std::uint64_t hints_address);
     core::Result<void> add_agent(Process& server, Thread& thread, std::uint32_t cpu,
                                  std::uint64_t ring_address);
     core::Result<void> detach(const Process& server);
@@ -37,6 +37,13 @@ public:
                               std::uint64_t slice_ns);
 
     bool attached() const { return mode_.load() == Mode::kServer; }
+    // What the server has said about a thread of the domain, checked; nothing when there is no server.
+    struct Hint {
+        bool wakes = false, rotates = false;
+        std::uint32_t cpu = 0;    // where it wakes
+        std::uint64_t slice = 0;  // ticks; 0: none
+    };
+    Hint hint(const Thread& thread) const;
     bool is_agent_of(const Thread& thread, std::uint32_t cpu) const {
         return thread.agent_cpu == cpu &&
                agents_[cpu].ref.load(std::memory_order_relaxed) == thread.ref.raw();
@@ -78,6 +85,8 @@ private:
     };
 
     void destroy() override {}
+    core::Result<void> map_hints(Process& server, std::uint64_t address);
+    bool become_server(const Process& server);
     core::Result<void> make_ring(Agent& agent) COX_REQUIRES(lock_);
     core::Result<void> install(const Process& server, Thread& thread, std::uint32_t cpu);
     // Nothing happens unless `server` is (still) the server.
@@ -97,5 +106,7 @@ private:
 };
 
 extern SchedDomain root_domain;
+
+std::uint64_t slice_ticks(std::uint64_t slice_ns);  // as commits and hints give it
 
 }  // namespace cox

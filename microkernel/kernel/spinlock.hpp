@@ -24,6 +24,7 @@ enum class LockRank : std::uint8_t {
     kNotification,  // bits, waiter
     kCapTable,
     kThreadTable,  // free slots
+    kPark,         // who is parked
     kRing,         // completion queue
     kAddressSpace,
     kHeap,

@@ -18,6 +18,7 @@
 #include "core/timer_queue.hpp"
 #include "kernel/ending.hpp"
 #include "kernel/object.hpp"
+#include "kernel/park.hpp"
 #include "kernel/ring.hpp"
 
 namespace cox {
@@ -73,14 +74,22 @@ public:
     std::atomic<bool> agent_overrun{
         false};  // it used up its budget, and is treated like any thread until it waits
 
-    // cap_enter in progress.
-    bool waiting_in_enter = false;
+    // cap_enter or kPark in progress.
+    enum class Waiting : std::uint8_t { kNot, kInEnter, kParked };
+    Waiting waiting = Waiting::kNot;
     bool timed_out = false;
     struct {
         std::uint32_t wanted, consumed;
         std::uint64_t timeout_ns, deadline;
     } enter{};
     std::atomic<std::uint32_t> timer_cpu{kNoCpu};  // timers.hpp
+    struct {
+        ParkSpace* space = nullptr;  // where it is, or was last; there under the lock:
+        std::uint64_t key = 0;
+        Thread* next = nullptr;
+        bool listed = false;
+        RefPtr<Object> pinned;  // the shared memory object
+    } park;
 
     static constexpr std::uint64_t kNoCode = ~std::uint64_t{0};
     std::atomic<std::uint64_t> exit_code{

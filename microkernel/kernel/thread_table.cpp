@@ -23,6 +23,7 @@ std::uint32_t free_count COX_GUARDED_BY(lock);
 std::atomic<std::uint32_t> high_water;
 std::byte* slots;
 abi::StatusLine* lines;
+abi::HintLine* hints;
 core::EventToken tokens[abi::kStatusLines];
 
 Thread* slot(std::uint32_t index) { return reinterpret_cast<Thread*>(slots + index * kSlotSize); }
@@ -46,6 +47,8 @@ void thread_table_init() {
     lines = static_cast<abi::StatusLine*>(allocate_permanent(bytes));
     arch::fill_words(lines, 0, bytes / 8);
     adopt_frames(status_table_frame(), abi::kStatusTablePages);
+    hints = static_cast<abi::HintLine*>(allocate_permanent(sizeof(abi::HintLine) * abi::kMaxThreads));
+    adopt_frames(hint_table_frame(), abi::kHintPages);
 }
 
 core::Result<RefPtr<Thread>> allocate_thread(Process& process, SchedDomain* domain, std::uint32_t cpu,
@@ -97,6 +100,8 @@ RefPtr<Thread> find_thread(abi::ThreadRef ref) {
 std::uint32_t thread_high_water() { return high_water.load(std::memory_order_acquire); }
 abi::StatusLine& status_line(std::uint32_t index) { return lines[index]; }
 core::EventToken& event_token(std::uint32_t index) { return tokens[index]; }
+abi::HintLine& hint_line(std::uint32_t index) { return hints[index]; }
+Physical hint_table_frame() { return arch::virtual_to_physical(hints); }
 Physical status_table_frame() { return arch::virtual_to_physical(lines); }
 
 }  // namespace cox

@@ -27,6 +27,8 @@ RefPtr<Thread> thread_at(std::uint32_t index);
 
 abi::StatusLine& status_line(std::uint32_t index);  // threads, then CPUs
 core::EventToken& event_token(std::uint32_t index);
+abi::HintLine& hint_line(std::uint32_t index);
+Physical hint_table_frame();    // kHintPages in a row
 Physical status_table_frame();  // its first frame; kStatusTablePages in a row
 
 template <class Visit>

@@ -29,6 +29,15 @@ void write_kernel_placement(Thread& thread) {
     thread.place_flags = 0;
 }
 
+void wake_hinted(Thread& thread, const SchedDomain::Hint& hint, std::uint64_t now) {
+    const auto woken = thread.word().wake_hinted(hint.cpu);
+    if (!woken.done || woken.word.wake_pending()) return;
+    if (tracing(core::kTraceWake)) trace(core::TraceEvent::kWake, thread.ref, woken.word.raw, 0, now);
+    thread.slice = hint.slice;
+    thread.place_flags = 0;
+    enqueue_on(hint.cpu, thread);
+}
+
 }  // namespace
 
 void made_runnable(Thread& thread, abi::ThreadWord word, std::uint64_t since) {
@@ -53,6 +62,8 @@ void wake(Thread& thread) {
     thread.line.wakes.fetch_add(1, std::memory_order_relaxed);
     const auto now = arch::rdtsc();
     thread.line.runnable_since.store(now, std::memory_order_relaxed);
+    const auto hint = thread.domain ? root_domain.hint(thread) : SchedDomain::Hint{};
+    if (hint.wakes) return wake_hinted(thread, hint, now);
     const auto woken = thread.domain ? thread.word().wake() : thread.word().wake_to_queue();
     // Else it had not blocked yet, and will not; or it is suspended; or it has gone.
     if (woken.done && !woken.word.wake_pending()) made_runnable(thread, woken.word, now);

@@ -18,45 +18,55 @@ using abi::Rights;
 
 constexpr std::uint64_t kTopBit = std::uint64_t{1} << 63;
 
+enum class Door : std::uint8_t { kBoth, kRing, kCall };
+
 struct Row {
     Op op;
     ObjectType type;
     Rights needed;
-    bool ring_only;
+    Door door;
     std::array<std::uint64_t, 4> args;  // such that it has an effect on nothing
     Error outcome;                      // with these arguments, once all the checks before have been passed
 };
 
 using enum Op;
 constexpr Row kRows[] = {
-    {kCreateProcess, ObjectType::kProcess, abi::kManage, false, {0}, Error::kBadAddress},
-    {kCreateThread, ObjectType::kProcess, abi::kManage, false, {0}, Error::kBadAddress},
-    {kCreateMemory, ObjectType::kProcess, abi::kManage, false, {0}, Error::kBadArgument},
-    {kCreateNotification, ObjectType::kProcess, abi::kManage, false, {}, Error::kOk},
-    {kMap, ObjectType::kProcess, abi::kManage, false, {0}, Error::kBadSlot},
-    {kUnmap, ObjectType::kProcess, abi::kManage, false, {1, 1}, Error::kMisaligned},
-    {kProtect, ObjectType::kProcess, abi::kManage, false, {1, 1, 1}, Error::kMisaligned},
-    {kGive, ObjectType::kProcess, abi::kManage, false, {0}, Error::kBadSlot},
-    {kKillProcess, ObjectType::kProcess, abi::kManage, false, {kTopBit}, Error::kBadArgument},
-    {kWaitExit, ObjectType::kProcess, abi::kRead, true, {}, Error::kBadOperation},
-    {kStart, ObjectType::kThread, abi::kManage, false, {}, Error::kWrongState},
-    {kKillThread, ObjectType::kThread, abi::kManage, false, {kTopBit}, Error::kBadArgument},
-    {kSetAffinity, ObjectType::kThread, abi::kManage, false, {0}, Error::kBadArgument},
-    {kGetRef, ObjectType::kThread, abi::kRead, false, {}, Error::kOk},
-    {kGetStatus, ObjectType::kThread, abi::kRead, false, {0}, Error::kBadAddress},
-    {kGetSize, ObjectType::kMemory, abi::kRead, false, {}, Error::kOk},
-    {kSignal, ObjectType::kNotification, abi::kWrite, false, {kTopBit}, Error::kBadArgument},
-    {kWaitBits, ObjectType::kNotification, abi::kRead, true, {}, Error::kBadOperation},
-    {kPollBits, ObjectType::kNotification, abi::kRead, false, {}, Error::kOk},
-    {kAttach, ObjectType::kSchedDomain, abi::kManage, false, {1}, Error::kMisaligned},
-    {kAddAgent, ObjectType::kSchedDomain, abi::kManage, false, {0}, Error::kBadSlot},
-    {kCommit, ObjectType::kSchedDomain, abi::kWrite, false, {}, Error::kNotAttached},
-    {kWaitEvents, ObjectType::kSchedDomain, abi::kRead, true, {}, Error::kBadOperation},
-    {kDetach, ObjectType::kSchedDomain, abi::kManage, false, {}, Error::kNotAttached},
-    {kGetCpus, ObjectType::kSchedDomain, abi::kRead, false, {}, Error::kOk},
-    {kLogWrite, ObjectType::kLog, abi::kWrite, false, {0, 2000}, Error::kBadArgument},
-    {kPowerOff, ObjectType::kMachine, abi::kManage, false, {0}, Error::kBadArgument},
-    {kCpuStats, ObjectType::kMachine, abi::kRead, false, {~0ull, 0}, Error::kBadArgument},
+    {kCreateProcess, ObjectType::kProcess, abi::kManage, Door::kBoth, {0}, Error::kBadAddress},
+    {kCreateThread, ObjectType::kProcess, abi::kManage, Door::kBoth, {0}, Error::kBadAddress},
+    {kCreateMemory, ObjectType::kProcess, abi::kManage, Door::kBoth, {0}, Error::kBadArgument},
+    {kCreateNotification, ObjectType::kProcess, abi::kManage, Door::kBoth, {}, Error::kOk},
+    {kMap, ObjectType::kProcess, abi::kManage, Door::kBoth, {0}, Error::kBadSlot},
+    {kUnmap, ObjectType::kProcess, abi::kManage, Door::kBoth, {1, 1}, Error::kMisaligned},
+    {kProtect, ObjectType::kProcess, abi::kManage, Door::kBoth, {1, 1, 1}, Error::kMisaligned},
+    {kGive, ObjectType::kProcess, abi::kManage, Door::kBoth, {0}, Error::kBadSlot},
+    {kKillProcess, ObjectType::kProcess, abi::kManage, Door::kBoth, {kTopBit}, Error::kBadArgument},
+    {kWaitExit, ObjectType::kProcess, abi::kRead, Door::kRing, {}, Error::kBadOperation},
+    {kPark, ObjectType::kProcess, abi::kRead, Door::kCall, {}, Error::kWrongState},
+    {kUnpark, ObjectType::kProcess, abi::kWrite, Door::kBoth, {}, Error::kWrongState},
+    {kStart, ObjectType::kThread, abi::kManage, Door::kBoth, {}, Error::kWrongState},
+    {kKillThread, ObjectType::kThread, abi::kManage, Door::kBoth, {kTopBit}, Error::kBadArgument},
+    {kSetAffinity, ObjectType::kThread, abi::kManage, Door::kBoth, {0}, Error::kBadArgument},
+    {kJoin, ObjectType::kThread, abi::kRead, Door::kRing, {}, Error::kBadOperation},
+    {kSuspend, ObjectType::kThread, abi::kManage, Door::kBoth, {}, Error::kWrongState},
+    {kResume, ObjectType::kThread, abi::kManage, Door::kBoth, {}, Error::kWrongState},
+    {kYield, ObjectType::kThread, abi::kRead, Door::kCall, {}, Error::kWrongState},
+    {kGetRef, ObjectType::kThread, abi::kRead, Door::kBoth, {}, Error::kOk},
+    {kGetStatus, ObjectType::kThread, abi::kRead, Door::kBoth, {0}, Error::kBadAddress},
+    {kGetSize, ObjectType::kMemory, abi::kRead, Door::kBoth, {}, Error::kOk},
+    {kParkShared, ObjectType::kMemory, abi::kRead, Door::kCall, {1}, Error::kMisaligned},
+    {kUnparkShared, ObjectType::kMemory, abi::kWrite, Door::kBoth, {1}, Error::kMisaligned},
+    {kSignal, ObjectType::kNotification, abi::kWrite, Door::kBoth, {kTopBit}, Error::kBadArgument},
+    {kWaitBits, ObjectType::kNotification, abi::kRead, Door::kRing, {}, Error::kBadOperation},
+    {kPollBits, ObjectType::kNotification, abi::kRead, Door::kBoth, {}, Error::kOk},
+    {kAttach, ObjectType::kSchedDomain, abi::kManage, Door::kBoth, {1}, Error::kMisaligned},
+    {kAddAgent, ObjectType::kSchedDomain, abi::kManage, Door::kBoth, {0}, Error::kBadSlot},
+    {kCommit, ObjectType::kSchedDomain, abi::kWrite, Door::kBoth, {}, Error::kNotAttached},
+    {kWaitEvents, ObjectType::kSchedDomain, abi::kRead, Door::kRing, {}, Error::kBadOperation},
+    {kDetach, ObjectType::kSchedDomain, abi::kManage, Door::kBoth, {}, Error::kNotAttached},
+    {kGetCpus, ObjectType::kSchedDomain, abi::kRead, Door::kBoth, {}, Error::kOk},
+    {kLogWrite, ObjectType::kLog, abi::kWrite, Door::kBoth, {0, 2000}, Error::kBadArgument},
+    {kPowerOff, ObjectType::kMachine, abi::kManage, Door::kBoth, {0}, Error::kBadArgument},
+    {kCpuStats, ObjectType::kMachine, abi::kRead, Door::kBoth, {~0ull, 0}, Error::kBadArgument},
 };
 constexpr Op kAnyOperations[] = {kIdentify, kDrop, kDerive, kNop, kCancel};
 
@@ -110,7 +120,9 @@ void rights(Case& t) {
         REQUIRE_EQUAL(t, by_ring(t.env, {row.op, without->slot(), row.args}), Error::kNoRight);
         const auto just = MUST(t, derive(object, row.needed));
         REQUIRE_EQUAL(t, called(row, just->slot()), row.outcome);
-        if (!row.ring_only && row.outcome != Error::kOk) {
+        if (row.door == Door::kCall) {
+            REQUIRE_EQUAL(t, by_ring(t.env, {row.op, just->slot(), row.args}), Error::kBadOperation);
+        } else if (row.door == Door::kBoth && row.outcome != Error::kOk) {
             REQUIRE_EQUAL(t, by_ring(t.env, {row.op, just->slot(), row.args}), row.outcome);
         }
     }

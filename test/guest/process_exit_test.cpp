@@ -36,9 +36,13 @@ void last_thread_decides(Case& t) {
 void wait_before_and_after(Case& t) {
     const auto child = MUST(t, Child::start(t.env, "mode=wait"));
     REQUIRE_ERROR(t, child->process.wait_exit(t.env.ring, kMillisecond), Error::kTimedOut);
-    // That wait is still in flight, so nobody else can wait.
+    // While a wait is in flight, nobody else can wait.
+    REQUIRE_OK(t, t.env.ring.prepare(cap::submission(abi::Op::kWaitExit, child->process.slot(), 1)));
+    REQUIRE_EQUAL(t, MUST(t, t.env.ring.submit_and_wait(0)), 0u);
     REQUIRE_ERROR(t, child->process.wait_exit(t.env.ring, kMillisecond), Error::kBusy);
     REQUIRE_OK(t, child->process.kill(5));
+    REQUIRE_EQUAL(t, MUST(t, t.env.ring.submit_and_wait(1)), 1u);
+    REQUIRE_EQUAL(t, t.env.ring.next()->result, 5);
     for (int i = 0; i < 3; ++i) {
         REQUIRE(t, eventually(t.env.clock, [&] {
                     const auto code = child->process.wait_exit(t.env.ring, kMillisecond);

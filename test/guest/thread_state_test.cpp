@@ -32,10 +32,10 @@ void call_keeps_registers(Case& t) {
         in.rdi = t.env.process.slot().raw();
         in.rsi = static_cast<std::uint64_t>(abi::Op::kNop);
         in.rdx = i;
-        keep_through_call(&in, &out, 0);
+        out = kept(in, keep_through_call, keep_through_call_avx, 0);
         REQUIRE(t, out == after_call(in, out, i, 0));
         in.rdi = 0;
-        keep_through_call(&in, &out, 0);
+        out = kept(in, keep_through_call, keep_through_call_avx, 0);
         REQUIRE(t, out == after_call(in, out, static_cast<std::uint64_t>(Error::kBadSlot), 0));
     }
 }
@@ -47,7 +47,7 @@ void waiting_keeps_registers(Case& t) {
         for (std::uint64_t i = 0;; ++i) {
             const Registers in = Registers::pattern(~i);
             Registers out;
-            keep_through_loop(&in, &out, 1000);
+            out = kept(in, keep_through_loop, keep_through_loop_avx, 1000);
             *static_cast<std::atomic<std::uint64_t>*>(argument) = i;
         }
     };
@@ -59,7 +59,7 @@ void waiting_keeps_registers(Case& t) {
         in.rax = static_cast<std::uint64_t>(abi::Call::kCapEnter);
         in.rdi = abi::kCqEntries;
         in.rsi = kMillisecond / 4;
-        keep_through_call(&in, &out, 0);
+        out = kept(in, keep_through_call, keep_through_call_avx, 0);
         REQUIRE(t, out == after_call(in, out, static_cast<std::uint64_t>(Error::kTimedOut), 0));
     }
     REQUIRE_OK(t, t.env.thread.set_affinity(~0ull));
@@ -71,7 +71,7 @@ void unknown_calls(Case& t) {
         Registers in = Registers::pattern(1);
         Registers out{};
         in.rax = call;
-        keep_through_call(&in, &out, 0);
+        out = kept(in, keep_through_call, keep_through_call_avx, 0);
         REQUIRE(t, out == after_call(in, out, static_cast<std::uint64_t>(Error::kBadCall), 0));
     }
 }
@@ -100,7 +100,7 @@ std::uint64_t keep(cap::Ring&, void* argument) {
     for (std::uint64_t round = 0; !keeper.stop; ++round) {
         const Registers in = Registers::pattern(keeper.number << 32 | round);
         Registers out{};
-        keep_through_loop(&in, &out, 200'000);
+        out = kept(in, keep_through_loop, keep_through_loop_avx, 200'000);
         Control now;
         now.store();
         keeper.wrong += out == in && now == control ? 0 : 1;
@@ -157,7 +157,7 @@ void fresh_start(Case& t) {
                      : "memory");
         found.control.store();
         Registers dirt = Registers::pattern(1);
-        keep_through_loop(&dirt, &dirt, 1);
+        dirt = kept(dirt, keep_through_loop, keep_through_loop_avx, 1);
         const Control odd{0x1f80 | 3 << 13, 0x37f | 3 << 10};
         odd.load();
         return 0;
