@@ -2,7 +2,11 @@
 // Two threads of one process that wake each other in turn, on one CPU, placed by the kernel: what a switch costs by itself.
 #include "bench.hpp"
 
+#include "cap/joining_thread.hpp"
+#include "cap/park.hpp"
 #include "cap/threads.hpp"
+
+#include <atomic>
 
 namespace {
 
@@ -37,7 +41,50 @@ cap::Result<void> ping_pong(const cap::Env& env, std::uint64_t count) {
     return {};
 }
 
-constexpr Operation kOperations[] = {{"notification_ping_pong", 5'000, ping_pong}};
+// Two threads that are queued here, each of which lets the other run: two switches.
+cap::Result<void> yield_ping_pong(const cap::Env& env, std::uint64_t count) {
+    cap::JoiningThread other;
+    bool stop = false;
+    other = TRY(cap::JoiningThread::create(env, [&stop, &other] {
+        const cap::Thread me = *other.operator->();
+        while (!*const_cast<volatile bool*>(&stop)) {
+            me.yield();
+        }
+    }));
+    TRY(other->start());
+    for (std::uint64_t i = 0; i < count; ++i) {
+        env.thread.yield();
+    }
+    stop = true;
+    TRY(other.join(env.ring));
+    return {};
+}
+
+// Each wakes the other and parks: two wakes, two switches.
+cap::Result<void> park_ping_pong(const cap::Env& env, std::uint64_t count) {
+    std::atomic<std::uint32_t> ping{0};
+    std::atomic<std::uint32_t> pong{0};
+    auto other = TRY(cap::JoiningThread::start(env, [&ping, &pong, count] {
+        for (std::uint32_t i = 0; i < count; ++i) {
+            (void)cap::park(ping, i);
+            pong.store(i + 1, std::memory_order_relaxed);
+            cap::unpark(pong, 1);
+        }
+    }));
+    for (std::uint32_t i = 0; i < count; ++i) {
+        ping.store(i + 1, std::memory_order_relaxed);
+        cap::unpark(ping, 1);
+        (void)cap::park(pong, i);
+    }
+    TRY(other.join(env.ring));
+    return {};
+}
+
+constexpr Operation kOperations[] = {
+    {"notification_ping_pong", 5'000, ping_pong},
+    {"yield_ping_pong", 5'000, yield_ping_pong},
+    {"park_ping_pong", 5'000, park_ping_pong},
+};
 
 }  // namespace
 

@@ -33,8 +33,8 @@ Result<void> Machine::power_off(abi::ExitCode code) const {
     return invoke(abi::Op::kPowerOff, static_cast<std::uint64_t>(code));
 }
 
-Result<void> SchedDomain::attach(std::uint64_t table_address) const {
-    return invoke(abi::Op::kAttach, table_address);
+Result<void> SchedDomain::attach(std::uint64_t table_address, std::uint64_t hints_address) const {
+    return invoke(abi::Op::kAttach, table_address, hints_address);
 }
 
 Result<void> SchedDomain::detach() const { return invoke(abi::Op::kDetach); }

@@ -5,6 +5,7 @@
 #include "cap/env.hpp"
 #include "cap/layout.hpp"
 #include "core/assert.hpp"
+#include "own_slots.hpp"
 #include "tls.hpp"
 
 #include <new>
@@ -29,6 +30,7 @@ struct Forever {
 Forever<Ring> main_ring;
 Forever<AddressSpace> address_space;
 const Env* program_env = nullptr;
+abi::CapSlot process_slot;
 
 using Constructor = void (*)();
 extern "C" const Constructor __init_array_start[];
@@ -51,6 +53,8 @@ std::optional<abi::CapSlot> Env::find_slot(std::string_view name) const {
     const abi::CapSlot slot = slot_named(info, name);
     return slot ? std::optional(slot) : std::nullopt;
 }
+
+abi::CapSlot own_process() { return process_slot; }
 
 std::string_view Env::arguments() const { return info.arguments; }
 
@@ -80,6 +84,7 @@ extern "C" [[noreturn]] void cap_start(const abi::StartInfo* info, std::uint64_t
         .space = address_space.make(info->free_address, kFreeEnd),
     };
     program_env = &env;
+    process_slot = env.process.slot();
     set_this_ring(env.ring);
     for (const Constructor* constructor = __init_array_start; constructor != __init_array_end;
          ++constructor) {

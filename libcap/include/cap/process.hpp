@@ -52,6 +52,8 @@ public:
     // Waits until the thread has gone -> its exit code. After kTimedOut the wait is still in flight.
     [[nodiscard]] Result<std::uint64_t> join(Ring& ring, std::uint64_t timeout_ns = abi::kForever) const;
     [[nodiscard]] Result<abi::ThreadRef> ref() const;
+    // The calling thread's own: others that are queued on its CPU run first.
+    void yield() const { cap_call(slot(), abi::Op::kYield); }
     [[nodiscard]] Result<ThreadStatus> status() const;
 };
 

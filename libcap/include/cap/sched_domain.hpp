@@ -15,8 +15,9 @@ class SchedDomain : public Capability {
 public:
     using Capability::Capability;
 
-    // Makes the caller's process the server; maps kStatusTablePages, read-only, at `table_address`.
-    [[nodiscard]] Result<void> attach(std::uint64_t table_address) const;
+    // Makes the caller's process the server; maps kStatusTablePages, read-only, at `table_address`, and, unless 0, the
+    // hints, kHintPages, at `hints_address`.
+    [[nodiscard]] Result<void> attach(std::uint64_t table_address, std::uint64_t hints_address = 0) const;
     [[nodiscard]] Result<void> detach() const;
     // `thread` was created and not started; its kEventRingPages event ring is mapped at `event_ring_address`.
     [[nodiscard]] Result<void> add_agent(Thread thread, std::uint32_t cpu,

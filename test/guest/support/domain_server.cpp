@@ -15,7 +15,8 @@ DomainServer::DomainServer(Case& t, std::uint64_t silent_agents) : t_(t) {
     domain_ = t.env.find<cap::SchedDomain>("domain").value_or(cap::SchedDomain());
     const auto attached = [&]() -> cap::Result<void> {
         table_ = TRY(t.env.space.reserve(abi::kStatusTablePages));
-        TRY(domain_.attach(table_));
+        hints_ = TRY(t.env.space.reserve(abi::kHintPages));
+        TRY(domain_.attach(table_, hints_));
         for (std::uint32_t cpu = 0; cpu < t.cpus(); ++cpu) {
             if (silent_agents >> cpu & 1) {
                 TRY(add_agent(cpu, never_runs, nullptr));
@@ -46,6 +47,7 @@ DomainServer::~DomainServer() {
         (void)t_.env.process.unmap(agent.ring_address, abi::kEventRingPages);
     }
     (void)t_.env.process.unmap(table_, abi::kStatusTablePages);
+    (void)t_.env.process.unmap(hints_, abi::kHintPages);
 }
 
 cap::Result<void> DomainServer::add_agent(std::uint32_t cpu, cap::ThreadFunction function, void* argument) {

@@ -100,6 +100,16 @@ public:
         return place(worker, cpu, 0, slice_ns);
     }
 
+    // How the kernel shall place the worker by itself.
+    [[nodiscard]] abi::HintLine& hint_line(const Worker& worker) const {
+        return reinterpret_cast<abi::HintLine*>(hints_)[worker.ref.index];
+    }
+    void hint(const Worker& worker, std::uint32_t flags, std::uint32_t cpu,
+              std::uint64_t slice_ns = abi::kNoSlice) const {
+        hint_line(worker).slice_ns = slice_ns;
+        hint_line(worker).word = abi::hint_word(worker.ref.generation, cpu, flags);
+    }
+
     // Takes every event from every ring. heard() then says whether this line was among them since it was last
     // asked.
     std::uint64_t listen();
@@ -115,6 +125,7 @@ private:
     Case& t_;
     cap::SchedDomain domain_;
     std::uint64_t table_ = 0;
+    std::uint64_t hints_ = 0;
     std::array<AgentSeat, abi::kMaxCpus> agents_;
     std::bitset<abi::kStatusLines> heard_;
 };
