@@ -110,7 +110,9 @@ void settle_current(Cpu& cpu, std::uint64_t now) {
 // queued → running. False: it may not run here, or is to die; it has been dealt with.
 bool begin(Cpu& cpu, Thread& thread) {
     for (;;) {
-        thread.word().clear_requests(abi::kRequestAffinity);  // before the look: a change after it asks anew
+        if (thread.word().load().requests())
+            thread.word().clear_requests(
+                abi::kRequestAffinity);  // before the look: a change after it asks anew
         if (!thread.allowed_on(cpu.number)) {
             unplace_queued(cpu, thread, Cause::kAffinityChanged);
             return false;
@@ -204,7 +206,9 @@ void note_idle(Cpu& cpu) {
 void arm_timer(Cpu& cpu, std::uint64_t now) {
     const auto turn = cpu.current ? turn_end(cpu) : kNever;
     const auto deadline = std::min({turn, next_timeout(cpu), watch_deadline(cpu, now)});
-    if (deadline == cpu.armed_deadline) return;
+    // One that is armed for earlier is left: it finds nothing due, and another is armed then. But a CPU that needs none has
+    // none.
+    if (deadline == cpu.armed_deadline || (deadline != kNever && deadline > cpu.armed_deadline)) return;
     cpu.armed_deadline = deadline;
     arch::timer_arm(deadline, now);
 }
@@ -258,12 +262,13 @@ bool block_current(Cpu& cpu) {
 
 arch::TrapFrame* leave_kernel(Cpu& cpu) {
     for (;;) {
-        serve_inbox(cpu);
+        // Mostly there is nothing to serve: that is seen here, without a call.
+        if (!cpu.inbox.empty()) serve_inbox(cpu);
         serve_shootdown(cpu);
-        reap(cpu);
+        if (cpu.reap_list || cpu.dead_processes) reap(cpu);
         const auto now = arch::rdtsc();
-        expire_timeouts(cpu, now);
-        watch(cpu, now);
+        if (!cpu.timers.empty()) expire_timeouts(cpu, now);
+        if (now >= cpu.watch_deadline) watch(cpu, now);
         account(cpu, now);
         bool fresh = false;
         if (choose(cpu, now, fresh)) {

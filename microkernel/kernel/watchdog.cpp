@@ -52,7 +52,7 @@ std::uint64_t watch_deadline(Cpu& cpu, std::uint64_t now) {
 }
 
 void watch(Cpu& cpu, std::uint64_t now) {
-    if (now < cpu.watch_deadline || agent_works(cpu)) return;
+    if (agent_works(cpu)) return;
     cpu.watch_deadline = kNever;  // armed anew at the kernel's exit, if something still waits
     if (!something_waits(cpu) || root_domain.agent_kept_away(cpu.number)) return;
     std::uint64_t since = 0;

@@ -11,7 +11,7 @@ void watchdog_init(std::uint64_t milliseconds);
 // The deadline of this CPU as things stand now; kNever: nothing waits.
 std::uint64_t watch_deadline(Cpu& cpu, std::uint64_t now);
 
-// Looks for a starved thread if the deadline has passed.
+// The deadline has passed: looks for a starved thread.
 void watch(Cpu& cpu, std::uint64_t now);
 
 }  // namespace cox

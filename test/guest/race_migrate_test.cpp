@@ -46,7 +46,7 @@ std::uint64_t count_and_check(Station& station, cap::Ring& ring) {
         values[kControl] += !(Control::now() == control);
         values[kBase] += station_at_fs() != &station;
         const auto answer = ring.call(cap::submission(abi::Op::kNop, self.slot(), 0, mine));
-        values[kStray] += !answer || *answer != mine;
+        values[kStray] += !answer || *answer != static_cast<std::uint32_t>(mine);
         const auto status = self.status();
         values[kMoves] += status && std::exchange(cpu, status->word.cpu()) != status->word.cpu();
         values[kStops] +=
