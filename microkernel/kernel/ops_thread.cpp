@@ -66,7 +66,7 @@ core::Result<Reply> invoke_thread(const Invocation& call, const Cap& cap) {
             if (!resume_thread(*thread)) return core::fail(Error::kWrongState);
             return Reply{};
         case Op::kJoin:
-            if (call.pending && thread.get() == &call.caller) return core::fail(Error::kWrongState);
+            if (call.pending && thread == &call.caller) return core::fail(Error::kWrongState);
             return wait_for(thread->ending, call);
         case Op::kGetRef: return Reply{static_cast<std::int64_t>(thread->ref.raw())};
         case Op::kGetStatus: return get_status(call, *thread);
