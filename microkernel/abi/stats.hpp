@@ -22,7 +22,10 @@ struct CpuStats {
     std::uint64_t domain_ticks;         // TSC ticks spent in threads of a domain
     std::uint64_t system_ticks;         // in threads of no domain, agents included
     std::uint64_t idle_ticks;
+    std::uint64_t shootdown_ipis;          // sent for the shootdowns started here
+    std::uint64_t shootdown_ipis_avoided;  // other CPUs that needed none for them
+    std::uint64_t shootdowns_served;       // flushes here because others had started some
 };
-static_assert(sizeof(CpuStats) == 128);
+static_assert(sizeof(CpuStats) == 152);
 
 }  // namespace cox::abi

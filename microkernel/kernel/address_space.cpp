@@ -16,7 +16,21 @@ using arch::physical_to_virtual;
 
 namespace {
 
-constexpr std::uint64_t kChunk = 64;  // pages that one shootdown covers
+constexpr std::uint64_t kChunk = 64;     // pages that one shootdown covers
+constexpr std::uint64_t kFewPages = 16;  // so many are flushed one by one
+
+// The entry of a page, after that of the page before it (nullptr: there is none): each table is walked to once.
+arch::Table* next_entry(Physical top, arch::Table* before, std::uint64_t address) {
+    return before && arch::table_index(address, 0) ? before + 1 : arch::find_entry(top, address);
+}
+
+core::Result<void> check_access(abi::Rights access) {
+    if (!(access & abi::kRead) || access & ~(abi::kRead | abi::kWrite | abi::kExecute)) {
+        return core::fail(Error::kBadArgument);
+    }
+    if (access & abi::kWrite && access & abi::kExecute) return core::fail(Error::kWriteExecute);
+    return {};
+}
 
 void free_tables(Physical table, unsigned level) {
     auto* entries = physical_to_virtual<arch::Table>(table);
@@ -47,12 +61,12 @@ AddressSpace::~AddressSpace() {
     if (top_) free_tables(top_, 3);
 }
 
-core::Result<void> AddressSpace::check_range(std::uint64_t address, std::uint64_t pages) const {
+core::Result<void> AddressSpace::check_range(std::uint64_t address, std::uint64_t pages) {
     if (address % abi::kPageSize) return core::fail(Error::kMisaligned);
     if (pages == 0 || pages > abi::kMaxPagesPerCall) return core::fail(Error::kBadArgument);
     // The last page below the hole stays free: a system call there would return to a non-canonical address.
     constexpr auto kTop = abi::kUserTop - abi::kPageSize;
-    if (address < abi::kUserBottom || address >= kTop || pages > (kTop - address) / abi::kPageSize) {
+    if (address < abi::kUserBottom || address > kTop - pages * abi::kPageSize) {
         return core::fail(Error::kBadAddress);
     }
     return {};
@@ -61,25 +75,24 @@ core::Result<void> AddressSpace::check_range(std::uint64_t address, std::uint64_
 core::Result<void> AddressSpace::map(MemoryObject& memory, std::uint64_t first_page, std::uint64_t address,
                                      std::uint64_t pages, abi::Rights access, abi::Rights allowed) {
     TRY(check_range(address, pages));
-    if (!(access & abi::kRead) || access & ~(abi::kRead | abi::kWrite | abi::kExecute)) {
-        return core::fail(Error::kBadArgument);
-    }
-    if (access & abi::kWrite && access & abi::kExecute) return core::fail(Error::kWriteExecute);
+    TRY(check_access(access));
     if (first_page >= memory.pages() || pages > memory.pages() - first_page)
         return core::fail(Error::kBadArgument);
     Error error = Error::kOk;
     std::uint64_t done = 0;
+    const auto flags = arch::user_entry(0, access, allowed);
     {
         SpinGuard guard(lock_);
-        for (; done < pages; ++done) {
-            auto* entry = arch::make_entry(top_, address + done * abi::kPageSize, true);
+        for (arch::Table* entry = nullptr; done < pages; ++done) {
+            entry = next_entry(top_, entry, address + done * abi::kPageSize);
+            if (!entry) entry = arch::make_entry(top_, address + done * abi::kPageSize, true);
             if (!entry || *entry & arch::kPresent) {
                 error = entry ? Error::kOverlap : Error::kNoMemory;
                 break;
             }
             const Physical frame = memory.frame(first_page + done);
             hold_frame(frame);
-            *entry = arch::user_entry(frame, access, allowed);
+            *entry = frame | flags;
         }
     }
     if (error == Error::kOk) return {};
@@ -87,17 +100,19 @@ core::Result<void> AddressSpace::map(MemoryObject& memory, std::uint64_t first_p
     return core::fail(error);
 }
 
-// Clears up to `room` present entries from `address` on; the frames that they held.
-std::uint64_t AddressSpace::clear(std::uint64_t& address, std::uint64_t end, Physical* frames,
-                                  std::uint64_t room) {
+// Clears up to kChunk present entries from `address` on; the frames that they held. `flush`: another's, cleared there a moment
+// ago, may still be in use.
+std::uint64_t AddressSpace::clear(std::uint64_t& address, std::uint64_t end, Physical* frames, bool& flush) {
     std::uint64_t count = 0;
     SpinGuard guard(lock_);
-    for (; address < end && count < room; address += abi::kPageSize) {
-        auto* entry = arch::find_entry(top_, address);
+    for (arch::Table* entry = nullptr; address < end && count < kChunk; address += abi::kPageSize) {
+        entry = next_entry(top_, entry, address);
         if (!entry || !(*entry & arch::kPresent)) continue;
         frames[count++] = *entry & arch::kAddressMask;
         *entry = 0;
     }
+    flush = count || unmapping_;
+    if (flush) unmapping_.fetch_add(1);
     return count;
 }
 
@@ -106,9 +121,12 @@ core::Result<void> AddressSpace::unmap(std::uint64_t address, std::uint64_t page
     const auto end = address + pages * abi::kPageSize;
     std::array<Physical, kChunk> frames;
     while (address < end) {
-        const auto count = clear(address, end, frames.data(), frames.size());
-        if (count == 0) continue;
-        shoot_down();
+        const auto begin = address;
+        bool flush;
+        const auto count = clear(address, end, frames.data(), flush);
+        if (!flush) continue;
+        shoot_down(begin, address);
+        unmapping_.fetch_sub(1);
         for (std::uint64_t i = 0; i < count; ++i) release_frame(frames[i]);
     }
     return {};
@@ -116,23 +134,23 @@ core::Result<void> AddressSpace::unmap(std::uint64_t address, std::uint64_t page
 
 core::Result<void> AddressSpace::protect(std::uint64_t address, std::uint64_t pages, abi::Rights access) {
     TRY(check_range(address, pages));
-    if (!(access & abi::kRead) || access & ~(abi::kRead | abi::kWrite | abi::kExecute)) {
-        return core::fail(Error::kBadArgument);
-    }
-    if (access & abi::kWrite && access & abi::kExecute) return core::fail(Error::kWriteExecute);
+    TRY(check_access(access));
+    const auto end = address + pages * abi::kPageSize;
     {
         SpinGuard guard(lock_);
-        for (std::uint64_t i = 0; i < pages; ++i) {
-            auto* entry = arch::find_entry(top_, address + i * abi::kPageSize);
+        arch::Table* entry = nullptr;
+        for (auto a = address; a < end; a += abi::kPageSize) {
+            entry = next_entry(top_, entry, a);
             if (!entry || !(*entry & arch::kPresent)) return core::fail(Error::kBadAddress);
             if (access & ~arch::allowed_rights(*entry)) return core::fail(Error::kNoRight);
         }
-        for (std::uint64_t i = 0; i < pages; ++i) {
-            auto* entry = arch::find_entry(top_, address + i * abi::kPageSize);
+        entry = nullptr;
+        for (auto a = address; a < end; a += abi::kPageSize) {
+            entry = next_entry(top_, entry, a);
             *entry = arch::user_entry(*entry & arch::kAddressMask, access, arch::allowed_rights(*entry));
         }
     }
-    shoot_down();
+    shoot_down(address, end);
     return {};
 }
 
@@ -144,23 +162,39 @@ void* AddressSpace::resolve(std::uint64_t address, abi::Rights access) {
     return physical_to_virtual((*entry & arch::kAddressMask) + address % abi::kPageSize);
 }
 
-void AddressSpace::shoot_down() {
+// This CPU's own part: few pages one by one, unless it is behind with others' changes anyway.
+void AddressSpace::flush_own(Cpu& self, std::uint64_t begin, std::uint64_t end, std::uint64_t target) {
+    if (self.active_space.load(std::memory_order_relaxed) != this) return;
+    if (self.seen_generation.load(std::memory_order_relaxed) != target - 1) return serve_shootdown(self);
+    if (end - begin > kFewPages * abi::kPageSize) {
+        arch::write_cr3(arch::read_cr3());
+    } else {
+        for (; begin < end; begin += abi::kPageSize) arch::invalidate_page(begin);
+    }
+    self.seen_generation.store(target);
+}
+
+void AddressSpace::shoot_down(std::uint64_t begin, std::uint64_t end) {
     Cpu& self = this_cpu();
-    ++self.stats.shootdowns;
     const auto target = generation.fetch_add(1) + 1;
     arch::full_fence();  // pairs with the fence in load_space
     const auto behind = [&](const Cpu& cpu) {
         return cpu.active_space.load() == this && cpu.seen_generation.load() < target;
     };
-    std::uint64_t waiting = 0;
-    for (Cpu& cpu : online_cpus()) {
+    const auto cpus = online_cpus();
+    std::uint64_t waiting = 0, sent = 0;
+    for (Cpu& cpu : cpus) {
         if (&cpu == &self || !behind(cpu)) continue;
         waiting |= std::uint64_t{1} << cpu.number;
+        ++sent;
         send_reschedule(self, cpu);
     }
+    ++self.stats.shootdowns;
+    self.stats.shootdown_ipis += sent;
+    self.stats.shootdown_ipis_avoided += cpus.size() - 1 - sent;
     if (tracing(core::kTraceShootdown)) trace(core::TraceEvent::kShootdown, {}, waiting, target);
-    serve_shootdown(self);
-    for (Cpu& cpu : online_cpus()) {
+    flush_own(self, begin, end, target);
+    for (Cpu& cpu : cpus.first(waiting ? cpus.size() : 0)) {
         if (!(waiting >> cpu.number & 1)) continue;
         while (behind(cpu)) {
             arch::pause();
@@ -187,6 +221,7 @@ void serve_shootdown(Cpu& cpu) {
     const auto generation = space->generation.load();
     if (cpu.seen_generation.load(std::memory_order_relaxed) == generation) return;
     arch::write_cr3(arch::read_cr3());
+    ++cpu.stats.shootdowns_served;
     cpu.seen_generation.store(generation);
 }
 

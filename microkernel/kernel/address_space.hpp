@@ -50,13 +50,17 @@ public:
     AddressSpace* next_to_reap = nullptr;  // exit.cpp
 
 private:
-    core::Result<void> check_range(std::uint64_t address, std::uint64_t pages) const;
-    std::uint64_t clear(std::uint64_t& address, std::uint64_t end, Physical* frames, std::uint64_t room);
+    static core::Result<void> check_range(std::uint64_t address, std::uint64_t pages);
+    std::uint64_t clear(std::uint64_t& address, std::uint64_t end, Physical* frames, bool& flush);
     void* resolve(std::uint64_t address, abi::Rights access) COX_REQUIRES(lock_);
-    void shoot_down();
+    // [begin, end) has changed: returns when no CPU uses what stood there.
+    void shoot_down(std::uint64_t begin, std::uint64_t end);
+    void flush_own(Cpu& self, std::uint64_t begin, std::uint64_t end, std::uint64_t target);
 
     SpinLock lock_{LockRank::kAddressSpace};
     Physical top_ = 0;
+    std::atomic<std::uint32_t> unmapping_{
+        0};  // raised under the lock: unmaps that have cleared entries and not shot them down
 };
 
 template <class Use>

@@ -72,12 +72,12 @@ private:
     bool closed_ COX_GUARDED_BY(lock_) = false;
 };
 
-// The capability as one to a T with at least `needed` rights: kWrongType, kNoRight.
+// What the capability names, as a T, with at least `needed` rights: kWrongType, kNoRight. It lives as long as `cap` does.
 template <class T>
-core::Result<RefPtr<T>> as(const Cap& cap, abi::Rights needed) {
+core::Result<T*> as(const Cap& cap, abi::Rights needed) {
     if (cap.object->type() != T::kType) return core::fail(abi::Error::kWrongType);
     if ((cap.rights & needed) != needed) return core::fail(abi::Error::kNoRight);
-    return RefPtr<T>(static_cast<T&>(*cap.object));
+    return static_cast<T*>(cap.object.get());
 }
 
 }  // namespace cox

@@ -27,7 +27,7 @@ core::Result<Reply> create_process(const Invocation& call) {
     SchedDomain* domain = nullptr;
     if (params.domain_slot) {
         const auto cap = TRY(call.caller.process->caps.look_up(abi::CapSlot::from_raw(params.domain_slot)));
-        domain = TRY(as<SchedDomain>(cap, abi::kExecute)).get();
+        domain = TRY(as<SchedDomain>(cap, abi::kExecute));
     }
     const std::string_view text(params.name, sizeof params.name);
     std::array<char, sizeof params.name> name_buffer{};
@@ -60,21 +60,26 @@ core::Result<Reply> give(const Invocation& call, Process& target) {
     return Reply{static_cast<std::int64_t>(slot.raw())};
 }
 
-// Operations on a process that must not go away meanwhile.
-core::Result<Reply> change_process(const Invocation& call, Process& target) {
-    const Process::SpaceHold hold(target);
-    if (!hold) return core::fail(Error::kWrongState);
+core::Result<Reply> change_space(const Invocation& call, Process& target, AddressSpace& space) {
     switch (call.op) {
-        case Op::kCreateThread: return create_thread(call, target, hold.space());
-        case Op::kMap: return map(call, hold.space());
-        case Op::kUnmap: TRY(hold.space().unmap(call.args[0], call.args[1])); return Reply{};
+        case Op::kCreateThread: return create_thread(call, target, space);
+        case Op::kMap: return map(call, space);
+        case Op::kUnmap: TRY(space.unmap(call.args[0], call.args[1])); return Reply{};
         case Op::kProtect:
             if (call.args[2] > abi::kAllRights) return core::fail(Error::kBadArgument);
-            TRY(hold.space().protect(call.args[0], call.args[1], static_cast<abi::Rights>(call.args[2])));
+            TRY(space.protect(call.args[0], call.args[1], static_cast<abi::Rights>(call.args[2])));
             return Reply{};
         case Op::kGive: return give(call, target);
         default: return core::fail(Error::kBadOperation);
     }
+}
+
+// Operations on a process that must not go away meanwhile. The caller's own does not.
+core::Result<Reply> change_process(const Invocation& call, Process& target) {
+    if (&target == call.caller.process.get()) return change_space(call, target, target.space());
+    const Process::SpaceHold hold(target);
+    if (!hold) return core::fail(Error::kWrongState);
+    return change_space(call, target, hold.space());
 }
 
 }  // namespace

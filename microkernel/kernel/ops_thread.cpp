@@ -67,7 +67,7 @@ core::Result<Reply> invoke_thread(const Invocation& call, const Cap& cap) {
             if (!resume_thread(*thread)) return core::fail(Error::kWrongState);
             return Reply{};
         case Op::kJoin:
-            if (call.pending && thread.get() == &call.caller) return core::fail(Error::kWrongState);
+            if (call.pending && thread == &call.caller) return core::fail(Error::kWrongState);
             return wait_for(thread->ending, call);
         case Op::kYield:  // the caller's own comes here only through the ring
             return core::fail(call.pending ? Error::kBadOperation : Error::kWrongState);

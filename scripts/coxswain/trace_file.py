@@ -27,6 +27,7 @@ STATS = (
     "server_dispatches", "fallback_dispatches", "system_dispatches", "agent_dispatches", "commits_accepted",
     "commits_refused", "events_posted", "timer_interrupts", "ipis_received", "ipis_sent", "shootdowns",
     "watchdog_hits", "dropped_completions", "domain_ticks", "system_ticks", "idle_ticks",
+    "shootdown_ipis", "shootdown_ipis_avoided", "shootdowns_served",
 )  # fmt: skip
 STATES = ("free", "created", "running", "queued", "waiting", "unplaced", "suspended", "faulted", "gone")
 CAUSES = (
@@ -38,7 +39,7 @@ CAUSES = (
 MAGIC, VERSION = b"COXTRACE", 1
 _HEADER = struct.Struct("<8sIIIIQQQQQQ")  # magic … names
 _HEADER_SIZE, _NEVER = 128, 2**64 - 1
-_CPU = struct.Struct("<QQ16Q48x")
+_CPU = struct.Struct("<QQ19Q24x")
 _NAME = struct.Struct("<QQQ24s")
 _RECORD = struct.Struct("<QHBBIQQ")
 _MAX_THREADS, _MAX_CPUS = 2048, 64

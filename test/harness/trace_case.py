@@ -31,7 +31,7 @@ def area(rings, names=(), classes=CLASSES, stats=None, capacity=CAPACITY, magic=
     for cpu, ring in enumerate(rings):
         counted = [(stats or {}).get(cpu, {}).get(name, 0) for name in STATS]
         at_end = len(ring) if stats is not None else 2**64 - 1
-        made += struct.pack("<QQ16Q48x", len(ring), at_end, *counted)
+        made += struct.pack("<QQ19Q24x", len(ring), at_end, *counted)
     for slot, generation, process, label, domain in names[:NAMES]:
         made += struct.pack("<QQQ24s", generation << 32 | slot, label, domain, process.encode())
     made = made.ljust(records_at, b"\0")
