@@ -68,6 +68,7 @@ inline wake(t) {
 }
 
 inline remove(t) { /* under the lock */
+    assert(!freed[t]); /* DEAD: a node of a thread that has gone */
     d_step {
         if
         :: list[0] == t -> list[0] = list[1]; list[1] = list[2]
@@ -186,7 +187,7 @@ inline unpark(key) {
 #else
             if
             :: other == NOBODY -> break
-            :: else -> assert(!freed[other]) /* DEAD: a node of a thread that has gone */
+            :: else
             fi;
 #endif
             remove(other);
