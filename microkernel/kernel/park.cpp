@@ -74,6 +74,8 @@ core::Result<void> set_deadline(Thread& thread, std::uint64_t address, std::uint
                                 std::uint64_t timeout_ns) {
     if (address % sizeof(std::uint32_t)) return core::fail(Error::kMisaligned);
     if (expected >> 32) return core::fail(Error::kBadArgument);
+    thread.timed_out =
+        false;  // before the wait begins: a timer node that was left elsewhere may end it at once
     thread.enter.deadline =
         timeout_ns == abi::kForever ? kNever : arch::rdtsc() + arch::clock.to_ticks(timeout_ns);
     return {};
@@ -114,7 +116,6 @@ core::Result<void> park_shared(Thread& thread, MemoryObject& memory, std::uint64
 }
 
 void wait_parked(Cpu& cpu, Thread& thread) {
-    thread.timed_out = false;
     thread.waiting = Thread::Waiting::kParked;
     if (thread.enter.deadline != kNever) arm_timeout(cpu, thread, thread.enter.deadline);
     if (!block_current(cpu)) finish_park(cpu, thread);  // woken already
