@@ -132,8 +132,8 @@ bool end_wait(Cpu& cpu, Thread& thread) {
 
 // True: it has left the CPU, or the time has passed. False: it has what it waits for, or something to do.
 bool wait(Cpu& cpu, Thread& thread) {
-    thread.timed_out =
-        false;  // before the wait begins: a timer node that was left elsewhere may end it at once
+    // Before the wait begins: a timer node that was left elsewhere may end it at once.
+    thread.timed_out = false;
     if (!thread.ring.begin_wait(thread.enter.wanted, thread.enter.deadline)) return false;
     if (thread.enter.deadline != kNever) arm_timeout(cpu, thread, thread.enter.deadline);
     thread.waiting = Thread::Waiting::kInEnter;

@@ -110,9 +110,8 @@ void settle_current(Cpu& cpu, std::uint64_t now) {
 // queued → running. False: it may not run here, or is to die; it has been dealt with.
 bool begin(Cpu& cpu, Thread& thread) {
     for (;;) {
-        if (thread.word().load().requests())
-            thread.word().clear_requests(
-                abi::kRequestAffinity);  // before the look: a change after it asks anew
+        // Before the look: a change after it asks anew.
+        if (thread.word().load().requests()) thread.word().clear_requests(abi::kRequestAffinity);
         if (!thread.allowed_on(cpu.number)) {
             unplace_queued(cpu, thread, Cause::kAffinityChanged);
             return false;

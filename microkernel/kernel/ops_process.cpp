@@ -82,10 +82,6 @@ core::Result<Reply> change_process(const Invocation& call, Process& target) {
     return change_space(call, target, hold.space());
 }
 
-}  // namespace
-
-namespace {
-
 abi::Rights needed(Op op) {
     switch (op) {
         case Op::kWaitExit:

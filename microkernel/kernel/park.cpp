@@ -74,8 +74,8 @@ core::Result<void> set_deadline(Thread& thread, std::uint64_t address, std::uint
                                 std::uint64_t timeout_ns) {
     if (address % sizeof(std::uint32_t)) return core::fail(Error::kMisaligned);
     if (expected >> 32) return core::fail(Error::kBadArgument);
-    thread.timed_out =
-        false;  // before the wait begins: a timer node that was left elsewhere may end it at once
+    // Before the wait begins: a timer node that was left elsewhere may end it at once.
+    thread.timed_out = false;
     thread.enter.deadline =
         timeout_ns == abi::kForever ? kNever : arch::rdtsc() + arch::clock.to_ticks(timeout_ns);
     return {};
