@@ -86,9 +86,10 @@ CallResult call_capability(std::uint64_t slot, std::uint64_t op, std::uint64_t a
         return {0, 0};
     }
     if (op == static_cast<std::uint64_t>(Op::kUnpark) &&
-        thread.process->caps.names(named, *thread.process, abi::kWrite))
-        return a0 % 4 ? error(Error::kMisaligned)
-                      : CallResult{static_cast<std::int64_t>(thread.process->parked.unpark(a0, a1)), 0};
+        thread.process->caps.names(named, *thread.process, abi::kWrite)) {
+        const auto woken = thread.process->parked.unpark(a0, a1);
+        return woken ? CallResult{*woken, 0} : error(woken.error());
+    }
     if (op == static_cast<std::uint64_t>(Op::kPark) &&
         thread.process->caps.names(named, *thread.process, abi::kRead)) {
         const auto parked = park_private(thread, a0, a1, a2);

@@ -15,9 +15,7 @@ core::Result<Reply> invoke_memory(const Invocation& call, const Cap& cap) {
             if (call.pending) return core::fail(Error::kBadOperation);
             TRY(park_shared(call.caller, *memory, call.args[0], call.args[1], call.args[2]));
             return Reply{};
-        case Op::kUnparkShared:
-            if (call.args[0] % 4) return core::fail(Error::kMisaligned);
-            return Reply{static_cast<std::int64_t>(memory->parked.unpark(call.args[0], call.args[1]))};
+        case Op::kUnparkShared: return Reply{TRY(memory->parked.unpark(call.args[0], call.args[1]))};
         default: return core::fail(Error::kBadOperation);
     }
 }

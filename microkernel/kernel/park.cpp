@@ -13,6 +13,10 @@ namespace cox {
 
 using abi::Error;
 
+namespace {
+constexpr std::uint64_t kWordSize = sizeof(std::uint32_t);
+}  // namespace
+
 void ParkSpace::append(Bucket& bucket, Thread& thread) {
     thread.park.next = nullptr;
     (bucket.last ? bucket.last->park.next : bucket.first) = &thread;
@@ -38,10 +42,11 @@ core::Result<void> ParkSpace::park(Thread& thread, std::uint64_t key, std::uint3
     return {};
 }
 
-std::uint64_t ParkSpace::unpark(std::uint64_t key, std::uint64_t count) {
+core::Result<std::int64_t> ParkSpace::unpark(std::uint64_t key, std::uint64_t count) {
+    if (key % kWordSize) return core::fail(Error::kMisaligned);
     Bucket& bucket = bucket_of(key);
-    std::uint64_t woken = 0;
-    while (woken < count) {
+    std::int64_t woken = 0;
+    while (static_cast<std::uint64_t>(woken) < count) {
         RefPtr<Thread> found;
         {
             SpinGuard guard(bucket.lock);
@@ -72,7 +77,7 @@ namespace {
 
 core::Result<void> set_deadline(Thread& thread, std::uint64_t address, std::uint64_t expected,
                                 std::uint64_t timeout_ns) {
-    if (address % sizeof(std::uint32_t)) return core::fail(Error::kMisaligned);
+    if (address % kWordSize) return core::fail(Error::kMisaligned);
     if (expected >> 32) return core::fail(Error::kBadArgument);
     // Before the wait begins: a timer node that was left elsewhere may end it at once.
     thread.timed_out = false;

@@ -25,8 +25,8 @@ public:
     // and waits as soon as its call ends (wait_parked). kValueChanged. Errors of load.
     template <class Load>
     core::Result<void> park(Thread& thread, std::uint64_t key, std::uint32_t expected, Load load);
-    // -> how many of those parked on `key` were woken: at most `count`.
-    std::uint64_t unpark(std::uint64_t key, std::uint64_t count);
+    // -> how many of those parked on `key` were woken: at most `count`. kMisaligned.
+    core::Result<std::int64_t> unpark(std::uint64_t key, std::uint64_t count);
     void leave(Thread& thread);
 
 private:
