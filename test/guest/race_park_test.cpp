@@ -37,7 +37,12 @@ void unpark_aimed(Scene& scene, std::uint64_t seed, bool change) {
         if (change) {
             scene.word = static_cast<std::uint32_t>(round);
         }
-        scene.woken += cap::unpark(scene.word, cap::kAll);
+        // Too early is no loss: else the aim would go astray.
+        std::uint64_t woken = 0;
+        while (woken == 0 && !scene.race.settled(round)) {
+            woken = cap::unpark(scene.word, cap::kAll);
+            scene.woken += woken;
+        }
         if (!scene.race.steer(round, aim)) {
             return;
         }

@@ -60,12 +60,13 @@ public:
     }
     // Waits for the outcome. False: it was the last round.
     bool steer(std::uint64_t round, Aim& aim) {
-        while (settled_.load() < round) {
+        while (!settled(round)) {
         }
         aimer_won_.load() ? aim.was_too_early() : aim.was_too_late();
         return !over();
     }
 
+    [[nodiscard]] bool settled(std::uint64_t round) const { return settled_.load() >= round; }
     [[nodiscard]] bool over() const { return settled_.load() == kOver; }
     [[nodiscard]] std::uint64_t rounds() const { return aimer_wins() + actor_wins(); }
     [[nodiscard]] std::uint64_t aimer_wins() const { return aimer_wins_.load(); }
