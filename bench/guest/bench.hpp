@@ -5,6 +5,8 @@
 //
 //     constexpr bench::Operation kOperations[] = {{"null_call", 10'000, null_call}};
 //     int cap_main(const cap::Env& env) { return bench::run(env, kOperations); }
+//
+// Started by another program, it is given an argument that its operations' names begin with (hinted.cpp).
 #pragma once
 
 #include "cap/env.hpp"
@@ -30,7 +32,8 @@ inline cap::Result<void> measure(const cap::Env& env, const Operation& operation
     const std::uint64_t begin = cap::read_tsc();
     TRY(operation.body(env, operation.count));
     const std::uint64_t ticks = cap::read_tsc() - begin;
-    env.log.print("bench: name={} operations={} ticks={}", operation.name, operation.count, ticks);
+    const auto prefix = env.archive().empty() ? env.arguments() : std::string_view();
+    env.log.print("bench: name={}{} operations={} ticks={}", prefix, operation.name, operation.count, ticks);
     return {};
 }
 
