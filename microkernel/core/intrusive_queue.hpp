@@ -10,6 +10,7 @@
 #include "core/assert.hpp"
 
 #include <cstddef>
+#include <utility>
 
 namespace cox::core {
 
@@ -55,6 +56,20 @@ public:
             remove(*element);
         }
         return element;
+    }
+
+    // The front leaves, and `element` comes to the back, in one. Not when empty.
+    void rotate(T& element) {
+        QueueNode<T>& node = element.*Node;
+        COX_ASSERT(!node.linked_);
+        node.previous_ = tail_;
+        node.linked_ = true;
+        (tail_->*Node).next_ = &element;
+        tail_ = &element;
+        QueueNode<T>& front = head_->*Node;
+        front.linked_ = false;
+        head_ = std::exchange(front.next_, nullptr);
+        (head_->*Node).previous_ = nullptr;
     }
 
     void remove(T& element) {

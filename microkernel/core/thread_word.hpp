@@ -90,6 +90,15 @@ public:
         });
     }
 
+    // The same for a thread that the server has placed: fails for one that the kernel has.
+    Transition requeue_placed(Cause cause) {
+        return change([cause](ThreadWord w) -> std::optional<std::uint64_t> {
+            if (w.state() != ThreadState::kRunning || w.requests() != 0 || w.placed_by_kernel())
+                return std::nullopt;
+            return (with_state(w, ThreadState::kQueued) & ~kCauseMask) | cause_bits(cause);
+        });
+    }
+
     // running → waiting, or suspended if that is asked for. Owner. A pending wake is consumed instead: done is true and
     // the state still running. Fails when a kill waits; other requests are fulfilled by leaving the CPU.
     Transition block() {

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "abi/types.hpp"
+#include "arch/paging.hpp"
 #include "core/result.hpp"
 #include "kernel/frames.hpp"
 #include "kernel/heap.hpp"
@@ -43,6 +44,16 @@ public:
     // cannot go away meanwhile. kBadAddress if it is not mapped with that access.
     template <class Use>
     core::Result<void> with_page(std::uint64_t address, abi::Rights access, Use use);
+
+    // The kernel's own view of the word at `address`, a multiple of 4: of the space that this CPU has loaded, and until it serves
+    // a shootdown. No lock: a frame that is unmapped meanwhile is released after that. nullptr: not mapped.
+    const std::atomic<std::uint32_t>* find_word(std::uint64_t address) const {
+        if (address >= abi::kUserTop) return nullptr;
+        const auto entry = arch::read_entry(top_, address);
+        if (!entry) return nullptr;
+        return arch::physical_to_virtual<std::atomic<std::uint32_t>>((entry & arch::kAddressMask) +
+                                                                     address % abi::kPageSize);
+    }
 
     Physical top() const { return top_; }
     std::atomic<std::uint64_t> generation{1};

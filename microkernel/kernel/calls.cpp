@@ -40,11 +40,45 @@ core::Result<Reply> invoke_any(const Invocation& call, const Cap& cap) {
 
 constexpr CallResult error(Error error) { return {static_cast<std::int64_t>(error), 0}; }
 
-[[gnu::noinline]] CallResult call_operation(Thread& thread, abi::CapSlot slot, std::uint64_t op,
-                                            const std::array<std::uint64_t, 4>& args) {
+// As call_capability.
+[[gnu::noinline]] CallResult call_any(std::uint64_t slot, std::uint64_t op, std::uint64_t a0,
+                                      std::uint64_t a1, std::uint64_t a2, std::uint64_t a3) {
     if (op > 0xffff) return error(Error::kBadOperation);
-    const auto reply = invoke({thread, slot, static_cast<Op>(op), args, nullptr});
+    const auto named = abi::CapSlot::from_raw(slot);
+    const auto reply = invoke({current_thread(), named, static_cast<Op>(op), {{a0, a1, a2, a3}}, nullptr});
     return reply ? CallResult{reply->value, reply->second} : error(reply.error());
+}
+
+[[gnu::noinline]] CallResult call_nop(std::uint64_t slot) {
+    return call_any(slot, static_cast<std::uint64_t>(Op::kNop), 0, 0, 0, 0);
+}
+
+// What a thread does to itself and to its process needs no reference: it holds them.
+
+[[gnu::noinline]] CallResult call_yield(std::uint64_t slot, std::uint64_t op, std::uint64_t a0,
+                                        std::uint64_t a1, std::uint64_t a2, std::uint64_t a3) {
+    const Thread& thread = current_thread();
+    if (!thread.process->caps.names(abi::CapSlot::from_raw(slot), thread, abi::kRead)) [[clang::musttail]]
+        return call_any(slot, op, a0, a1, a2, a3);
+    this_cpu().exit_work |= kYield;
+    return {0, 0};
+}
+
+[[gnu::noinline]] CallResult call_unpark(std::uint64_t slot, std::uint64_t op, std::uint64_t a0,
+                                         std::uint64_t a1, std::uint64_t a2, std::uint64_t a3) {
+    Process& process = *current_thread().process;
+    if (!process.caps.names(abi::CapSlot::from_raw(slot), process, abi::kWrite)) [[clang::musttail]]
+        return call_any(slot, op, a0, a1, a2, a3);
+    return {process.parked.unpark(a0, a1), 0};
+}
+
+[[gnu::noinline]] CallResult call_park(std::uint64_t slot, std::uint64_t op, std::uint64_t a0,
+                                       std::uint64_t a1, std::uint64_t a2, std::uint64_t a3) {
+    Thread& thread = current_thread();
+    if (!thread.process->caps.names(abi::CapSlot::from_raw(slot), *thread.process, abi::kRead))
+        [[clang::musttail]]
+        return call_any(slot, op, a0, a1, a2, a3);
+    return {park_private(thread, a0, a1, a2), 0};
 }
 
 }  // namespace
@@ -73,29 +107,20 @@ core::Result<Reply> wait_for(Ending& ending, const Invocation& call) {
 
 extern "C" {
 
+// Each of these ways is a jump: what the calls share is a comparison or two.
 CallResult call_capability(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
                            std::uint64_t a2, std::uint64_t a3) {
-    Thread& thread = current_thread();
-    const auto named = abi::CapSlot::from_raw(slot);
-    if (op == static_cast<std::uint64_t>(Op::kNop) && thread.process->caps.holds(named))
+    if (op == static_cast<std::uint64_t>(Op::kNop)) {
+        if (!current_thread().process->caps.holds(abi::CapSlot::from_raw(slot))) return call_nop(slot);
         return {nop_result(a0), 0};
-    // What a thread does to itself and to its process needs no reference: it holds them.
-    if (op == static_cast<std::uint64_t>(Op::kYield) &&
-        thread.process->caps.names(named, thread, abi::kRead)) {
-        this_cpu().exit_work |= kYield;
-        return {0, 0};
     }
-    if (op == static_cast<std::uint64_t>(Op::kUnpark) &&
-        thread.process->caps.names(named, *thread.process, abi::kWrite)) {
-        const auto woken = thread.process->parked.unpark(a0, a1);
-        return woken ? CallResult{*woken, 0} : error(woken.error());
-    }
-    if (op == static_cast<std::uint64_t>(Op::kPark) &&
-        thread.process->caps.names(named, *thread.process, abi::kRead)) {
-        const auto parked = park_private(thread, a0, a1, a2);
-        return parked ? CallResult{0, 0} : error(parked.error());
-    }
-    return call_operation(thread, named, op, {a0, a1, a2, a3});
+    if (op == static_cast<std::uint64_t>(Op::kYield)) [[clang::musttail]]
+        return call_yield(slot, op, a0, a1, a2, a3);
+    if (op == static_cast<std::uint64_t>(Op::kUnpark)) [[clang::musttail]]
+        return call_unpark(slot, op, a0, a1, a2, a3);
+    if (op == static_cast<std::uint64_t>(Op::kPark)) [[clang::musttail]]
+        return call_park(slot, op, a0, a1, a2, a3);
+    [[clang::musttail]] return call_any(slot, op, a0, a1, a2, a3);
 }
 
 CallResult call_thread_exit(std::uint64_t code) {
@@ -109,7 +134,7 @@ CallResult call_unknown() { return error(Error::kBadCall); }
 
 void handle_call(Thread& thread) {
     auto& f = thread.frame;
-    ++this_cpu().calls;
+    ++thread.calls;
     if (tracing(core::kTraceCall)) trace_call(f.rdi, f.rsi, f.rax);
     const auto result = [&] {
         switch (static_cast<abi::Call>(f.rax)) {

@@ -56,6 +56,12 @@ void finish_exit_work(Cpu& cpu);
 
 core::Result<Reply> invoke(const Invocation& call);
 
+// Of what is a value, or an abi::Error.
+inline core::Result<Reply> to_reply(std::int64_t raw) {
+    if (raw < 0) return core::fail(static_cast<abi::Error>(raw));
+    return Reply{raw};
+}
+
 // By the high byte of the operation.
 core::Result<Reply> invoke_process(const Invocation& call, const Cap& cap);
 core::Result<Reply> invoke_thread(const Invocation& call, const Cap& cap);

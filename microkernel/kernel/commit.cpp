@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Commits: the server's decisions. The checks, their order, and what a refusal changes: docs/scheduling.md.
-#include <algorithm>
-
-#include "arch/timer.hpp"
 #include "kernel/cpu.hpp"
 #include "kernel/inbox_records.hpp"
 #include "kernel/sched_domain.hpp"
@@ -19,19 +16,11 @@ namespace {
 
 constexpr std::uint64_t kFlagBits = abi::kCommitHead | abi::kCommitPreempt | abi::kCommitRecall;
 
-// Two years: added to a TSC it does not overflow.
-constexpr std::uint64_t kMaxSliceNs = std::uint64_t{1} << 56;
-
 std::uint32_t sequence_of(std::uint64_t commit) { return static_cast<std::uint32_t>(commit); }
 std::uint32_t cpu_of(std::uint64_t commit) { return commit >> 32 & 0xff; }
 std::uint64_t flags_of(std::uint64_t commit) { return commit >> 40; }
 
 }  // namespace
-
-std::uint64_t slice_ticks(std::uint64_t slice_ns) {
-    if (slice_ns == abi::kNoSlice) return 0;
-    return arch::clock.to_ticks(std::clamp(slice_ns, abi::kMinSliceNs, kMaxSliceNs));
-}
 
 core::Result<void> SchedDomain::commit(Process& server, abi::ThreadRef ref, std::uint64_t commit,
                                        std::uint64_t slice_ns) {

@@ -39,7 +39,6 @@ struct Cpu {
     std::uint64_t user_rsp = 0;
     std::uint64_t frame_top = 0;  // end of the current thread's TrapFrame
     std::uint32_t exit_work = 0;  // ExitWork bits: why a system call may not go straight back
-    std::uint32_t calls = 0;      // of the thread that runs, since it was last taken off or switched in
 
     std::uint32_t number = 0;
     std::uint32_t apic_id = 0;
@@ -81,7 +80,6 @@ static_assert(offsetof(Cpu, kernel_stack) == CPU_KERNEL_STACK);
 static_assert(offsetof(Cpu, user_rsp) == CPU_USER_RSP);
 static_assert(offsetof(Cpu, frame_top) == CPU_FRAME_TOP);
 static_assert(offsetof(Cpu, exit_work) == CPU_EXIT_WORK);
-static_assert(offsetof(Cpu, calls) == CPU_CALLS);
 
 // What the executing CPU does next, or until when, may have changed.
 inline void look_again(Cpu& cpu) { cpu.exit_work |= kLook; }

@@ -6,11 +6,10 @@
 #include <algorithm>
 
 #include "arch/timer.hpp"
-#include "kernel/address_space.hpp"
 #include "kernel/call_enter.hpp"
+#include "kernel/context.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/inbox_records.hpp"
-#include "kernel/process.hpp"
 #include "kernel/run_queue.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/timers.hpp"
@@ -22,8 +21,6 @@ namespace cox {
 using abi::Cause;
 
 namespace {
-
-constexpr std::uint32_t kMsrFsBase = 0xc0000100;
 
 std::uint64_t fallback_slice() { return arch::clock.to_ticks(abi::kFallbackSliceNs); }
 std::uint64_t agent_budget() { return arch::clock.to_ticks(abi::kAgentBudgetNs); }
@@ -82,8 +79,8 @@ void end_turn(Cpu& cpu, std::uint64_t now) {
         return unplace_current(cpu, Cause::kReturned);
     const bool slice_over = t.slice && t.slice_used + (now - t.switched_in) >= t.slice;
     if (t.domain && slice_over && !placed_by_kernel(t) && root_domain.attached()) {
-        const auto hint = root_domain.hint(t);
-        if (!hint.rotates) return unplace_current(cpu, Cause::kSliceEnd);
+        const auto hint = root_domain.rotate_hint(t);
+        if (!hint.given) return unplace_current(cpu, Cause::kSliceEnd);
         t.slice = hint.slice;
         if (requeue_current(cpu, false, Cause::kSliceEnd)) t.slice_used = t.turn_used = 0;
         return;
@@ -154,21 +151,9 @@ void count_dispatch(Cpu& cpu, Thread& t) {
 bool switch_in(Cpu& cpu, std::uint64_t now) {
     Thread& t = *cpu.current;
     count_dispatch(cpu, t);
-    t.switched_in = now;
     if (t.domain && !std::exchange(cpu.line_busy, true)) root_domain.cpu_busy(cpu.number);
-    if (cpu.fpu_owner != &t || t.fpu_cpu != cpu.number) {
-        t.fpu.restore();
-        cpu.fpu_owner = &t;
-        t.fpu_cpu = cpu.number;
-    }
-    // A user can set the base to 0, by loading the selector, without the kernel seeing it.
-    if (cpu.loaded_fs_base | t.fs_base) {
-        arch::write_msr(kMsrFsBase, t.fs_base);
-        cpu.loaded_fs_base = t.fs_base;
-    }
-    load_space(cpu, &t.process->space());
-    cpu.frame_top = reinterpret_cast<std::uint64_t>(&t.frame + 1);
-    cpu.tables.set_entry_stack(cpu.frame_top);
+    if (cpu.fpu_owner != &t || t.fpu_cpu != cpu.number) load_fpu(cpu, t);
+    load_context(cpu, t, now);
     if (t.waiting == Thread::Waiting::kNot) return true;
     if (t.waiting == Thread::Waiting::kInEnter) return finish_enter(cpu, t);
     finish_park(cpu, t);
@@ -219,15 +204,7 @@ Thread& take_off(Cpu& cpu) {
     Thread& t = *cpu.current;
     look_again(cpu);
     account(cpu, now);
-    if (cpu.fpu_owner == &t) t.fpu.save();
-    const auto ran = now - t.switched_in;
-    t.runtime += ran;
-    t.slice_used += ran;
-    t.turn_used += ran;
-    t.switched_in = now;
-    t.line.runtime_ns.store(arch::clock.to_ns(t.runtime), std::memory_order_relaxed);
-    const auto calls = t.line.calls.load(std::memory_order_relaxed) + std::exchange(cpu.calls, 0);
-    t.line.calls.store(calls, std::memory_order_relaxed);
+    use_up(t, save_context(t, now));
     cpu.current = nullptr;
     return t;
 }
@@ -235,8 +212,8 @@ Thread& take_off(Cpu& cpu) {
 void yield_current(Cpu& cpu) {
     Thread& t = *cpu.current;
     if (t.domain && !placed_by_kernel(t) && root_domain.attached()) {
-        const auto hint = root_domain.hint(t);
-        if (!hint.rotates) return unplace_current(cpu, Cause::kYielded);
+        const auto hint = root_domain.rotate_hint(t);
+        if (!hint.given) return unplace_current(cpu, Cause::kYielded);
         t.slice = hint.slice;
     }
     if (cpu.queue.empty() || requeue_current(cpu, false, Cause::kYielded)) t.slice_used = t.turn_used = 0;
@@ -253,7 +230,7 @@ bool block_current(Cpu& cpu) {
     if (tracing(core::kTraceStop)) trace(core::TraceEvent::kStop, t.ref, blocked.word.raw, 0, cpu.since);
     if (t.domain) {
         if (cpu.queue.empty()) note_idle(cpu);
-        if (!root_domain.hint(t).wakes) root_domain.post_event(t.ref.index, cpu.number);
+        if (!root_domain.wake_hint(t).given) root_domain.post_event(t.ref.index, cpu.number);
     }
     t.release();
     return true;
@@ -281,7 +258,7 @@ arch::TrapFrame* leave_kernel(Cpu& cpu) {
             }
             if (cpu.reap_list) reap(cpu);
             arm_timer(cpu, now);
-            cpu.exit_work = 0;
+            cpu.exit_work = cpu.reap_list ? kLook : 0;
             return &cpu.current->frame;
         }
         note_idle(cpu);

@@ -13,9 +13,8 @@ core::Result<Reply> invoke_memory(const Invocation& call, const Cap& cap) {
         case Op::kGetSize: return Reply{static_cast<std::int64_t>(memory->pages())};
         case Op::kParkShared:
             if (call.pending) return core::fail(Error::kBadOperation);
-            TRY(park_shared(call.caller, *memory, call.args[0], call.args[1], call.args[2]));
-            return Reply{};
-        case Op::kUnparkShared: return Reply{TRY(memory->parked.unpark(call.args[0], call.args[1]))};
+            return to_reply(park_shared(call.caller, *memory, call.args[0], call.args[1], call.args[2]));
+        case Op::kUnparkShared: return to_reply(memory->parked.unpark(call.args[0], call.args[1]));
         default: return core::fail(Error::kBadOperation);
     }
 }

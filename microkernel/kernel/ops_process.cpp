@@ -104,7 +104,7 @@ core::Result<Reply> invoke_process(const Invocation& call, const Cap& cap) {
         // Their own process's come here only through the ring, or for lack of a right.
         case Op::kUnpark:
             if (process != call.caller.process.get()) return core::fail(Error::kWrongState);
-            return Reply{TRY(process->parked.unpark(call.args[0], call.args[1]))};
+            return to_reply(process->parked.unpark(call.args[0], call.args[1]));
         case Op::kPark: return core::fail(call.pending ? Error::kBadOperation : Error::kWrongState);
         case Op::kWaitExit: return wait_for(process->ending, call);
         case Op::kKillProcess:

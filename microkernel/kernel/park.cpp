@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "kernel/park.hpp"
 
-#include "arch/paging.hpp"
 #include "arch/timer.hpp"
+#include "kernel/context.hpp"
 #include "kernel/dispatch.hpp"
 #include "kernel/process.hpp"
 #include "kernel/timers.hpp"
-#include "kernel/user_memory.hpp"
 #include "kernel/wake.hpp"
 
 namespace cox {
@@ -15,6 +14,7 @@ using abi::Error;
 
 namespace {
 constexpr std::uint64_t kWordSize = sizeof(std::uint32_t);
+constexpr std::int64_t error(Error error) { return static_cast<std::int64_t>(error); }
 }  // namespace
 
 void ParkSpace::append(Bucket& bucket, Thread& thread) {
@@ -30,38 +30,44 @@ void ParkSpace::remove(Bucket& bucket, Thread& thread, Thread* previous) {
 }
 
 template <class Load>
-core::Result<void> ParkSpace::park(Thread& thread, std::uint64_t key, std::uint32_t expected, Load load) {
+bool ParkSpace::park(Thread& thread, std::uint64_t key, std::uint32_t expected, Load load) {
     Bucket& bucket = bucket_of(key);
     SpinGuard guard(bucket.lock);
-    if (TRY(load()) != expected) return core::fail(Error::kValueChanged);
+    if (load() != expected) return false;
     thread.park.space = this;
     thread.park.key = key;
     thread.park.listed = true;
-    thread.ring.begin_park(thread.enter.deadline);  // before it can be found
+    if (thread.enter.deadline != kNever)
+        thread.ring.begin_park(thread.enter.deadline);  // before it can be found
     append(bucket, thread);
-    return {};
+    return true;
 }
 
-core::Result<std::int64_t> ParkSpace::unpark(std::uint64_t key, std::uint64_t count) {
-    if (key % kWordSize) return core::fail(Error::kMisaligned);
+Thread* ParkSpace::take_one(std::uint64_t key) {
     Bucket& bucket = bucket_of(key);
-    std::int64_t woken = 0;
-    while (static_cast<std::uint64_t>(woken) < count) {
-        RefPtr<Thread> found;
-        {
-            SpinGuard guard(bucket.lock);
-            Thread* previous = nullptr;
-            Thread* thread = bucket.first;
-            for (; thread && thread->park.key != key; thread = thread->park.next) previous = thread;
-            if (!thread) break;
-            remove(bucket, *thread, previous);
-            if (!thread->ring.end_wait()) continue;  // its time has passed
-            found = RefPtr(*thread);                 // one that stands here has not gone
-        }
-        wake(*found);
-        ++woken;
+    SpinGuard guard(bucket.lock);
+    for (;;) {
+        Thread* previous = nullptr;
+        Thread* thread = bucket.first;
+        for (; thread && thread->park.key != key; thread = thread->park.next) previous = thread;
+        if (!thread) return nullptr;
+        remove(bucket, *thread, previous);
+        if (thread->enter.deadline != kNever && !thread->ring.end_wait()) continue;  // its time has passed
+        thread->retain();  // one that stands here has not gone
+        return thread;
     }
-    return woken;
+}
+
+std::int64_t ParkSpace::unpark(std::uint64_t key, std::uint64_t count) {
+    if (key % kWordSize) return error(Error::kMisaligned);
+    std::uint64_t woken = 0;
+    for (; woken < count; ++woken) {
+        Thread* const thread = take_one(key);
+        if (!thread) break;
+        wake(*thread);
+        thread->release();
+    }
+    return static_cast<std::int64_t>(woken);
 }
 
 void ParkSpace::leave(Thread& thread) {
@@ -75,49 +81,43 @@ void ParkSpace::leave(Thread& thread) {
 
 namespace {
 
-core::Result<void> set_deadline(Thread& thread, std::uint64_t address, std::uint64_t expected,
-                                std::uint64_t timeout_ns) {
-    if (address % kWordSize) return core::fail(Error::kMisaligned);
-    if (expected >> 32) return core::fail(Error::kBadArgument);
+std::int64_t begin(Thread& thread, std::uint64_t address, std::uint64_t expected, std::uint64_t timeout_ns) {
+    if (address % kWordSize) return error(Error::kMisaligned);
+    if (expected >> 32) return error(Error::kBadArgument);
     // Before the wait begins: a timer node that was left elsewhere may end it at once.
     thread.timed_out = false;
     thread.enter.deadline =
         timeout_ns == abi::kForever ? kNever : arch::rdtsc() + arch::clock.to_ticks(timeout_ns);
-    return {};
-}
-
-std::uint32_t load_word(const void* memory) {
-    return reinterpret_cast<const std::atomic<std::uint32_t>*>(memory)->load();
+    return 0;
 }
 
 }  // namespace
 
-core::Result<void> park_private(Thread& thread, std::uint64_t address, std::uint64_t expected,
-                                std::uint64_t timeout_ns) {
-    TRY(set_deadline(thread, address, expected, timeout_ns));
+std::int64_t park_private(Thread& thread, std::uint64_t address, std::uint64_t expected,
+                          std::uint64_t timeout_ns) {
+    if (const auto wrong = begin(thread, address, expected, timeout_ns)) return wrong;
     Process& process = *thread.process;
-    TRY(process.parked.park(
-        thread, address, static_cast<std::uint32_t>(expected), [&]() -> core::Result<std::uint32_t> {
-            std::uint32_t value = 0;
-            TRY(process.space().with_page(
-                address, abi::kRead, [&](const std::byte* at, std::uint64_t) { value = load_word(at); }));
-            return value;
-        }));
+    const auto* const word = process.space().find_word(address);
+    if (!word) return error(Error::kBadAddress);
+    if (!process.parked.park(thread, address, static_cast<std::uint32_t>(expected),
+                             [&] { return word->load(); }))
+        return error(Error::kValueChanged);
     this_cpu().exit_work |= kPark;
-    return {};
+    return 0;
 }
 
-core::Result<void> park_shared(Thread& thread, MemoryObject& memory, std::uint64_t offset,
-                               std::uint64_t expected, std::uint64_t timeout_ns) {
-    TRY(set_deadline(thread, offset, expected, timeout_ns));
-    if (offset / abi::kPageSize >= memory.pages()) return core::fail(Error::kBadArgument);
-    const std::byte* page = arch::physical_to_virtual<std::byte>(memory.frame(offset / abi::kPageSize));
-    TRY(memory.parked.park(
-        thread, offset, static_cast<std::uint32_t>(expected),
-        [&]() -> core::Result<std::uint32_t> { return load_word(page + offset % abi::kPageSize); }));
+std::int64_t park_shared(Thread& thread, MemoryObject& memory, std::uint64_t offset, std::uint64_t expected,
+                         std::uint64_t timeout_ns) {
+    if (const auto wrong = begin(thread, offset, expected, timeout_ns)) return wrong;
+    if (offset / abi::kPageSize >= memory.pages()) return error(Error::kBadArgument);
+    const auto* const word = arch::physical_to_virtual<std::atomic<std::uint32_t>>(
+        memory.frame(offset / abi::kPageSize) + offset % abi::kPageSize);
+    if (!memory.parked.park(thread, offset, static_cast<std::uint32_t>(expected),
+                            [&] { return word->load(); }))
+        return error(Error::kValueChanged);
     thread.park.pinned = RefPtr<Object>(memory);  // given back by the thread itself
     this_cpu().exit_work |= kPark;
-    return {};
+    return 0;
 }
 
 void wait_parked(Cpu& cpu, Thread& thread) {
@@ -126,15 +126,14 @@ void wait_parked(Cpu& cpu, Thread& thread) {
     if (!block_current(cpu)) finish_park(cpu, thread);  // woken already
 }
 
-void finish_park(Cpu& cpu, Thread& thread) {
-    thread.waiting = Thread::Waiting::kNot;
+void end_timed_park(Cpu& cpu, Thread& thread) {
     disarm_timeout(cpu, thread);
-    const bool timed_out = std::exchange(thread.timed_out, false);
-    if (timed_out) thread.park.space->leave(thread);
-    thread.park.space = nullptr;
-    thread.park.pinned = {};
-    thread.frame.rax = timed_out ? static_cast<std::uint64_t>(Error::kTimedOut) : 0;
-    thread.frame.rdx = 0;
+    if (std::exchange(thread.timed_out, false)) {
+        thread.park.space->leave(
+            thread);  // until then an unpark may find it, and must see that it has a deadline
+        thread.frame.rax = static_cast<std::uint64_t>(Error::kTimedOut);
+    }
+    thread.enter.deadline = kNever;
 }
 
 void forget_park(Thread& thread) {

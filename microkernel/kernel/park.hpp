@@ -2,9 +2,10 @@
 // ParkSpace: who is parked on words of one address space (private) or of one memory object (shared), first in, first out.
 // Each process and each memory object has one, so that nobody's waiters stand in the way of somebody else's.
 //
-// To park is to wait on one's ring for what no completion can bring: the ring's wait says whether the thread still waits,
-// so that whoever ends it, unpark or time-out, is the one that wakes it, once. The node in the space only makes it found.
-// A thread whose time has passed takes its node out when it runs again, one that exits when it goes.
+// Whoever takes a thread's node out of here wakes it, once. With a time-out, to park is also to wait on one's ring for what no
+// completion can bring: then the ring's wait says whether the thread still waits, and whoever ends that, unpark or time-out,
+// wakes it; the node only makes it found. A thread whose time has passed takes its node out when it runs again, one that exits
+// when it goes.
 #pragma once
 #include <cstdint>
 
@@ -21,12 +22,12 @@ class Thread;
 
 class ParkSpace {
 public:
-    // Under the lock that an unpark of the same word takes: load() the word, and if it is `expected`, the thread stands here
-    // and waits as soon as its call ends (wait_parked). kValueChanged. Errors of load.
+    // Under the lock that an unpark of the same word takes: if load() is `expected`, the thread stands here and waits as soon
+    // as its call ends (wait_parked). Else false.
     template <class Load>
-    core::Result<void> park(Thread& thread, std::uint64_t key, std::uint32_t expected, Load load);
-    // -> how many of those parked on `key` were woken: at most `count`. kMisaligned.
-    core::Result<std::int64_t> unpark(std::uint64_t key, std::uint64_t count);
+    bool park(Thread& thread, std::uint64_t key, std::uint32_t expected, Load load);
+    // -> how many of those parked on `key` were woken, at most `count`; or kMisaligned.
+    std::int64_t unpark(std::uint64_t key, std::uint64_t count);
     void leave(Thread& thread);
 
 private:
@@ -39,20 +40,21 @@ private:
     Bucket& bucket_of(std::uint64_t key) { return buckets_[key / 4 % kBuckets]; }
     static void append(Bucket& bucket, Thread& thread) COX_REQUIRES(bucket.lock);
     static void remove(Bucket& bucket, Thread& thread, Thread* previous) COX_REQUIRES(bucket.lock);
+    Thread* take_one(std::uint64_t key);  // the first of them, held by a reference
 
     Bucket buckets_[kBuckets];
 };
 
-// The current thread, by its call; the wait itself is left to wait_parked. kMisaligned, kBadAddress, kBadArgument, kValueChanged.
-core::Result<void> park_private(Thread& thread, std::uint64_t address, std::uint64_t expected,
-                                std::uint64_t timeout_ns);
-core::Result<void> park_shared(Thread& thread, MemoryObject& memory, std::uint64_t offset,
-                               std::uint64_t expected, std::uint64_t timeout_ns);
+// The current thread, by its call; the wait itself is left to wait_parked. 0, or kMisaligned, kBadAddress, kBadArgument, kValueChanged.
+std::int64_t park_private(Thread& thread, std::uint64_t address, std::uint64_t expected,
+                          std::uint64_t timeout_ns);
+std::int64_t park_shared(Thread& thread, MemoryObject& memory, std::uint64_t offset, std::uint64_t expected,
+                         std::uint64_t timeout_ns);
 
 // The current thread, its frame complete, waits.
 void wait_parked(Cpu& cpu, Thread& thread);
-// Its wait is over, and it runs again: its result.
-void finish_park(Cpu& cpu, Thread& thread);
+// Its wait, with a time-out, is over, and it runs again; its result is written if the time has passed.
+void end_timed_park(Cpu& cpu, Thread& thread);
 // It has gone. Any CPU.
 void forget_park(Thread& thread);
 

@@ -18,6 +18,15 @@ void check_owner(const Cpu& cpu) {
     if constexpr (kDebugChecks) COX_ASSERT(&cpu == &this_cpu());
 }
 
+// The queue has grown. Whether the timer is armed early enough for what that means for the current thread's turn, and for the
+// watchdog; where that is not seen at a glance, no.
+bool is_timed_well(const Cpu& cpu) {
+    Thread* const t = cpu.current;
+    if (!t || !t->domain || cpu.kernel_placed_queued || t->word().load().placed_by_kernel()) return false;
+    if (t->slice && t->switched_in + t->slice - t->slice_used < cpu.armed_deadline) return false;
+    return cpu.watch_deadline != kNever && cpu.armed_deadline <= cpu.watch_deadline;
+}
+
 // A commit asked that the domain's running thread go: also when only the agent's run has interrupted it.
 void make_room(Cpu& cpu) {
     if (cpu.current && cpu.current->domain) {
@@ -104,6 +113,15 @@ void accept(Cpu& cpu, Thread& t) {
     t.interrupted = false;
     if (t.place_flags & abi::kCommitPreempt) make_room(cpu);
     push_queued(cpu, t, t.place_flags & abi::kCommitHead);
+}
+
+void accept_woken(Cpu& cpu, Thread& t, std::uint64_t now) {
+    check_owner(cpu);
+    t.slice_used = t.turn_used = 0;
+    t.interrupted = false;
+    t.queued_since = now;
+    cpu.queue.push_back(t);
+    if (!is_timed_well(cpu)) look_again(cpu);
 }
 
 void remove_queued(Cpu& cpu, Thread& thread) {

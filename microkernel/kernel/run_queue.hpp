@@ -10,6 +10,9 @@ namespace cox {
 // A queued thread's placement has arrived at this CPU. Takes over a reference.
 void accept(Cpu& cpu, Thread& thread);
 
+// The same for one that a hint has woken here just now: its affinity was looked at, and requests come with a record.
+void accept_woken(Cpu& cpu, Thread& thread, std::uint64_t now);
+
 // What requests and affinity make of a thread that is queued here, in the queue or on its way into it. False: it has left.
 bool settle_queued(Cpu& cpu, Thread& thread);
 

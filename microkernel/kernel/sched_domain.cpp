@@ -21,16 +21,6 @@ using abi::Error;
 
 SchedDomain root_domain;
 
-SchedDomain::Hint SchedDomain::hint(const Thread& thread) const {
-    const abi::HintLine& line = hint_line(thread.ref.index);
-    const auto word = line.word.load(std::memory_order_relaxed);  // read once
-    if (!word || !attached() || word >> 32 != thread.ref.generation) return {};
-    const std::uint32_t cpu = word >> 8 & 0xff;
-    const bool usable = cpu < online_cpus().size() && thread.allowed_on(cpu);
-    return {usable && word & abi::kHintWake, (word & abi::kHintRotate) != 0, cpu,
-            slice_ticks(line.slice_ns.load(std::memory_order_relaxed))};
-}
-
 core::Result<void> SchedDomain::attach(Process& server, std::uint64_t table_address,
                                        std::uint64_t hints_address) {
     auto table = TRY(MemoryObject::view(status_table_frame(), abi::kStatusTablePages));

@@ -7,10 +7,12 @@
 // Server, mode and agents change together, under `lock_`; the atomics among them may be read without it.
 // Event rings stay allocated for good, so a poster that is late writes into memory that nobody reads, not into somebody else's.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <optional>
 
 #include "abi/sched.hpp"
+#include "arch/timer.hpp"
 #include "core/event_ring.hpp"
 #include "kernel/completion.hpp"
 #include "kernel/memory_object.hpp"
@@ -37,13 +39,14 @@ public:
                               std::uint64_t slice_ns);
 
     bool attached() const { return mode_.load() == Mode::kServer; }
-    // What the server has said about a thread of the domain, checked; nothing when there is no server.
+    // What the server has said about a thread, checked; for threads outside the domain it can say nothing.
     struct Hint {
-        bool wakes = false, rotates = false;
-        std::uint32_t cpu = 0;    // where it wakes
+        bool given = false;
+        std::uint32_t cpu = 0;    // kHintWake: where
         std::uint64_t slice = 0;  // ticks; 0: none
     };
-    Hint hint(const Thread& thread) const;
+    Hint wake_hint(const Thread& thread) const { return hint(thread, abi::kHintWake); }
+    Hint rotate_hint(const Thread& thread) const { return hint(thread, abi::kHintRotate); }
     bool is_agent_of(const Thread& thread, std::uint32_t cpu) const {
         return thread.agent_cpu == cpu &&
                agents_[cpu].ref.load(std::memory_order_relaxed) == thread.ref.raw();
@@ -85,6 +88,7 @@ private:
     };
 
     void destroy() override {}
+    [[gnu::always_inline]] Hint hint(const Thread& thread, std::uint32_t flag) const;
     core::Result<void> map_hints(Process& server, std::uint64_t address);
     bool become_server(const Process& server);
     core::Result<void> make_ring(Agent& agent) COX_REQUIRES(lock_);
@@ -107,6 +111,21 @@ private:
 
 extern SchedDomain root_domain;
 
-std::uint64_t slice_ticks(std::uint64_t slice_ns);  // as commits and hints give it
+// As commits and hints give it; 0: none.
+inline std::uint64_t slice_ticks(std::uint64_t slice_ns) {
+    constexpr std::uint64_t kMaxSliceNs = std::uint64_t{1}
+                                          << 56;  // two years: added to a TSC it does not overflow
+    if (slice_ns == abi::kNoSlice) return 0;
+    return arch::clock.to_ticks(std::clamp(slice_ns, abi::kMinSliceNs, kMaxSliceNs));
+}
+
+inline SchedDomain::Hint SchedDomain::hint(const Thread& thread, std::uint32_t flag) const {
+    const auto word = thread.hint_line.word.load(std::memory_order_relaxed);  // read once
+    if (!(word & flag) || word >> 32 != thread.ref.generation || !attached() || !thread.domain) return {};
+    const std::uint32_t cpu = word >> 8 & 0xff;
+    if (flag == abi::kHintWake && (cpu >= abi::kMaxCpus || !thread.allowed_on(cpu))) return {};
+    const auto slice_ns = thread.hint_line.slice_ns.load(std::memory_order_relaxed);
+    return {true, cpu, slice_ticks(slice_ns)};
+}
 
 }  // namespace cox

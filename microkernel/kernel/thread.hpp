@@ -33,7 +33,8 @@ public:
     static constexpr abi::ObjectType kType = abi::ObjectType::kThread;
     static constexpr std::uint32_t kNoCpu = ~0u;
 
-    Thread(abi::StatusLine& status, abi::ThreadRef reference, Process& owner, SchedDomain* in_domain);
+    Thread(abi::StatusLine& status, const abi::HintLine& hint, abi::ThreadRef reference, Process& owner,
+           SchedDomain* in_domain);
     ~Thread();
 
     core::ThreadStateWord word() { return core::ThreadStateWord(line.word); }
@@ -43,9 +44,11 @@ public:
     }
 
     arch::TrapFrame frame{};
+    std::uint32_t calls = 0;  // since creation; right behind the frame, for entry.S
     arch::FpuState fpu;
 
     abi::StatusLine& line;
+    const abi::HintLine& hint_line;
     const abi::ThreadRef ref;
     const RefPtr<Process> process;
     SchedDomain* const domain;                     // nullptr: a system thread or an agent

@@ -66,15 +66,23 @@ core::Result<RefPtr<Thread>> allocate_thread(Process& process, SchedDomain* doma
     line.affinity.store(affinity, std::memory_order_relaxed);
     line.label.store(0, std::memory_order_relaxed);
     line.domain.store(domain != nullptr, std::memory_order_relaxed);
-    auto* thread = new (slot(index)) Thread(line, ref, process, domain);
+    auto* thread = new (slot(index)) Thread(line, hints[index], ref, process, domain);
     thread->fpu.reset();
     thread->word().create(cpu);
     thread->publish(2);
     return RefPtr<Thread>::adopt(thread);
 }
 
-Thread::Thread(abi::StatusLine& status, abi::ThreadRef reference, Process& owner, SchedDomain* in_domain)
-    : Object(kType, Unborn{}), line(status), ref(reference), process(owner), domain(in_domain) {}
+Thread::Thread(abi::StatusLine& status, const abi::HintLine& hint, abi::ThreadRef reference, Process& owner,
+               SchedDomain* in_domain)
+    : Object(kType, Unborn{}),
+      line(status),
+      hint_line(hint),
+      ref(reference),
+      process(owner),
+      domain(in_domain) {
+    COX_ASSERT(reinterpret_cast<std::byte*>(&calls) - reinterpret_cast<std::byte*>(&frame) == FRAME_CALLS);
+}
 
 Thread::~Thread() = default;
 

@@ -46,12 +46,6 @@ void end_faulting_thread(Cpu& cpu, const TrapFrame& frame) {
 
 extern "C" {
 
-TrapFrame* finish_call() {
-    Cpu& cpu = this_cpu();
-    finish_exit_work(cpu);
-    return leave_kernel(cpu);
-}
-
 TrapFrame* trap_from_user(TrapFrame* frame) {
     Cpu& cpu = this_cpu();
     if (arch::is_syscall_fault(*frame)) {

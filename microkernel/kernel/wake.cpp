@@ -29,13 +29,25 @@ void write_kernel_placement(Thread& thread) {
     thread.place_flags = 0;
 }
 
-void wake_hinted(Thread& thread, const SchedDomain::Hint& hint, std::uint64_t now) {
-    const auto woken = thread.word().wake_hinted(hint.cpu);
-    if (!woken.done || woken.word.wake_pending()) return;
-    if (tracing(core::kTraceWake)) trace(core::TraceEvent::kWake, thread.ref, woken.word.raw, 0, now);
-    thread.slice = hint.slice;
+[[gnu::noinline]] void wake_unhinted(Thread& thread, std::uint64_t now) {
+    const auto woken = thread.domain ? thread.word().wake() : thread.word().wake_to_queue();
+    // Else it had not blocked yet, and will not; or it is suspended; or it has gone.
+    if (woken.done && !woken.word.wake_pending()) made_runnable(thread, woken.word, now);
+}
+
+// A hint has moved it to queued on `number`.
+[[gnu::always_inline]] inline void place_woken(Thread& thread, std::uint32_t number, std::uint64_t now) {
     thread.place_flags = 0;
-    enqueue_on(hint.cpu, thread);
+    Cpu& self = this_cpu();
+    if (number != self.number) return enqueue_on(number, thread);
+    thread.retain();  // for the queue
+    accept_woken(self, thread, now);
+}
+
+[[gnu::noinline]] void place_traced(Thread& thread, std::uint32_t number, abi::ThreadWord word,
+                                    std::uint64_t now) {
+    trace(core::TraceEvent::kWake, thread.ref, word.raw, 0, now);
+    place_woken(thread, number, now);
 }
 
 }  // namespace
@@ -62,11 +74,13 @@ void wake(Thread& thread) {
     thread.line.wakes.fetch_add(1, std::memory_order_relaxed);
     const auto now = arch::rdtsc();
     thread.line.runnable_since.store(now, std::memory_order_relaxed);
-    const auto hint = thread.domain ? root_domain.hint(thread) : SchedDomain::Hint{};
-    if (hint.wakes) return wake_hinted(thread, hint, now);
-    const auto woken = thread.domain ? thread.word().wake() : thread.word().wake_to_queue();
-    // Else it had not blocked yet, and will not; or it is suspended; or it has gone.
-    if (woken.done && !woken.word.wake_pending()) made_runnable(thread, woken.word, now);
+    const auto hint = root_domain.wake_hint(thread);
+    if (!hint.given) return wake_unhinted(thread, now);
+    const auto woken = thread.word().wake_hinted(hint.cpu);
+    if (!woken.done || woken.word.wake_pending()) return;
+    thread.slice = hint.slice;
+    if (tracing(core::kTraceWake)) return place_traced(thread, hint.cpu, woken.word, now);
+    place_woken(thread, hint.cpu, now);
 }
 
 void became_unplaced(Thread& thread, abi::ThreadWord word) {

@@ -123,6 +123,10 @@ TEST_CASE("queue: random operations agree with a deque") {
                 queue.remove(item);
                 model.erase(std::ranges::find(model, item.value));
             }
+        } else if (!queue.empty() && random() % 4 == 0) {
+            queue.rotate(item);
+            model.pop_front();
+            model.push_back(item.value);
         } else if (random() % 4 == 0) {
             queue.push_front(item);
             model.push_front(item.value);

@@ -69,6 +69,9 @@ const std::vector<Rule>& rules() {
         {"requeue",
          [](auto& w, auto) { return w.requeue(Cause::kFallbackSlice); },
          {{S::kRunning, {S::kQueued, 0}}}},
+        {"requeue of the server's",
+         [](auto& w, auto) { return w.requeue_placed(Cause::kYielded); },
+         {{S::kRunning, {S::kQueued, 0}}}},
         {"block", [](auto& w, auto) { return w.block(); }, {{S::kRunning, {S::kWaiting, 1}}}},
         {"unplace",
          [](auto& w, auto) { return w.unplace(Cause::kSliceEnd); },
@@ -130,6 +133,13 @@ TEST_CASE("a pending wake is consumed by block, once", "[thread_word]") {
     CHECK(state.block().word.state() == ThreadState::kWaiting);
 }
 
+TEST_CASE("what the kernel has placed is not requeued as the server's", "[thread_word]") {
+    std::atomic<std::uint64_t> raw{word(ThreadState::kRunning, ThreadStateWord::kPlacedByKernel).raw};
+    ThreadStateWord state(raw);
+    CHECK_FALSE(state.requeue_placed(Cause::kYielded).done);
+    CHECK(state.requeue(Cause::kYielded).done);
+}
+
 TEST_CASE("a kill stops what would hide the thread, and nothing else does", "[thread_word]") {
     const auto kill = std::uint64_t{cox::abi::kRequestKill} << ThreadStateWord::kRequestShift;
     const auto recall = std::uint64_t{cox::abi::kRequestRecall} << ThreadStateWord::kRequestShift;
@@ -138,6 +148,7 @@ TEST_CASE("a kill stops what would hide the thread, and nothing else does", "[th
     CHECK_FALSE(state.block().done);
     CHECK_FALSE(state.unplace(Cause::kRecalled).done);
     CHECK_FALSE(state.requeue(Cause::kFallbackSlice).done);
+    CHECK_FALSE(state.requeue_placed(Cause::kYielded).done);
     raw = word(ThreadState::kQueued, kill).raw;
     CHECK_FALSE(state.dispatch().done);
     CHECK_FALSE(state.unplace(Cause::kRecalled).done);

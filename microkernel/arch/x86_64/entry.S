@@ -67,8 +67,8 @@ syscall_entry:
     movq %r8, IN_FRAME(R8)(%rsp)
     movq %r9, IN_FRAME(R9)(%rsp)
     movq %r10, IN_FRAME(R10)(%rsp)
+    incl IN_FRAME(CALLS)(%rsp)
     movq %gs:CPU_KERNEL_STACK, %rsp
-    incl %gs:CPU_CALLS
     cmpq direct_calls, %rax
     jae 2f
 0:  movq %r10, %rcx                                   // C++ has the fourth argument there

@@ -5,7 +5,6 @@
 #define CPU_USER_RSP 16
 #define CPU_FRAME_TOP 24
 #define CPU_EXIT_WORK 32
-#define CPU_CALLS 36
 
 #define FRAME_R15 0
 #define FRAME_R14 8
@@ -26,6 +25,7 @@
 #define FRAME_RFLAGS 152
 #define FRAME_RSP 160
 #define FRAME_SIZE 176
+#define FRAME_CALLS 176
 
 #define KERNEL_CODE 0x08
 #define KERNEL_DATA 0x10

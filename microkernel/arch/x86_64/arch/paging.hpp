@@ -50,6 +50,18 @@ inline unsigned table_index(std::uint64_t address, unsigned level) {
 // The entry of `address` in the last level, or nullptr if a table is missing on the way.
 Table* find_entry(Physical top, std::uint64_t address);
 
+// The last level's entry itself, as it stands just now, without anybody's lock; 0: none.
+inline std::uint64_t read_entry(Physical top, std::uint64_t address) {
+    Physical table = top;
+    for (unsigned level = 3;; --level) {
+        const auto entry = __atomic_load_n(physical_to_virtual<Table>(table) + table_index(address, level),
+                                           __ATOMIC_RELAXED);
+        if (!(entry & kPresent)) return 0;
+        if (level == 0) return entry;
+        table = entry & kAddressMask;
+    }
+}
+
 // The same, making missing tables. nullptr: no frame. `user`: tables allow user access.
 Table* make_entry(Physical top, std::uint64_t address, bool user);
 

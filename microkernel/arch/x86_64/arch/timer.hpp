@@ -17,6 +17,10 @@ struct Clock {
     const char* reference = nullptr;
 
     std::uint64_t to_ns(std::uint64_t ticks) const { return scale(ticks, ns_per_tick_32); }
+    // For times that this machine has seen.
+    std::uint64_t past_ns(std::uint64_t ticks) const {
+        return static_cast<std::uint64_t>(static_cast<unsigned __int128>(ticks) * ns_per_tick_32 >> 32);
+    }
     std::uint64_t to_ticks(std::uint64_t ns) const { return scale(ns, ticks_per_ns_32); }
     std::uint64_t to_lapic(std::uint64_t ticks) const { return scale(ticks, lapic_per_tick_32); }
 

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// A thread's context on and off the executing CPU: what both ways to switch do (dispatch.cpp looks at everything first, direct.cpp
+// at next to nothing).
+#pragma once
+#include "arch/asm.hpp"
+#include "arch/timer.hpp"
+#include "kernel/address_space.hpp"
+#include "kernel/cpu.hpp"
+#include "kernel/park.hpp"
+#include "kernel/process.hpp"
+
+namespace cox {
+
+// Of the current thread, about to stop. -> for how long it has run since it was switched in.
+inline std::uint64_t save_context(Thread& t, std::uint64_t now) {
+    t.fpu.save();
+    const auto ran = now - std::exchange(t.switched_in, now);
+    t.runtime += ran;
+    abi::StatusLine& line = t.line;
+    line.runtime_ns.store(arch::clock.past_ns(t.runtime), std::memory_order_relaxed);
+    line.calls.store(t.calls, std::memory_order_relaxed);
+    return ran;
+}
+
+// So much of its slice and its turn is over.
+inline void use_up(Thread& t, std::uint64_t ran) {
+    t.slice_used += ran;
+    t.turn_used += ran;
+}
+
+inline void load_fpu(Cpu& cpu, Thread& t) {
+    t.fpu.restore();
+    cpu.fpu_owner = &t;
+    t.fpu_cpu = cpu.number;
+}
+
+// All but the floating-point state.
+inline void load_context(Cpu& cpu, Thread& t, std::uint64_t now) {
+    constexpr std::uint32_t kMsrFsBase = 0xc0000100;
+    t.switched_in = now;
+    // A user can set the base to 0, by loading the selector, without the kernel seeing it.
+    if (cpu.loaded_fs_base | t.fs_base) {
+        arch::write_msr(kMsrFsBase, t.fs_base);
+        cpu.loaded_fs_base = t.fs_base;
+    }
+    AddressSpace& space = t.process->space();
+    if (cpu.active_space.load(std::memory_order_relaxed) != &space) load_space(cpu, &space);
+    cpu.frame_top = reinterpret_cast<std::uint64_t>(&t.frame + 1);
+    cpu.tables.set_entry_stack(cpu.frame_top);
+}
+
+// A parked thread runs again: its result.
+inline void finish_park(Cpu& cpu, Thread& t) {
+    t.frame.rax = t.frame.rdx = 0;
+    if (t.enter.deadline != kNever) end_timed_park(cpu, t);
+    t.waiting = Thread::Waiting::kNot;
+    t.park.space = nullptr;
+    t.park.pinned = {};
+}
+
+}  // namespace cox
