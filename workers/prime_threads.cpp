@@ -7,7 +7,7 @@
 // 3 anything else.
 //
 // The main thread makes the workers, lets them go in one batch as soon as it is let go itself, and sleeps until all have
-// finished. What the kernel says of them right before and after that, it puts into their accounts.
+// ended, however they do. What the kernel says of them right before and after that, it puts into their accounts.
 #include "cap/arena.hpp"
 #include "cap/threads.hpp"
 #include "primes_worker.hpp"
@@ -18,12 +18,12 @@ namespace primes {
 namespace {
 
 constexpr std::uint64_t kSettleNs = 1'000'000;
-constexpr std::uint32_t kWayOut = 2;  // calls of a worker after its section: it signals, and exits
+constexpr std::uint32_t kWayOut = 1;  // calls of a worker after its section: it exits
 
 // A worker, in pages of its own.
 struct Seat {
-    Seat(const cap::Env& env, const Options& options, std::uint32_t number, sieve::ResultLine& result)
-        : line(result), worker(env, options, number, sieve, result), index(number), fault(options.fault) {}
+    Seat(const Options& options, std::uint32_t number, sieve::ResultLine& result)
+        : line(result), worker(options, number, sieve, result), index(number), fault(options.fault) {}
 
     sieve::Sieve sieve;
     sieve::ResultLine& line;
@@ -31,9 +31,9 @@ struct Seat {
     std::uint32_t index;
     Fault fault;
     cap::Notification go;
-    cap::Notification done;
     cap::Thread thread;
     cap::ThreadStatus before{};
+    std::int64_t exit_code = 0;
     sieve::Tally answer;  // of fault one_ring
 };
 
@@ -76,7 +76,6 @@ std::uint64_t run_worker(cap::Ring& ring, void* argument) {
         return kExitFailed;
     }
     self.worker.work(self.thread, ring, [&] { return count(self, ring); });
-    (void)self.done.signal(1);
     return 0;
 }
 
@@ -84,9 +83,8 @@ std::uint64_t run_worker(cap::Ring& ring, void* argument) {
 cap::Result<void> make_worker(const cap::Env& env, const Options& options, std::uint32_t index,
                               sieve::ResultLine& line, bool in_domain) {
     cap::Arena arena = TRY(cap::Arena::create(env, kSeatPages));
-    Seat& seat = *arena.make<Seat>(env, options, index, line);
+    Seat& seat = *arena.make<Seat>(options, index, line);
     seat.go = TRY(env.process.create_notification());
-    seat.done = TRY(env.process.create_notification());
     const std::uint64_t cpu = options.fault == Fault::kOneCpu ? 0 : index % env.info.cpu_count;
     const bool pinned = !in_domain || options.fault == Fault::kOneCpu;
     const cap::ThreadOptions placement{
@@ -97,10 +95,19 @@ cap::Result<void> make_worker(const cap::Env& env, const Options& options, std::
     return {};
 }
 
-// Until every worker is in that state, by the kernel's word.
-cap::Result<void> settle(const cap::Env& env, abi::ThreadState state) {
+// Until every worker waits, by the kernel's word.
+cap::Result<void> settle(const cap::Env& env) {
     for (Seat* const seat : seats()) {
-        while (TRY(seat->thread.status()).word.state() != state) {
+        for (;;) {
+            const abi::ThreadState state = TRY(seat->thread.status()).word.state();
+            if (state == abi::ThreadState::kWaiting) {
+                break;
+            }
+            if (state == abi::ThreadState::kGone) {
+                env.log.print("error: worker {} ended with code {} before it was ready", seat->index,
+                              TRY(seat->thread.join(env.ring)));
+                return cap::fail(abi::Error::kGone);
+            }
             (void)env.ring.submit_and_wait(1, kSettleNs);
         }
     }
@@ -109,7 +116,7 @@ cap::Result<void> settle(const cap::Env& env, abi::ThreadState state) {
 
 cap::Result<void> release_and_wait(const cap::Env& env, cap::Notification go) {
     for (Seat* const seat : seats()) {
-        TRY(env.ring.prepare(cap::submission(abi::Op::kWaitBits, seat->done.slot())));
+        TRY(env.ring.prepare(cap::submission(abi::Op::kJoin, seat->thread.slot(), seat->index)));
     }
     TRY(go.wait(env.ring));
     for (Seat* const seat : seats()) {
@@ -122,6 +129,7 @@ cap::Result<void> release_and_wait(const cap::Env& env, cap::Notification go) {
         if (completion->result < 0) {
             return cap::fail(static_cast<abi::Error>(completion->result));
         }
+        all_seats[completion->user_data]->exit_code = completion->result;
     }
     return {};
 }
@@ -129,7 +137,7 @@ cap::Result<void> release_and_wait(const cap::Env& env, cap::Notification go) {
 cap::Result<void> account(Seat& seat) {
     const cap::ThreadStatus after = TRY(seat.thread.status());
     seat.line.account = {after.runtime_ns - seat.before.runtime_ns, after.wakes - seat.before.wakes,
-                         after.calls - seat.before.calls - kWayOut, after.word.cpu()};
+                         after.calls - seat.before.calls - kWayOut, after.word.cpu(), seat.exit_code};
     return {};
 }
 
@@ -140,14 +148,13 @@ cap::Result<void> work(const cap::Env& env, const Options& options, cap::Notific
     for (std::uint32_t i = 0; i < options.workers; ++i) {
         TRY(make_worker(env, options, i, lines[i], in_domain));
     }
-    TRY(settle(env, abi::ThreadState::kWaiting));
+    TRY(settle(env));
     for (Seat* const seat : seats()) {
         seat->before = TRY(seat->thread.status());
         seat->line.state.store(sieve::WorkerState::kReady, std::memory_order_release);
     }
     TRY(ready.signal(1));
     TRY(release_and_wait(env, go));
-    TRY(settle(env, abi::ThreadState::kGone));
     for (Seat* const seat : seats()) {
         TRY(account(*seat));
     }

@@ -17,7 +17,7 @@ sieve::Sieve the_sieve;
 cap::Result<void> work(const cap::Env& env, const Options& options, std::uint32_t index,
                        cap::Notification ready, cap::Notification go, cap::Memory memory) {
     sieve::ResultLine& line = *TRY(map_results(env, memory, 1));
-    Worker worker(env, options, index, the_sieve, line);
+    Worker worker(options, index, the_sieve, line);
     worker.prepare();
     line.state.store(sieve::WorkerState::kReady, std::memory_order_release);
     TRY(ready.signal(std::uint64_t{1} << index % kReadyBits));

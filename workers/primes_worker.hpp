@@ -59,10 +59,8 @@ inline std::optional<Options> parse_options(const cap::Env& env, std::string_vie
 
 class Worker {
 public:
-    Worker(const cap::Env& env, const Options& options, std::uint32_t index, sieve::Sieve& sieve,
-           sieve::ResultLine& line)
-        : env_(env),
-          sieve_(sieve),
+    Worker(const Options& options, std::uint32_t index, sieve::Sieve& sieve, sieve::ResultLine& line)
+        : sieve_(sieve),
           line_(line),
           index_(index),
           workers_(options.workers),
@@ -77,7 +75,7 @@ public:
         if (fault_ == Fault::kBrokenSieve) {
             sieve::SieveSpoiler::displace(sieve_, 100);
         } else if (fault_ == Fault::kAbsent) {
-            env_.exit(kExitAbsent);
+            cap::thread_exit(kExitAbsent);
         }
     }
 
@@ -118,7 +116,7 @@ private:
                 sleep(ring, index_ * kTurnNs);
                 break;
             case Fault::kCrash: (void)*reinterpret_cast<const volatile std::uint8_t*>(0); break;
-            case Fault::kSilent: env_.exit(0);
+            case Fault::kSilent: cap::thread_exit(0);
             case Fault::kHang:
                 for (;;) {
                     asm volatile("");
@@ -127,7 +125,6 @@ private:
         }
     }
 
-    const cap::Env& env_;
     sieve::Sieve& sieve_;
     sieve::ResultLine& line_;
     std::uint32_t index_;

@@ -13,7 +13,11 @@ using abi::ThreadState;
 // A worker that waits, placed once.
 const Worker* waiting_worker(Case& t, DomainServer& server, Crew& crew, std::uint64_t affinity = 0) {
     const Worker& worker = crew.add({.order = Order::kWait, .affinity = affinity});
-    const bool waits = server.start(worker, last_cpu(t)) && becomes(t, server, worker, ThreadState::kWaiting);
+    const bool started = worker.thread.start().has_value();
+    server
+        .forget();  // of the start, so that what is heard below is of its blocking, which is told after it shows
+    const bool waits =
+        started && server.place(worker, last_cpu(t)) && becomes(t, server, worker, ThreadState::kWaiting);
     if (!waits) {
         t.fail("a worker does not come to wait");
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Scheduling: where a thread is, who may move it, and who places it. Two CPUs with an agent each, threads that block and are
- * woken, commits, kills, a line that is used anew, the loss of a server and its successor.
+ * woken, commits, kills, suspensions, a line that is used anew, the loss of a server and its successor.
  *
  * Each step stands for one atomic operation of the function that it names. What is left out, because another model has it:
  * posting an event is one step (event.pml), and so is pushing to an inbox, whose owner serves it in the end (inbox.pml).
@@ -17,9 +17,10 @@
  * its work and has gone. So no wake, no event, no request was lost and no runnable thread forgotten.
  *
  * Bounds: THREADS threads, of which BLOCKERS block once; SLICES times a thread's slice ends. Options: RECALL one request for a
- * thread's return, KILL one kill, at any time, of any thread; REUSE the first line is used once more; LOSS=1 the server is lost at
- * any time, LOSS=2 and another attaches. Each rule is about one thread and two parties, or about one thread and a loss, so these
- * counts meet every pair of steps once; what three threads have in common, queues, rings and inboxes, THREADS=3 has.
+ * thread's return, KILL one kill, at any time, of any thread; SUSPEND so many times somebody suspends any thread and then resumes
+ * it; REUSE the first line is used once more; LOSS=1 the server is lost at any time, LOSS=2 and another attaches. Each rule is
+ * about one thread and two parties, or about one thread and a loss, so these counts meet every pair of steps once; what three
+ * threads have in common, queues, rings and inboxes, THREADS=3 has.
  *
  * One file, longer than most, since what a step expands to needs the locals of the process that takes it.
  *
@@ -33,6 +34,11 @@
  *                       KILL_BY_STORE       a kill of a thread at rest stores instead of comparing
  *                       KILL_TAKES_QUEUED   a kill takes a queued thread out of its state without asking the owner
  *                       REUSE_EARLY         a line is used anew while records of its thread are about
+ *                       SUSPENDED_DEAF      a wake of a suspended thread leaves nothing behind
+ *                       SUSPEND_FORGETS     a thread that is suspended when runnable does not remember that it was
+ *                       RESUME_BLIND        a resume does not look at the pending wake
+ *                       RESUME_LATE         a resume looks at the pending wake, and then does not compare it
+ *                       RESUME_ONE_SIDED    a resume does not take back a request that its CPU has not seen yet
  */
 #ifndef THREADS
 #define THREADS 3
@@ -52,12 +58,12 @@
 #define BIT(i) (1 << (i))
 #define HAS(set, i) (((set) >> (i)) & 1)
 
-mtype = { free, created, waiting, unplaced, queued, running, gone };
+mtype = { free, created, waiting, unplaced, queued, running, suspended, gone };
 
 /* The word of each line. */
 mtype state[THREADS];
 byte cpu_of[THREADS], sequence[THREADS];
-byte wake_pending, by_kernel, kill_asked, recall_asked; /* bits of the words: a set of threads each */
+byte wake_pending, by_kernel, kill_asked, recall_asked, suspend_asked; /* bits of the words: a set of threads each */
 /* The thread's ring: completions, and whether it waits for one (begin_wait, post). */
 byte ready[THREADS], wanted;
 #ifdef REUSE
@@ -85,8 +91,9 @@ byte slices = SLICES;
 inline enter(t, to) { state[t] = to; sequence[t]++ }
 inline clear(t) {
     wake_pending = wake_pending & ~BIT(t); by_kernel = by_kernel & ~BIT(t);
-    kill_asked = kill_asked & ~BIT(t); recall_asked = recall_asked & ~BIT(t)
+    kill_asked = kill_asked & ~BIT(t); recall_asked = recall_asked & ~BIT(t); suspend_asked = suspend_asked & ~BIT(t)
 }
+#define ASKED (kill_asked | recall_asked | suspend_asked)
 
 /* Object::retain, release, Thread::destroy. Only reuse depends on them, so they are counted only there. */
 #ifdef REUSE
@@ -256,7 +263,7 @@ end_idle:
         /* accept, and in it settle_queued */
         if
         :: HAS(kill_asked, t) -> goto exiting
-        :: !HAS(kill_asked, t) && HAS(recall_asked, t) -> goto unplacing
+        :: !HAS(kill_asked, t) && HAS(recall_asked | suspend_asked, t) -> goto unplacing
         :: else ->
             if
             :: HAS(by_kernel, t) && server_places -> goto unplacing
@@ -270,7 +277,7 @@ end_idle:
         if
         :: atomic { (state[t] == queued || state[t] == running) && cpu_of[t] != c -> now = cpu_of[t] };
             send_request(t, now)
-        :: atomic { cpu_of[t] == c && HAS(kill_asked | recall_asked, t) && (HAS(queue[c], t) || current[c] == t) ->
+        :: atomic { cpu_of[t] == c && HAS(ASKED, t) && (HAS(queue[c], t) || current[c] == t) ->
                 /* settle_queued; or settle_current, at the kernel's exit */
                 queue[c] = queue[c] & ~BIT(t); current[c] = (current[c] == t -> NOBODY : current[c]) };
             release(t);
@@ -283,7 +290,7 @@ end_idle:
         atomic { returning = return_fallback[c]; return_fallback[c] = false; goto end_idle }
 
     /* choose: the agent goes first */
-    :: atomic { !returning && current[c] != NOBODY && !HAS(kill_asked | recall_asked, current[c]) && AGENT_HAS_WORK(c) ->
+    :: atomic { !returning && current[c] != NOBODY && !HAS(ASKED, current[c]) && AGENT_HAS_WORK(c) ->
             /* requeue: running to queued, for the agent */
             t = current[c]; assert(state[t] == running); state[t] = queued; current[c] = NOBODY; queue[c] = queue[c] | BIT(t);
             goto done }
@@ -292,7 +299,7 @@ end_idle:
         atomic { /* begin: dispatch */
             assert(state[t] == queued && cpu_of[t] == c); /* STATE: not the owner's to move */
             if
-            :: HAS(kill_asked | recall_asked, t) -> goto settling
+            :: HAS(ASKED, t) -> goto settling
             :: else
             fi;
             assert(PLACES(t) == 0); state[t] = running; current[c] = t; t = 0; goto end_idle
@@ -334,7 +341,12 @@ committed:
 #ifndef WAKE_PENDING_KEPT
             :: !HAS(kill_asked, t) && HAS(wake_pending, t) -> wake_pending = wake_pending & ~BIT(t); goto done
 #endif
-            :: else -> current[c] = NOBODY; clear(t); enter(t, waiting)
+            :: else ->
+                current[c] = NOBODY;
+                if
+                :: HAS(suspend_asked, t) -> clear(t); enter(t, suspended)
+                :: else -> clear(t); enter(t, waiting)
+                fi
             fi
         };
         post(t, c);
@@ -354,7 +366,7 @@ settling: /* settle_current, settle_queued, begin */
     :: else -> goto unplacing
     fi;
 
-unplacing: /* unplace_queued: unplace, or, if a kill came first, exit_queued. The caller has taken the thread out of its place. */
+unplacing: /* unplace_queued: unplace, which may suspend; or, if a kill came first, exit_queued. The caller has taken the thread out of its place. */
 #ifdef POST_FIRST
     post(t, c);
 #endif
@@ -363,10 +375,18 @@ unplacing: /* unplace_queued: unplace, or, if a kill came first, exit_queued. Th
         assert(cpu_of[t] == c);
         if
         :: HAS(kill_asked, t) -> goto exiting
+        :: !HAS(kill_asked, t) && HAS(suspend_asked, t) ->
+            clear(t); enter(t, suspended); seen = 0;
+#ifndef SUSPEND_FORGETS
+            wake_pending = wake_pending | BIT(t)
+#endif
         :: else -> seen = wake_pending; clear(t); wake_pending = seen; enter(t, unplaced); seen = sequence[t]
         fi
     };
-    became_unplaced(t, seen, c);
+    if
+    :: seen != 0 -> became_unplaced(t, seen, c)
+    :: else -> post(t, c)
+    fi;
     release(t);
     goto done;
 
@@ -408,8 +428,10 @@ proctype waker() {
             atomic { /* wake */
                 if
                 :: state[t] == waiting -> enter(t, unplaced); seen = sequence[t]
-                :: state[t] == running || state[t] == queued ->
-#ifndef NO_WAKE_PENDING
+                :: state[t] == running || state[t] == queued || state[t] == suspended ->
+#if defined(SUSPENDED_DEAF)
+                    wake_pending = (state[t] == suspended -> wake_pending : wake_pending | BIT(t))
+#elif !defined(NO_WAKE_PENDING)
                     wake_pending = wake_pending | BIT(t)
 #endif
                 :: else
@@ -475,6 +497,82 @@ proctype killer() { /* kill_thread; its reference is the capability's */
         fi
     od;
     release(t)
+}
+#endif
+
+#ifdef SUSPEND
+proctype suspender() { /* suspend_thread, then resume_thread; its reference is the capability's */
+    byte t, before, seen;
+    bool runnable;
+    mtype was;
+    any(t, BIT(THREADS) - 1);
+    do
+    :: atomic { was = state[t]; before = sequence[t] };
+        if
+        :: was == gone || was == free || was == created || was == suspended -> break
+        :: else
+        fi;
+        atomic { /* request */
+            if
+            :: state[t] == queued || state[t] == running -> suspend_asked = suspend_asked | BIT(t); before = cpu_of[t]; was = gone
+            :: else
+            fi
+        };
+        if
+        :: was == gone -> send_request(t, before); break
+        :: else
+        fi;
+        atomic { /* suspend */
+            if
+            :: (was == waiting || was == unplaced) && state[t] == was && sequence[t] == before ->
+                clear(t); enter(t, suspended);
+#ifndef SUSPEND_FORGETS
+                wake_pending = wake_pending | (was == unplaced -> BIT(t) : 0);
+#endif
+                was = gone
+            :: else
+            fi
+        };
+        if
+        :: was == gone -> post(t, cpu_of[t]); break
+        :: else /* it has moved meanwhile */
+        fi
+    od;
+    do
+    :: atomic { /* clear_requests */
+#ifndef RESUME_ONE_SIDED
+            suspend_asked = suspend_asked & ~BIT(t);
+#endif
+            was = state[t]; before = sequence[t]; runnable = HAS(wake_pending, t) };
+        if
+        :: was != suspended -> break
+        :: else
+        fi;
+        atomic { /* resume */
+            if
+#ifdef RESUME_LATE
+            :: state[t] == suspended && sequence[t] == before ->
+#else
+            :: state[t] == suspended && sequence[t] == before && HAS(wake_pending, t) == runnable ->
+#endif
+                clear(t); was = gone;
+                if
+#ifndef RESUME_BLIND
+                :: runnable -> enter(t, unplaced); seen = sequence[t]
+                :: else -> enter(t, waiting)
+#else
+                :: enter(t, waiting)
+#endif
+                fi
+            :: else
+            fi
+        };
+        if
+        :: was == gone && seen != 0 -> became_unplaced(t, seen, cpu_of[t]); break
+        :: was == gone && seen == 0 -> post(t, cpu_of[t]); break
+        :: else /* woken, killed, or resumed by another */
+        fi
+    od
 }
 #endif
 
@@ -591,6 +689,12 @@ init {
 #endif
 #ifdef KILL
         run killer();
+#endif
+#ifdef SUSPEND
+        run suspender();
+#if SUSPEND > 1
+        run suspender();
+#endif
 #endif
 #ifdef RECALL
         run recaller();

@@ -23,8 +23,9 @@ public:
 
     void add_workers() {
         for (std::uint64_t i = 0; i < run_.workers; ++i) {
-            const std::int64_t code = run_.process_of(i).exit_code;
             const cox::sieve::ResultLine& line = *run_.lines[i];
+            const std::int64_t process_code = run_.process_of(i).exit_code;
+            const std::int64_t code = process_code != 0 ? process_code : account_of(run_, i).exit_code;
             // Pairs with the worker's release.
             if (line.state.load(std::memory_order_acquire) != WorkerState::kDone || code != 0) {
                 complain("worker {} ended with code {} and without a valid result", i, code);

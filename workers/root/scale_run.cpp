@@ -22,7 +22,7 @@ cox::sieve::Account account_of(const ScaleRun& run, std::uint64_t worker) {
     const cap::ThreadStatus& before = run.before.main_threads[worker];
     const cap::ThreadStatus& after = run.after.main_threads[worker];
     return {after.runtime_ns - before.runtime_ns, after.wakes - before.wakes, after.calls - before.calls,
-            after.word.cpu()};
+            after.word.cpu(), run.slots[worker].exit_code};
 }
 
 abi::CpuStats difference(const abi::CpuStats& before, const abi::CpuStats& after) {

@@ -20,6 +20,7 @@ struct Account {
     std::uint64_t wakes;
     std::uint64_t calls;
     std::uint64_t cpu;  // where it ran last
+    std::int64_t exit_code;
 };
 
 struct ResultLine {

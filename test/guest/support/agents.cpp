@@ -87,6 +87,10 @@ void Agents::place_anywhere(Seat& seat, const Line& line) {
         return commit(line, any_cpu(random, line.affinity), kFlags[random.below(std::size(kFlags))],
                       kSlices[random.below(std::size(kSlices))]);
     };
+    if (manner_ == Manner::kHints && random.one_in(8)) {
+        const auto flags = static_cast<std::uint32_t>(random.below(4));
+        server_.hint(line.ref, flags, any_cpu(random, line.affinity), 1 + random.below(kMillisecond));
+    }
     const bool first = somewhere();
     if (random.one_in(4) && somewhere() && first) {
         ++accepted_twice_;

@@ -3,9 +3,9 @@
 // Agents: a DomainServer with a running agent on each CPU, which places whatever it hears of.
 //
 //     kPlain  where the thread ran last, or else on the first CPU that it may use; no slices
-//     kChaos  anywhere that it may run, with some slice and any flags, often late, often to two CPUs at once;
-//     and threads
-//             are recalled for no reason
+//     kChaos  anywhere that it may run, with some slice and any flags, often late, often to two CPUs at once; threads are
+//             recalled for no reason
+//     kHints  as kChaos, and threads are given hints and deprived of them: one that never waits may stay where it is
 #pragma once
 
 #include "support/domain_server.hpp"
@@ -17,7 +17,7 @@
 
 namespace test {
 
-enum class Manner : std::uint8_t { kPlain, kChaos };
+enum class Manner : std::uint8_t { kPlain, kChaos, kHints };
 
 class Agents {
 public:

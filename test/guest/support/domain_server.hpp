@@ -101,13 +101,18 @@ public:
     }
 
     // How the kernel shall place the worker by itself.
-    [[nodiscard]] abi::HintLine& hint_line(const Worker& worker) const {
-        return reinterpret_cast<abi::HintLine*>(hints_)[worker.ref.index];
+    [[nodiscard]] abi::HintLine& hint_line(std::uint32_t index) const {
+        return reinterpret_cast<abi::HintLine*>(hints_)[index];
+    }
+    [[nodiscard]] abi::HintLine& hint_line(const Worker& worker) const { return hint_line(worker.ref.index); }
+    void hint(abi::ThreadRef ref, std::uint32_t flags, std::uint32_t cpu,
+              std::uint64_t slice_ns = abi::kNoSlice) const {
+        hint_line(ref.index).slice_ns = slice_ns;
+        hint_line(ref.index).word = abi::hint_word(ref.generation, cpu, flags);
     }
     void hint(const Worker& worker, std::uint32_t flags, std::uint32_t cpu,
               std::uint64_t slice_ns = abi::kNoSlice) const {
-        hint_line(worker).slice_ns = slice_ns;
-        hint_line(worker).word = abi::hint_word(worker.ref.generation, cpu, flags);
+        hint(worker.ref, flags, cpu, slice_ns);
     }
 
     // Takes every event from every ring. heard() then says whether this line was among them since it was last
