@@ -80,6 +80,7 @@ core::Result<void> AddressSpace::map(MemoryObject& memory, std::uint64_t first_p
         return core::fail(Error::kBadArgument);
     Error error = Error::kOk;
     std::uint64_t done = 0;
+    bool flush = false;  // what an unmap has cleared here a moment ago may still be in use
     const auto flags = arch::user_entry(0, access, allowed);
     {
         SpinGuard guard(lock_);
@@ -94,8 +95,12 @@ core::Result<void> AddressSpace::map(MemoryObject& memory, std::uint64_t first_p
             hold_frame(frame);
             *entry = frame | flags;
         }
+        flush = unmapping_ != 0;
     }
-    if (error == Error::kOk) return {};
+    if (error == Error::kOk) {
+        if (flush) shoot_down(address, address + pages * abi::kPageSize);
+        return {};
+    }
     if (done) TRY(unmap(address, done));
     return core::fail(error);
 }
