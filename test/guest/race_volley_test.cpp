@@ -85,6 +85,63 @@ void all_at_once(Case& t) {
     REQUIRE(t, rise(&abi::CpuStats::ipis_sent) > ipis + t.cpus());
 }
 
+// values[]
+constexpr int kOther = 0;  // slot of the other process
+constexpr int kShots = 1;
+constexpr int kCpus = 2;
+
+std::uint64_t shoot_at_the_other(Station& station, cap::Ring&) {
+    const cap::Process other(abi::CapSlot::from_raw(station.values[kOther].load()));
+    auto& begun = *reinterpret_cast<std::atomic<std::uint64_t>*>(kThere + abi::kPageSize);
+    ++begun;
+    while (begun != station.values[kCpus]) {
+    }
+    for (std::uint64_t i = station.values[kShots]; i != 0; --i) {
+        station.beats += other.protect(kThere, 1, abi::kRead) ? 1 : 0;
+    }
+    while (station.order != Order::kExit) {  // it is shot at still
+    }
+    return 0;
+}
+
+// The CPUs have one of two spaces each, and shoot at the other one: who waits must serve for its own.
+void across_spaces(Case& t) {
+    DomainServer server(t);
+    Crew one(t);
+    Crew two(t);
+    const Owned memory(MUST(t, t.env.process.create_memory(2)));
+    const std::uint64_t shots = 1600 / t.cpus() / t.cpus();
+    const auto before = MUST(t, sum_of_stats(t));
+    std::array<std::pair<Crew*, Crew*>, 2> sides{{{&one, &two}, {&two, &one}}};
+    std::array<std::uint64_t, 2> slots{};
+    for (int side = 0; side < 2; ++side) {
+        const auto [own, other] = sides[side];
+        REQUIRE_OK(t, own->process().map(*memory, kThere, 0, 2, kReadWrite));
+        slots[side] = MUST(t, own->process().give(other->process().slot(), abi::kManage)).raw();
+    }
+    for (std::uint32_t cpu = 0; cpu < t.cpus(); ++cpu) {
+        const Worker& worker = sides[cpu % 2].first->add({.main = shoot_at_the_other});
+        worker.station->values[kOther] = slots[cpu % 2];
+        worker.station->values[kShots] = shots;
+        worker.station->values[kCpus] = t.cpus();
+        REQUIRE_OK(t, server.start(worker, cpu));
+    }
+    for (Crew* const crew : {&one, &two}) {
+        for (const Worker& worker : crew->workers()) {
+            (void)eventually(t.env.clock, [&] { return worker.beats() == shots; });
+            REQUIRE_EQUAL(t, worker.beats(), shots);
+        }
+    }
+    const auto after = MUST(t, sum_of_stats(t));
+    const std::uint64_t shootdowns = after.shootdowns - before.shootdowns;
+    const std::uint64_t ipis = after.shootdown_ipis - before.shootdown_ipis;
+    t.env.log.print("race: shootdowns={} ipis={} served={}", shootdowns, ipis,
+                    after.shootdowns_served - before.shootdowns_served);
+    REQUIRE(t, shootdowns >= shots * t.cpus() && ipis >= shots);
+    REQUIRE_EQUAL(t, ipis + after.shootdown_ipis_avoided - before.shootdown_ipis_avoided,
+                  shootdowns * (t.cpus() - 1));
+}
+
 // Pairs of threads take turns of the shortest length under fire. Each comes forward.
 void shortest_turns(Case& t) {
     constexpr int kTurns = 15;
@@ -123,6 +180,7 @@ void shortest_turns(Case& t) {
 
 constexpr Entry kCases[] = {
     {"all_at_once", all_at_once},
+    {"across_spaces", across_spaces},
     {"shortest_turns", shortest_turns},
 };
 
