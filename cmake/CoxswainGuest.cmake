@@ -47,11 +47,11 @@ function(coxswain_guest_test name)
 endfunction()
 
 # coxswain_guest_run(<test> PROGRAM <program> CPUS <n> TIMEOUT <seconds> [MACHINE <machine>] [MODEL <CPU model>] [LABELS <label>...]
-#                    [NAME <name>] [APPEND <word>...] [MATCH <regex>...])
+#                    [NAME <name>] [APPEND <word>...] [MATCH <regex>...] [EXPECT <verdict>])
 # One more run of a program that exists already, under the test name <test>. NAME: of its log, where another run of the
 # program with as many CPUs has the usual one.
 function(coxswain_guest_run test)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROGRAM;CPUS;TIMEOUT;MACHINE;MODEL;NAME" "LABELS;APPEND;MATCH")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROGRAM;CPUS;TIMEOUT;MACHINE;MODEL;NAME;EXPECT" "LABELS;APPEND;MATCH")
     set(command "${COXSWAIN_PYTHON}" "${PROJECT_SOURCE_DIR}/scripts/guest-test" --build "${CMAKE_BINARY_DIR}"
         --program ${arg_PROGRAM} --cpus ${arg_CPUS} --timeout ${arg_TIMEOUT})
     if(arg_MACHINE)
@@ -62,6 +62,9 @@ function(coxswain_guest_run test)
     endif()
     if(arg_NAME)
         list(APPEND command --name ${arg_NAME})
+    endif()
+    if(arg_EXPECT)
+        list(APPEND command --expect ${arg_EXPECT})
     endif()
     if(arg_APPEND)
         list(JOIN arg_APPEND " " words)

@@ -7,6 +7,7 @@
 #include "arch/asm.hpp"
 #include "arch/paging.hpp"
 #include "kernel/cpu.hpp"
+#include "kernel/selftest.hpp"
 #include "kernel/trace.hpp"
 
 namespace cox {
@@ -80,6 +81,7 @@ core::Result<void> AddressSpace::map(MemoryObject& memory, std::uint64_t first_p
         return core::fail(Error::kBadArgument);
     Error error = Error::kOk;
     std::uint64_t done = 0;
+    bool flush = false;  // what an unmap has cleared here a moment ago may still be in use
     const auto flags = arch::user_entry(0, access, allowed);
     {
         SpinGuard guard(lock_);
@@ -94,8 +96,12 @@ core::Result<void> AddressSpace::map(MemoryObject& memory, std::uint64_t first_p
             hold_frame(frame);
             *entry = frame | flags;
         }
+        flush = unmapping_ != 0;
     }
-    if (error == Error::kOk) return {};
+    if (error == Error::kOk) {
+        if (flush) shoot_down(address, address + pages * abi::kPageSize);
+        return {};
+    }
     if (done) TRY(unmap(address, done));
     return core::fail(error);
 }
@@ -165,12 +171,13 @@ void* AddressSpace::resolve(std::uint64_t address, abi::Rights access) {
 // This CPU's own part: few pages one by one, unless it is behind with others' changes anyway.
 void AddressSpace::flush_own(Cpu& self, std::uint64_t begin, std::uint64_t end, std::uint64_t target) {
     if (self.active_space.load(std::memory_order_relaxed) != this) return;
-    if (self.seen_generation.load(std::memory_order_relaxed) != target - 1) return serve_shootdown(self);
-    if (end - begin > kFewPages * abi::kPageSize) {
+    const bool behind = self.seen_generation.load(std::memory_order_relaxed) != target - 1;
+    if (behind || end - begin > kFewPages * abi::kPageSize) {
         arch::write_cr3(arch::read_cr3());
     } else {
         for (; begin < end; begin += abi::kPageSize) arch::invalidate_page(begin);
     }
+    self.stats.shootdowns_served += behind;
     self.seen_generation.store(target);
 }
 
@@ -220,7 +227,7 @@ void serve_shootdown(Cpu& cpu) {
     if (!space) return;
     const auto generation = space->generation.load();
     if (cpu.seen_generation.load(std::memory_order_relaxed) == generation) return;
-    arch::write_cr3(arch::read_cr3());
+    if (!keeps_tlb) arch::write_cr3(arch::read_cr3());
     ++cpu.stats.shootdowns_served;
     cpu.seen_generation.store(generation);
 }

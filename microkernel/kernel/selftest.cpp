@@ -65,11 +65,18 @@ const Kind* chosen;
 
 }  // namespace
 
+bool keeps_tlb;
+
 void selftest_init(std::string_view name) {
     if (name.empty()) return;
     if (name == "fast-clock") {
         arch::falsify_clock(kClockFactor);
         print("selftest: the clock runs {} times too fast", kClockFactor);
+        return;
+    }
+    if (name == "keep-tlb") {
+        keeps_tlb = true;
+        print("selftest: no CPU flushes its TLB for another");
         return;
     }
     for (const Kind& kind : kKinds) {

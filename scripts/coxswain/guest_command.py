@@ -19,7 +19,7 @@ from .guest_log import Line, clean
 from .qemu import MACHINES, TCG, Machine, check_extra, command
 from .suite_verdict import TestOutcome, Verdict, classify
 
-_EXPECTED = {"pass": Verdict.PASS, "panic": Verdict.PANIC, "unsupported": Verdict.UNSUPPORTED,
+_EXPECTED = {"pass": Verdict.PASS, "fail": Verdict.CASES_FAILED, "panic": Verdict.PANIC, "unsupported": Verdict.UNSUPPORTED,
              "triple-fault": Verdict.TRIPLE_FAULT}  # fmt: skip
 _TAIL_LINES = 200
 

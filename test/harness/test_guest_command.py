@@ -31,6 +31,8 @@ class GuestTestTest(CommandTest):
     def test_expectations(self):
         self.assertEqual(self.guest("--expect", "panic", how="panic").returncode, 0)
         self.assertEqual(self.guest("--expect", "panic").returncode, 1)
+        self.assertEqual(self.guest("--expect", "fail").returncode, 1)
+        self.assertEqual(self.guest("--expect", "fail", how="fail").returncode, 0)
         self.assertEqual(self.guest("--match", "^panic: .*page_fault", "--expect", "panic", how="panic").returncode, 0)
         done = self.guest("--match", "no such line")
         self.assertEqual(done.returncode, 1)

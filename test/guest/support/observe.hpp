@@ -42,6 +42,11 @@ inline cap::Result<abi::CpuStats> sum_of_stats(const Case& t) {
         sum.events_posted += one.events_posted;
         sum.watchdog_hits += one.watchdog_hits;
         sum.dropped_completions += one.dropped_completions;
+        sum.ipis_sent += one.ipis_sent;
+        sum.shootdowns += one.shootdowns;
+        sum.shootdown_ipis += one.shootdown_ipis;
+        sum.shootdown_ipis_avoided += one.shootdown_ipis_avoided;
+        sum.shootdowns_served += one.shootdowns_served;
     }
     return sum;
 }
