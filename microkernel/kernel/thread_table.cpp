@@ -52,7 +52,7 @@ void thread_table_init() {
 }
 
 core::Result<RefPtr<Thread>> allocate_thread(Process& process, SchedDomain* domain, std::uint32_t cpu,
-                                             std::uint64_t affinity) {
+                                             std::uint64_t affinity, Thread* polled) {
     const auto index = take_slot();
     if (index == abi::kMaxThreads) return core::fail(abi::Error::kNoSlot);
     abi::StatusLine& line = lines[index];
@@ -66,15 +66,21 @@ core::Result<RefPtr<Thread>> allocate_thread(Process& process, SchedDomain* doma
     line.affinity.store(affinity, std::memory_order_relaxed);
     line.label.store(0, std::memory_order_relaxed);
     line.domain.store(domain != nullptr, std::memory_order_relaxed);
-    auto* thread = new (slot(index)) Thread(line, ref, process, domain);
+    auto* thread = new (slot(index)) Thread(line, ref, process, domain, polled);
     thread->fpu.reset();
     thread->word().create(cpu);
     thread->publish(2);
     return RefPtr<Thread>::adopt(thread);
 }
 
-Thread::Thread(abi::StatusLine& status, abi::ThreadRef reference, Process& owner, SchedDomain* in_domain)
-    : Object(kType, Unborn{}), line(status), ref(reference), process(owner), domain(in_domain) {}
+Thread::Thread(abi::StatusLine& status, abi::ThreadRef reference, Process& owner, SchedDomain* in_domain,
+               Thread* polled)
+    : Object(kType, Unborn{}),
+      line(status),
+      ref(reference),
+      process(owner),
+      domain(in_domain),
+      polls(polled ? RefPtr<Thread>(*polled) : RefPtr<Thread>()) {}
 
 Thread::~Thread() = default;
 
