@@ -142,17 +142,9 @@ void agents_are_not(Case& t) {
             return ring.submit_and_wait(1).value_or(0);
         }
     } seat;
-    // It starts at once; so it is told its slot while it is asking for it.
-    REQUIRE_OK(t, server.add_agent(
-                      0,
-                      [](cap::Ring& ring, void* argument) -> std::uint64_t {
-                          while (static_cast<Seat*>(argument)->slot.load() == 0) {
-                              sleep_ns(20 * kMicrosecond);
-                          }
-                          return Seat::run(ring, argument);
-                      },
-                      &seat));
+    REQUIRE_OK(t, server.add_agent(0, Seat::run, &seat));
     seat.slot = server.agent(0).thread.slot().raw();
+    REQUIRE_OK(t, server.agent(0).thread.start());
     REQUIRE(t, eventually(t.env.clock, [&] { return seat.outcome.load() != 1; }));
     REQUIRE_EQUAL(t, static_cast<Error>(seat.outcome.load()), Error::kWrongState);
 }
