@@ -60,12 +60,32 @@ cap::Result<void> enter_nop_of_32(const cap::Env& env, std::uint64_t count) {
     return {};
 }
 
+// The same through a poller on the same CPU: the call is a yield, there and back. Last: the ring has had a poller then.
+cap::Result<void> polled_nop_of_32(const cap::Env& env, std::uint64_t count) {
+    constexpr std::uint64_t kBatch = 32;
+    const auto entry = cap::submission(abi::Op::kNop, env.thread.slot());
+    cap::Ring& ring = env.ring;
+    const cap::Thread poller = TRY(env.thread.poll(ring));
+    for (std::uint64_t i = 0; i < count; i += kBatch) {
+        for (std::uint64_t j = 0; j < kBatch; ++j) {
+            TRY(ring.prepare(entry));
+        }
+        env.thread.yield();
+        ring.drain([](const abi::Completion&) {});
+    }
+    TRY(poller.kill(0));
+    TRY(poller.join(ring));
+    poller.drop();
+    return {};
+}
+
 constexpr Operation kOperations[] = {
     {"null_call", 20'000, null_call},
     {"poll_empty", 20'000, poll_empty},
     {"signal_nobody", 20'000, signal_nobody},
     {"enter_nop", 20'000, enter_nop},
     {"enter_nop_of_32", 32'000, enter_nop_of_32},
+    {"polled_nop_of_32", 32'000, polled_nop_of_32},
 };
 
 }  // namespace

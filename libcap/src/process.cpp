@@ -50,6 +50,13 @@ Result<void> Thread::set_affinity(std::uint64_t cpus) const { return invoke(abi:
 
 Result<abi::ThreadRef> Thread::ref() const { return abi::ThreadRef::from_raw(TRY(call(abi::Op::kGetRef))); }
 
+Result<Thread> Thread::poll(Ring& ring, const PollOptions& options) const {
+    const Thread poller =
+        TRY(as_capability<Thread>(call(abi::Op::kPoll, options.idle_ns, options.cpus, options.label)));
+    ring.expect_poller();
+    return poller;
+}
+
 Result<ThreadStatus> Thread::status() const {
     ThreadStatus status{};
     static_assert(sizeof(ThreadStatus) == sizeof(abi::StatusLine));

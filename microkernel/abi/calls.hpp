@@ -49,6 +49,8 @@ enum class Op : std::uint16_t {
     kSuspend = 0x0206,      // kManage: it does not run until kResume
     kResume = 0x0207,       // kManage
     kYield = 0x0208,        // call only, the caller itself, kRead: others run first
+    kPoll =
+        0x0209,  // call only, the caller itself, kManage: a0 idle_ns, a1 CPUs, a2 label -> slot of its ring's poller
 
     // Memory object.
     kGetSize = 0x0300,       // kRead: -> pages

@@ -7,12 +7,15 @@
 //   page 2  Completion[kCqEntries]
 //
 // Indices run freely and are masked on use. Each is written by one side: user sq_tail and cq_head,
-// kernel sq_head and cq_tail. The kernel keeps its own copies of its two and never reads them back, and
+// kernel sq_head, sq_polled and cq_tail. The kernel keeps its own copies of its two and never reads them back, and
 // it treats what the user wrote as a hint: a queue that claims more entries than fit is refused
 // (kBadArgument), which harms its owner alone.
 //
 // Publishing: the writer fills entries, then stores its tail with release; the reader loads that tail
 // with acquire. The kernel copies an entry before it looks at it.
+//
+// A poller goes to sleep in this order: sq_polled = 0; full fence; look at sq_tail once more. So the user stores sq_tail;
+// full fence; reads sq_polled, and calls the kernel if it is 0. One of the two sees the other.
 #pragma once
 #include <atomic>
 #include <cstddef>
@@ -52,6 +55,7 @@ static_assert(sizeof(Completion) == 32);
 struct RingHeader {
     alignas(64) std::atomic<std::uint32_t> sq_tail;  // user
     alignas(64) std::atomic<std::uint32_t> sq_head;  // kernel
+    std::atomic<std::uint32_t> sq_polled;  // kernel: 1: a poller is awake and sees a new sq_tail by itself
     alignas(64) std::atomic<std::uint32_t> cq_tail;  // kernel
     alignas(64) std::atomic<std::uint32_t> cq_head;  // user
 };

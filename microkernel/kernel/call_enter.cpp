@@ -5,6 +5,7 @@
 #include "kernel/address_space.hpp"
 #include "kernel/calls.hpp"
 #include "kernel/dispatch.hpp"
+#include "kernel/poller.hpp"
 #include "kernel/process.hpp"
 #include "kernel/timers.hpp"
 
@@ -14,7 +15,8 @@ using abi::Error;
 
 namespace {
 
-// Runs a submission; its completion is posted now or later. The thread itself is not waiting, so no wake.
+// Runs a submission of the thread, here or in its poller; its completion is posted now or later. No wake: the thread itself is
+// not waiting, and a poller looks afterwards.
 [[gnu::noinline]] void run_operation(Thread& thread, const abi::Submission& entry) {
     Ring& ring = thread.ring;
     const bool linked = entry.flags & abi::kLink;
@@ -87,18 +89,31 @@ Error error_of(Ring::Stop stop) {
     }
 }
 
-// Whatever is not simply done: operations, refusals, the wait.
-[[gnu::noinline]] CallResult enter_further(Thread& thread, Ring::Taken taken) {
+// Whether there is what the call waits for; else it does wait.
+CallResult ready_or_wait(Thread& thread, Ring::Taken taken) {
     const std::uint64_t wanted = thread.frame.rdi, timeout = thread.frame.rsi;
-    taken = run_operations(thread, taken, abi::kSqEntries);
-    const auto result = [&](std::int64_t value) { return CallResult{value, taken.count}; };
-    // What stands in the way of more is in the completion queue already: the caller takes that first.
-    if (taken.stop != Ring::Stop::kNoMore) return result(static_cast<std::int64_t>(error_of(taken.stop)));
-    if (taken.ready >= wanted) return result(taken.ready);
-    if (timeout == 0) return result(static_cast<std::int64_t>(Error::kTimedOut));
+    if (taken.ready >= wanted) return {taken.ready, taken.count};
+    if (timeout == 0) return {static_cast<std::int64_t>(Error::kTimedOut), taken.count};
     thread.enter = {static_cast<std::uint32_t>(wanted), taken.count, timeout, kNever};
     this_cpu().exit_work |= kWaitInEnter;
-    return result(0);
+    return {0, taken.count};
+}
+
+// Whatever is not simply done: operations, refusals, the wait.
+[[gnu::noinline]] CallResult enter_further(Thread& thread, Ring::Taken taken) {
+    taken = run_operations(thread, taken, abi::kSqEntries);
+    // What stands in the way of more is in the completion queue already: the caller takes that first.
+    if (taken.stop != Ring::Stop::kNoMore)
+        return {static_cast<std::int64_t>(error_of(taken.stop)), taken.count};
+    return ready_or_wait(thread, taken);
+}
+
+// Its poller takes what there is, and is woken for it.
+[[gnu::noinline]] CallResult enter_polled(Thread& thread) {
+    const auto backlog = thread.ring.backlog();
+    if (backlog > abi::kSqEntries) return {static_cast<std::int64_t>(Error::kBadArgument), 0};
+    if (backlog != 0) wake_poller(thread);
+    return ready_or_wait(thread, {Ring::Stop::kNoMore, 0, thread.ring.ready()});
 }
 
 }  // namespace
@@ -107,6 +122,8 @@ Error error_of(Ring::Stop stop) {
 extern "C" CallResult call_enter() {
     Thread& thread = current_thread();
     if (thread.frame.rdi > abi::kCqEntries) return {static_cast<std::int64_t>(Error::kBadArgument), 0};
+    if (thread.ring.poller()) [[unlikely]]
+        return enter_polled(thread);
     const auto taken =
         thread.ring.take(abi::kSqEntries, AnswerNop(thread.process->caps));  // at most one queue
     if (taken.stop == Ring::Stop::kNoMore && taken.ready >= thread.frame.rdi)
@@ -160,6 +177,10 @@ bool go_on(Cpu& cpu, Thread& thread) {
 }
 
 }  // namespace
+
+std::uint32_t take_submissions(Thread& thread, std::uint32_t limit) {
+    return run_operations(thread, {Ring::Stop::kMore, 0, 0}, limit).count;
+}
 
 void wait_in_enter(Cpu& cpu, Thread& thread) {
     if (thread.enter.timeout_ns != abi::kForever)

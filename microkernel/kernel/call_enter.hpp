@@ -15,4 +15,8 @@ void wait_in_enter(Cpu& cpu, Thread& thread);
 // the CPU.
 bool finish_enter(Cpu& cpu, Thread& thread);
 
+// A poller takes entries of `thread`'s submission queue, `limit` at most, as cap_enter would. Returns how many. Not the least
+// of it relies on the thread being the one that runs here.
+std::uint32_t take_submissions(Thread& thread, std::uint32_t limit);
+
 }  // namespace cox

@@ -2,6 +2,7 @@
 #include "kernel/completion.hpp"
 
 #include "kernel/cpu.hpp"
+#include "kernel/poller.hpp"
 #include "kernel/thread_table.hpp"
 #include "kernel/wake.hpp"
 
@@ -11,6 +12,7 @@ bool complete(const PendingOp& op, std::int64_t result) {
     bool dropped = true;
     if (const auto thread = find_thread(op.owner())) {
         if (thread->ring.post({op.user_data, result, 0, 0}, op.linked(), dropped)) wake(*thread);
+        if (op.linked()) wake_poller(*thread);  // what it has held back
     }
     this_cpu().stats.dropped_completions += dropped;
     return !dropped;

@@ -10,6 +10,7 @@
 #include "kernel/context.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/inbox_records.hpp"
+#include "kernel/poller.hpp"
 #include "kernel/run_queue.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/timers.hpp"
@@ -251,9 +252,12 @@ arch::TrapFrame* leave_kernel(Cpu& cpu) {
             if (fresh && !switch_in(cpu, now)) continue;
             // What this CPU has sent to itself meanwhile brings no interrupt.
             if (!cpu.inbox.empty() || cpu.dead_processes) continue;
-            // sysret and iretq would fault in the kernel on an address that is not canonical.
+            // sysret and iretq would fault in the kernel on an address that is not canonical. A poller has none.
             if (cpu.current->frame.rip >= abi::kUserTop) {
-                exit_current(cpu, kFaultExitCode, Cause::kFaulted);
+                if (cpu.current->polls)
+                    poll_ring(cpu, *cpu.current);
+                else
+                    exit_current(cpu, kFaultExitCode, Cause::kFaulted);
                 continue;
             }
             if (cpu.reap_list) reap(cpu);

@@ -5,6 +5,7 @@
 #include "kernel/heap.hpp"
 #include "kernel/inbox_records.hpp"
 #include "kernel/park.hpp"
+#include "kernel/poller.hpp"
 #include "kernel/process.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/timers.hpp"
@@ -23,10 +24,12 @@ void finish_exit(Thread& thread, abi::ThreadWord word) {
     thread.ring.close();
     forget_park(thread);
     forget_timeout(cpu, thread);
+    if (thread.polls) end_polling(thread);
+    end_poller(thread);
     if (thread.domain) root_domain.post_event(thread.ref.index, word.cpu());
     if (thread.is_agent()) root_domain.agent_gone(thread);
     thread.process->thread_gone(thread.exit_code);
-    thread.ending.come(thread.exit_code);
+    if (!thread.ring.leave_ending()) thread.ending.come(thread.exit_code);
     thread.release();
 }
 

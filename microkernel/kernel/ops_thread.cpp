@@ -2,6 +2,7 @@
 #include "kernel/calls.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/inbox_records.hpp"
+#include "kernel/poller.hpp"
 #include "kernel/process.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/suspend.hpp"
@@ -71,6 +72,10 @@ core::Result<Reply> invoke_thread(const Invocation& call, const Cap& cap) {
             return wait_for(thread->ending, call);
         case Op::kYield:  // the caller's own comes here only through the ring
             return core::fail(call.pending ? Error::kBadOperation : Error::kWrongState);
+        case Op::kPoll:
+            if (call.pending) return core::fail(Error::kBadOperation);
+            if (thread != &call.caller) return core::fail(Error::kWrongState);
+            return make_poller(call);
         case Op::kGetRef: return Reply{static_cast<std::int64_t>(thread->ref.raw())};
         case Op::kGetStatus: return get_status(call, *thread);
         default: return core::fail(Error::kBadOperation);

@@ -100,15 +100,10 @@ core::Result<RefPtr<Thread>> Process::create_thread(AddressSpace& space, const a
                          ? static_cast<std::uint32_t>(params.first_cpu)
                          : static_cast<std::uint32_t>(std::countr_zero(affinity));
     auto pages = TRY(ring_pages(space, params.ring_address));
-    if (!add_thread()) {
-        unmap_ring(space, params.ring_address);
-        return core::fail(Error::kWrongState);
-    }
-    auto allocated = allocate_thread(*this, domain, cpu, affinity);
+    auto allocated = new_thread(cpu, affinity, nullptr);
     if (!allocated) {
         unmap_ring(space, params.ring_address);
-        cancel_thread();
-        return core::fail(allocated.error());
+        return allocated;
     }
     auto& thread = *allocated;
     thread->ring.open(std::move(pages));
@@ -122,6 +117,13 @@ core::Result<RefPtr<Thread>> Process::create_thread(AddressSpace& space, const a
     thread->fs_base = params.fs_base;
     if (trace_classes) trace_name(*thread);
     if (const auto code = dying_code()) kill(*code);  // killed meanwhile, perhaps without seeing this thread
+    return thread;
+}
+
+core::Result<RefPtr<Thread>> Process::new_thread(std::uint32_t cpu, std::uint64_t affinity, Thread* polled) {
+    if (!add_thread()) return core::fail(Error::kWrongState);
+    auto thread = allocate_thread(*this, domain, cpu, affinity, polled);
+    if (!thread) cancel_thread();
     return thread;
 }
 

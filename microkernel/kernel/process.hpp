@@ -26,6 +26,9 @@ public:
     // A thread in state created, with its ring. kWrongState when the process has gone.
     core::Result<RefPtr<Thread>> create_thread(AddressSpace& space, const abi::ThreadParams& params);
 
+    // One that has nothing but its line: kWrongState, kNoSlot. `polled`: as a poller of that thread's ring.
+    core::Result<RefPtr<Thread>> new_thread(std::uint32_t cpu, std::uint64_t affinity, Thread* polled);
+
     // Every thread exits: those that run or are queued as soon as their CPU looks.
     void kill(std::uint64_t code);
     void thread_gone(std::uint64_t code);  // called once for each thread, by finish_exit

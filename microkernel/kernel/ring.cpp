@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "arch/asm.hpp"
 #include "arch/paging.hpp"
 
 namespace cox {
@@ -14,7 +15,7 @@ void Ring::open(RefPtr<MemoryObject> pages) {
     submissions_ = arch::physical_to_virtual<abi::Submission>(pages->frame(1));
     completions_ = arch::physical_to_virtual<abi::Completion>(pages->frame(2));
     // Pages that were a ring before are an empty one now.
-    header_->sq_tail = header_->sq_head = header_->cq_tail = header_->cq_head = 0;
+    header_->sq_tail = header_->sq_head = header_->sq_polled = header_->cq_tail = header_->cq_head = 0;
     pages_ = std::move(pages);
     SpinGuard guard(lock_);
     open_ = true;
@@ -27,9 +28,11 @@ void Ring::close() {
 }
 
 void Ring::take_operation(abi::Submission& copy) {
-    std::memcpy(&copy, &submissions_[sq_head_ % abi::kSqEntries], sizeof copy);
+    const auto head = sq_head_.load(std::memory_order_relaxed);
+    std::memcpy(&copy, &submissions_[head % abi::kSqEntries], sizeof copy);
     asm volatile("" ::: "memory");  // here, once, before anything about it is checked
-    header_->sq_head.store(++sq_head_, std::memory_order_release);
+    sq_head_.store(head + 1, std::memory_order_relaxed);
+    header_->sq_head.store(head + 1, std::memory_order_release);
     SpinGuard guard(lock_);
     ++reserved_;
 }
@@ -42,14 +45,16 @@ Ring::Taken Ring::take_linked(std::uint32_t size, std::uint32_t ready) {
     }
     if (link_ == Link::kReleased) link_ = Link::kNone;
     if (link_ == Link::kReleasedBroken) link_ = Link::kBroken;
+    const auto first = sq_head_.load(std::memory_order_relaxed);
     std::uint32_t done = 0;
     for (; done < size && link_ == Link::kBroken; ++done) {
-        const volatile abi::Submission& entry = submissions_[sq_head_++ % abi::kSqEntries];
+        const volatile abi::Submission& entry = submissions_[(first + done) % abi::kSqEntries];
         completions_[cq_tail_++ % abi::kCqEntries] = {
             entry.user_data, static_cast<std::int64_t>(abi::Error::kCancelled), 0, 0};
         if (!(entry.flags & abi::kLink)) link_ = Link::kNone;
     }
-    header_->sq_head.store(sq_head_, std::memory_order_release);
+    sq_head_.store(first + done, std::memory_order_relaxed);
+    header_->sq_head.store(first + done, std::memory_order_release);
     header_->cq_tail.store(cq_tail_, std::memory_order_release);
     return {size == 0 ? Stop::kNoMore : Stop::kMore, done, ready + done};
 }
@@ -57,7 +62,54 @@ Ring::Taken Ring::take_linked(std::uint32_t size, std::uint32_t ready) {
 bool Ring::released() {
     SpinGuard guard(lock_);
     if (!released_locked()) return false;
-    link_ = link_ == Link::kReleased ? Link::kNone : Link::kBroken;
+    abandoned_ = false;
+    if (link_ == Link::kReleased) link_ = Link::kNone;
+    if (link_ == Link::kReleasedBroken) link_ = Link::kBroken;
+    return true;
+}
+
+void Ring::begin_poll(abi::ThreadRef poller) {
+    SpinGuard guard(lock_);
+    poller_.store(poller.raw(), std::memory_order_release);
+}
+
+Ring::PollEnd Ring::end_poll(abi::ThreadRef ended) {
+    SpinGuard guard(lock_);
+    if (poller() != ended) return {};
+    header_->sq_polled.store(0, std::memory_order_relaxed);
+    asleep_.store(false);
+    abandoned_ = true;
+    poller_.store(0, std::memory_order_release);
+    const bool waits = wanted_ != 0 && wanted_ != kParked;
+    if (waits) stop_waiting();
+    return {waits, ending_left_};
+}
+
+bool Ring::leave_ending() {
+    SpinGuard guard(lock_);
+    return ending_left_ = static_cast<bool>(poller());
+}
+
+void Ring::poller_wakes() {
+    asleep_.store(false);
+    header_->sq_polled.store(1, std::memory_order_relaxed);
+}
+
+bool Ring::poller_sleeps() {
+    header_->sq_polled.store(0, std::memory_order_relaxed);
+    asleep_.store(true);
+    // Pairs with the user's between sq_tail and sq_polled, and with take_sleeper(). What holds entries back ends under the lock.
+    arch::full_fence();
+    SpinGuard guard(lock_);
+    const auto count = backlog();
+    return count == 0 || count > abi::kSqEntries || link_ == Link::kHeld || link_ == Link::kHolding ||
+           ready_locked() + reserved_ >= abi::kCqEntries;
+}
+
+bool Ring::answered() {
+    SpinGuard guard(lock_);
+    if (wanted_ == 0 || ready_locked() < wanted_) return false;
+    stop_waiting();
     return true;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The kernel's side of a thread's ring (layout: abi/ring.hpp).
 //
-// The submission queue is read by its thread's CPU alone. The completion queue is filled from any CPU under `lock_`. Every
+// The submission queue is read by its thread's CPU alone; while the ring has a poller, by the poller's alone: `poller_`. The completion queue is filled from any CPU under `lock_`. Every
 // operation that was taken and is not completed has a completion reserved, so posting cannot fail.
 // Links: an entry with kLink holds back what comes next until it has completed, wherever that happens: `link_`. What waits
 // for it stays in the submission queue.
@@ -9,8 +9,10 @@
 // them back, a completion or the time-out, is the one that wakes the thread.
 #pragma once
 #include <algorithm>
+#include <atomic>
 
 #include "abi/ring.hpp"
+#include "abi/types.hpp"
 #include "core/result.hpp"
 #include "kernel/memory_object.hpp"
 #include "kernel/spinlock.hpp"
@@ -72,6 +74,33 @@ public:
         --reserved_;
     }
 
+    // Polling (poller.hpp). Its poller; none: the thread itself takes what it submits. Any CPU.
+    // acquire: pairs with end_poll, so that the thread goes on where the poller stopped
+    abi::ThreadRef poller() const {
+        return abi::ThreadRef::from_raw(poller_.load(std::memory_order_acquire));
+    }
+    void begin_poll(abi::ThreadRef poller);  // thread's CPU
+    // The poller has gone; nothing, if it is not this one. `waits`: the thread waited, and is to look at the queue itself: wake
+    // it. `last`: leave_ending() has said true.
+    struct PollEnd {
+        bool waits, last;
+    };
+    PollEnd end_poll(abi::ThreadRef poller);
+    // The thread has gone. True: its poller has not.
+    [[nodiscard]] bool leave_ending();
+    // Entries that were not taken. Any CPU.
+    std::uint32_t backlog() const {
+        const auto head = sq_head_.load(std::memory_order_relaxed);  // first: it cannot overtake the tail
+        return header_->sq_tail.load(std::memory_order_acquire) - head;
+    }
+    // Poller's CPU. It begins to look at the tail by itself; it ceases to. False: there is something to take.
+    void poller_wakes();
+    [[nodiscard]] bool poller_sleeps();
+    // Any CPU. True, once: the poller sleeps, or is about to: wake it.
+    [[nodiscard]] bool take_sleeper() { return asleep_.exchange(false); }  // pairs with poller_sleeps()
+    // Poller's CPU, after having taken. True: the thread waits and now has what it waits for: wake it.
+    [[nodiscard]] bool answered();
+
     // Any CPU. Posts into a reserved entry. True: the thread waits and now has what it waits for: wake it.
     [[nodiscard]] bool post(const abi::Completion& completion, bool linked, bool& dropped);
 
@@ -108,7 +137,7 @@ private:
     static constexpr std::uint32_t kParked = ~0u;
     void stop_waiting() COX_REQUIRES(lock_);
     bool released_locked() const COX_REQUIRES(lock_) {
-        return link_ == Link::kReleased || link_ == Link::kReleasedBroken;
+        return (abandoned_ || link_ == Link::kReleased || link_ == Link::kReleasedBroken) && !poller();
     }
     // take(), where a link has a say.
     Taken take_linked(std::uint32_t size, std::uint32_t ready) COX_REQUIRES(lock_);
@@ -117,7 +146,9 @@ private:
     abi::RingHeader* header_ = nullptr;
     abi::Submission* submissions_ = nullptr;
     abi::Completion* completions_ = nullptr;
-    std::uint32_t sq_head_ = 0;
+    std::atomic<std::uint32_t> sq_head_{0};  // written by who takes
+    std::atomic<std::uint64_t> poller_{0};   // written under the lock
+    std::atomic<bool> asleep_{false};        // whoever sets it back wakes the poller
 
     SpinLock lock_{LockRank::kRing};
     std::uint32_t cq_tail_ COX_GUARDED_BY(lock_) = 0;
@@ -126,6 +157,9 @@ private:
     std::uint64_t deadline_ COX_GUARDED_BY(lock_) = kNoDeadline;
     bool open_ COX_GUARDED_BY(lock_) = false;
     Link link_ COX_GUARDED_BY(lock_) = Link::kNone;
+    bool abandoned_ COX_GUARDED_BY(lock_) =
+        false;  // a poller has gone, and the thread has not looked at the queue since
+    bool ending_left_ COX_GUARDED_BY(lock_) = false;
 };
 
 // Entries are in memory that the user may change meanwhile: answer() reads each field once, and operations are copied
@@ -135,7 +169,7 @@ inline Ring::Taken Ring::take(std::uint32_t limit, Answer answer) {
     abi::RingHeader& header = *header_;
     const abi::Submission* const submissions = submissions_;
     abi::Completion* const completions = completions_;
-    const std::uint32_t first = sq_head_;
+    const std::uint32_t first = sq_head_.load(std::memory_order_relaxed);
     const std::uint32_t count = header.sq_tail.load(std::memory_order_acquire) - first;
     SpinGuard guard(lock_);
     const std::uint32_t tail = cq_tail_;
@@ -168,8 +202,8 @@ inline Ring::Taken Ring::take(std::uint32_t limit, Answer answer) {
         }
         completions[(tail + done) % abi::kCqEntries] = {entry.user_data, result, 0, 0};
     }
-    sq_head_ = first + done;
-    header.sq_head.store(sq_head_, std::memory_order_release);
+    sq_head_.store(first + done, std::memory_order_relaxed);
+    header.sq_head.store(first + done, std::memory_order_release);
     cq_tail_ = tail + done;
     header.cq_tail.store(tail + done, std::memory_order_release);
     return {stop, done, ready + done};

@@ -34,7 +34,7 @@ public:
     static constexpr std::uint32_t kNoCpu = ~0u;
 
     Thread(abi::StatusLine& status, const abi::HintLine& hint, abi::ThreadRef reference, Process& owner,
-           SchedDomain* in_domain);
+           SchedDomain* in_domain, Thread* polled);
     ~Thread();
 
     core::ThreadStateWord word() { return core::ThreadStateWord(line.word); }
@@ -55,6 +55,7 @@ public:
     std::atomic<std::uint32_t> agent_cpu{kNoCpu};  // written under the domain's lock
     Ring ring;
     std::uint64_t fs_base = 0;
+    const RefPtr<Thread> polls;  // a poller (poller.hpp): whose ring it takes from
 
     core::QueueNode<Thread> queue_link;
     core::TimerNode<Thread> timer;
@@ -76,6 +77,11 @@ public:
     bool interrupted = false;        // queued only because its CPU's agent went first
     std::atomic<bool> agent_overrun{
         false};  // it used up its budget, and is treated like any thread until it waits
+
+    struct {
+        std::uint64_t limit, idle_since;  // ticks; TSC, 0: not idle
+        bool awake;
+    } poll{};
 
     // cap_enter or kPark in progress.
     enum class Waiting : std::uint8_t { kNot, kInEnter, kParked };

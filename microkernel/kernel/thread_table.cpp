@@ -52,7 +52,7 @@ void thread_table_init() {
 }
 
 core::Result<RefPtr<Thread>> allocate_thread(Process& process, SchedDomain* domain, std::uint32_t cpu,
-                                             std::uint64_t affinity) {
+                                             std::uint64_t affinity, Thread* polled) {
     const auto index = take_slot();
     if (index == abi::kMaxThreads) return core::fail(abi::Error::kNoSlot);
     abi::StatusLine& line = lines[index];
@@ -66,7 +66,7 @@ core::Result<RefPtr<Thread>> allocate_thread(Process& process, SchedDomain* doma
     line.affinity.store(affinity, std::memory_order_relaxed);
     line.label.store(0, std::memory_order_relaxed);
     line.domain.store(domain != nullptr, std::memory_order_relaxed);
-    auto* thread = new (slot(index)) Thread(line, hints[index], ref, process, domain);
+    auto* thread = new (slot(index)) Thread(line, hints[index], ref, process, domain, polled);
     thread->fpu.reset();
     thread->word().create(cpu);
     thread->publish(2);
@@ -74,13 +74,14 @@ core::Result<RefPtr<Thread>> allocate_thread(Process& process, SchedDomain* doma
 }
 
 Thread::Thread(abi::StatusLine& status, const abi::HintLine& hint, abi::ThreadRef reference, Process& owner,
-               SchedDomain* in_domain)
+               SchedDomain* in_domain, Thread* polled)
     : Object(kType, Unborn{}),
       line(status),
       hint_line(hint),
       ref(reference),
       process(owner),
-      domain(in_domain) {
+      domain(in_domain),
+      polls(polled ? RefPtr<Thread>(*polled) : RefPtr<Thread>()) {
     COX_ASSERT(reinterpret_cast<std::byte*>(&calls) - reinterpret_cast<std::byte*>(&frame) == FRAME_CALLS);
 }
 

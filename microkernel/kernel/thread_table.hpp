@@ -13,8 +13,9 @@ namespace cox {
 void thread_table_init();  // boot CPU, once
 
 // A thread in state created, with two references: the one returned, and that of its life, which finish_exit releases. kNoSlot.
+// `polled`: it is a poller of that thread's ring.
 core::Result<RefPtr<Thread>> allocate_thread(Process& process, SchedDomain* domain, std::uint32_t cpu,
-                                             std::uint64_t affinity);
+                                             std::uint64_t affinity, Thread* polled);
 
 RefPtr<Thread> find_thread(abi::ThreadRef ref);  // null when it has gone
 

@@ -50,6 +50,7 @@ constexpr Row kRows[] = {
     {kSuspend, ObjectType::kThread, abi::kManage, Door::kBoth, {}, Error::kWrongState},
     {kResume, ObjectType::kThread, abi::kManage, Door::kBoth, {}, Error::kWrongState},
     {kYield, ObjectType::kThread, abi::kRead, Door::kCall, {}, Error::kWrongState},
+    {kPoll, ObjectType::kThread, abi::kManage, Door::kCall, {}, Error::kWrongState},
     {kGetRef, ObjectType::kThread, abi::kRead, Door::kBoth, {}, Error::kOk},
     {kGetStatus, ObjectType::kThread, abi::kRead, Door::kBoth, {0}, Error::kBadAddress},
     {kGetSize, ObjectType::kMemory, abi::kRead, Door::kBoth, {}, Error::kOk},

@@ -41,6 +41,13 @@ struct ThreadStatus {
     std::uint32_t calls;
 };
 
+struct PollOptions {
+    std::uint64_t idle_ns =
+        abi::kForever;       // without anything to take; then the poller sleeps until it is called
+    std::uint64_t cpus = 0;  // 0: all
+    std::uint64_t label = 0;
+};
+
 class Thread : public Capability {
 public:
     using Capability::Capability;
@@ -54,6 +61,9 @@ public:
     [[nodiscard]] Result<abi::ThreadRef> ref() const;
     // The calling thread's own: others that are queued on its CPU run first.
     void yield() const { cap_call(slot(), abi::Op::kYield); }
+    // The calling thread's own, and its ring: what is submitted is taken by a poller from now on. -> the poller, to be placed,
+    // moved, killed, joined like any thread.
+    [[nodiscard]] Result<Thread> poll(Ring& ring, const PollOptions& options = {}) const;
     [[nodiscard]] Result<ThreadStatus> status() const;
 };
 

@@ -12,6 +12,10 @@
 // completions are owed at any time. call() refuses (kQueueFull) while more than kCqEntries are kept back;
 // fetch them with next().
 //
+// With a poller (Thread::poll), what was prepared is taken without a call: submit_and_wait() makes one only when the poller
+// sleeps or completions must be waited for. The queue may be full then because the poller has not come to it yet: prepare()
+// says kQueueFull, and the caller may do something else, yield, or try again.
+//
 // The kernel is reached through Door, so that the same code runs against a model of it in unit tests.
 #pragma once
 
@@ -20,6 +24,7 @@
 #include "cap/syscall.hpp"
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <optional>
 
@@ -67,6 +72,14 @@ public:
     // taken back. Should it be past cancelling, next() drops its completion.
     [[nodiscard]] Result<std::uint64_t> call(abi::Submission entry, std::uint64_t timeout_ns = abi::kForever);
 
+    // From now on there is, or may be, a poller.
+    void expect_poller() { polled_ = true; }
+    // Whether a poller sees by itself what was prepared, and finds the room that was made.
+    [[nodiscard]] bool poller_is_awake() {
+        std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with the kernel's: abi/ring.hpp
+        return header_->sq_polled.load(std::memory_order_relaxed) != 0;
+    }
+
     [[nodiscard]] std::uint32_t free_entries() {
         // Pairs with the kernel's release of sq_head: the entry may be overwritten only after it was copied.
         sq_head_seen_ = header_->sq_head.load(std::memory_order_acquire);
@@ -92,6 +105,7 @@ private:
     std::uint32_t sq_head_seen_ = sq_tail_ - abi::kSqEntries;  // look at the first entry
     std::uint32_t cq_head_;
     std::uint64_t calls_ = 0;
+    bool polled_ = false;
     std::uint32_t late_ = 0;  // completions of calls that were past cancelling
     std::uint32_t kept_head_ = 0;
     std::uint32_t kept_tail_ = 0;

@@ -22,9 +22,11 @@ Result<void> BasicRing<Door>::prepare(const abi::Submission& entry) {
 template <class Door>
 Result<void> BasicRing<Door>::make_room() {
     if (free_entries() == 0) {
-        const EnterResult entered = Door::enter(0, 0);
-        if (entered.ready < 0) {
-            return fail(static_cast<abi::Error>(entered.ready));
+        if (!polled_ || !poller_is_awake()) {
+            const EnterResult entered = Door::enter(0, 0);
+            if (entered.ready < 0) {
+                return fail(static_cast<abi::Error>(entered.ready));
+            }
         }
         if (free_entries() == 0) {
             return fail(abi::Error::kQueueFull);
@@ -37,6 +39,12 @@ template <class Door>
 Result<std::uint64_t> BasicRing<Door>::submit_and_wait(std::uint64_t min_complete, std::uint64_t timeout_ns) {
     const std::uint64_t kept = kept_tail_ - kept_head_;
     const std::uint64_t wanted = min_complete > kept ? min_complete - kept : 0;
+    if (polled_ && poller_is_awake()) {
+        const std::uint32_t ready = header_->cq_tail.load(std::memory_order_acquire) - cq_head_;
+        if (ready >= wanted) {
+            return kept + ready;
+        }
+    }
     const EnterResult entered = Door::enter(wanted, timeout_ns);
     if (entered.ready < 0) [[unlikely]] {
         return fail(static_cast<abi::Error>(entered.ready));
@@ -136,8 +144,8 @@ inline std::optional<std::int64_t> BasicRing<Door>::result_in_queue(std::uint64_
 
 template <class Door>
 Result<std::uint64_t> BasicRing<Door>::give_up(const abi::Submission& entry, abi::Error error) {
-    // Nothing was submitted after it. The kernel takes entries only in this thread's calls.
-    if (free_entries() != abi::kSqEntries) {
+    // Nothing was submitted after it. The kernel takes entries only in this thread's calls, unless there is a poller.
+    if (!polled_ && free_entries() != abi::kSqEntries) {
         header_->sq_tail.store(--sq_tail_, std::memory_order_release);
         return fail(error);
     }

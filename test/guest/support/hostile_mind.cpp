@@ -27,7 +27,7 @@ constexpr abi::Op kOperations[] = {
     kDetach,       kGetCpus,       kLogWrite,
     kPowerOff,     kCpuStats,      kCreateNotification,
     kJoin,         kSuspend,       kResume,
-    kCancel,
+    kCancel,       kPoll,
 };
 
 constexpr std::uint64_t kEdges[] = {
@@ -186,6 +186,7 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
                                      static_cast<std::uint32_t>(random_.below(cpus_)),
                                      static_cast<std::uint32_t>(random_.below(8))),
                     random_.next() >> random_.below(64)};
+        case kPoll: return {random_.next(), random_.one_in(2) ? 1 + random_.below(15) : 0, random_.next()};
         case kLogWrite: return {scratch, random_.below(16)};
         case kCpuStats: return {random_.below(cpus_), scratch};
         default: return {random_.next() >> random_.below(64)};
@@ -203,6 +204,10 @@ void HostileMind::restrain(Operation& operation) {
     // It would stand still until the test looks.
     if (op == kSuspend && (target == nullptr || target->own) && !random_.one_in(16)) {
         operation.op = number(kResume);
+    }
+    // Or take a CPU for as long as it lives.
+    if (op == kPoll) {
+        operation.args[0] %= 50'000;
     }
     if (op == kLogWrite && !random_.one_in(8)) {
         operation.op = number(kIdentify);
@@ -255,6 +260,7 @@ void HostileMind::learn(const Operation& done, std::int64_t result) {
         case kCreateThread: type = ObjectType::kThread; break;
         case kCreateMemory: type = ObjectType::kMemory; break;
         case kCreateNotification: type = ObjectType::kNotification; break;
+        case kPoll: type = ObjectType::kThread; break;
         case kDerive:
             if (const Known* const from = find(done.slot)) {
                 type = from->type;
