@@ -48,7 +48,7 @@ std::uint64_t shoot_and_kick(cap::Ring&, void* argument) {
 
 void all_at_once(Case& t) {
     const Owned memory(MUST(t, t.env.process.create_memory(1)));
-    const std::uint64_t shots = 800 / t.cpus() / t.cpus();  // each waits for all CPUs
+    const std::uint64_t shots = 480 / t.cpus() / t.cpus();  // each waits for all CPUs
     std::atomic<std::uint64_t> begun{0};
     std::array<Shooter, abi::kMaxCpus> shooters;
     std::array<std::optional<Sibling>, abi::kMaxCpus> threads;
@@ -110,7 +110,7 @@ void across_spaces(Case& t) {
     Crew one(t);
     Crew two(t);
     const Owned memory(MUST(t, t.env.process.create_memory(2)));
-    const std::uint64_t shots = 1600 / t.cpus() / t.cpus();
+    const std::uint64_t shots = 800 / t.cpus() / t.cpus();
     const auto before = MUST(t, sum_of_stats(t));
     std::array<std::pair<Crew*, Crew*>, 2> sides{{{&one, &two}, {&two, &one}}};
     std::array<std::uint64_t, 2> slots{};
