@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Polled rings: docs/abi.md, "Polling". Mostly the main thread's; each case ends with an empty ring and without a poller.
+// Long because the cases share their few helpers, and each documented error stands in one place.
 #include "cap/joining_thread.hpp"
 #include "suite.hpp"
 #include "support/doors.hpp"
