@@ -145,6 +145,7 @@ void poller_killed(Case& t) {
         Race race;
         std::atomic<std::uint64_t> poller{0};
         std::atomic<std::uint64_t> failed_round{0};
+        std::atomic<std::uint64_t> killed_round{0};
         std::uint64_t by_poller = 0, by_thread = 0;
     } scene;
     auto aimer = MUST(t, JoiningThread::start(t.env,
@@ -154,6 +155,7 @@ void poller_killed(Case& t) {
                                                   for (std::uint64_t round = 1;
                                                        scene.race.meet_aimer(round, aim); ++round) {
                                                       (void)named(scene.poller).kill(round);
+                                                      scene.killed_round = round;
                                                       if (!scene.race.steer(round, aim)) {
                                                           return;
                                                       }
@@ -190,11 +192,14 @@ void poller_killed(Case& t) {
                 const auto word = poller->status()->word;
                 const bool killed = word.state() == ThreadState::kGone || word.requests() & abi::kRequestKill;
                 right = right && poller->kill(0) && poller->join(ring, kPatienceNs).has_value();
-                poller->drop();
                 if (!right) {
                     scene.failed_round = round;
                     return scene.race.give_up();
                 }
+                // A late kill is of this round's poller still, not of the next one's.
+                while (scene.killed_round.load() != round) {
+                }
+                poller->drop();
                 if (!scene.race.settle(killed)) {
                     return;
                 }
