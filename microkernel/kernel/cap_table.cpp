@@ -52,14 +52,17 @@ core::Result<abi::CapSlot> CapTable::add(Cap cap) {
 }
 
 core::Result<Cap> CapTable::look_up(abi::CapSlot slot) const {
-    if (const Entry* found = find(slot)) {
-        Object* object = found->object.load(std::memory_order_acquire);  // pairs with add(): its rights
-        const auto rights = found->rights.load(std::memory_order_relaxed);
-        if (object && object->retain_if_alive()) {
-            auto held = RefPtr<Object>::adopt(object);
-            if (found->generation.load() + 1 == slot.generation) return Cap{std::move(held), rights};
-        }
-    }
+    const Entry* found = find(slot);
+    if (!found) return refuse(slot, nullptr);
+    Object* object = found->object.load(std::memory_order_acquire);  // pairs with add(): its rights
+    const auto rights = found->rights.load(std::memory_order_relaxed);
+    if (!object || !object->retain_if_alive()) return refuse(slot, nullptr);
+    if (found->generation.load() + 1 != slot.generation) return refuse(slot, object);
+    return Cap{RefPtr<Object>::adopt(object), rights};
+}
+
+[[gnu::noinline]] core::Result<Cap> CapTable::refuse(abi::CapSlot slot, Object* taken) const {
+    if (taken) taken->release();
     SpinGuard guard(lock_);  // nobody is in the middle of a change
     return core::fail(why_not(slot));
 }
