@@ -61,8 +61,8 @@ private:
         if (found.generation.load(std::memory_order_acquire) + 1 != slot.generation) return nullptr;
         return found.object.load(std::memory_order_relaxed) ? &found : nullptr;
     }
-    core::Result<Cap> refuse(abi::CapSlot slot,
-                             Object* taken) const;  // gives back the reference that was taken
+    // Gives back the reference that was taken, if any was.
+    core::Result<Cap> refuse(abi::CapSlot slot, Object* taken) const;
     abi::Error why_not(abi::CapSlot slot) const COX_REQUIRES(lock_);
     Object* take(Entry& entry) COX_REQUIRES(lock_);
     bool grow() COX_REQUIRES(lock_);
