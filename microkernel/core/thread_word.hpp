@@ -83,21 +83,9 @@ public:
     }
 
     // running → queued on the same CPU. Owner.
-    Transition requeue(Cause cause) {
-        return change([cause](ThreadWord w) -> std::optional<std::uint64_t> {
-            if (w.state() != ThreadState::kRunning || w.requests() != 0) return std::nullopt;
-            return (with_state(w, ThreadState::kQueued) & ~kCauseMask) | cause_bits(cause);
-        });
-    }
-
+    Transition requeue(Cause cause) { return requeue_unless(0, cause); }
     // The same for a thread that the server has placed: fails for one that the kernel has.
-    Transition requeue_placed(Cause cause) {
-        return change([cause](ThreadWord w) -> std::optional<std::uint64_t> {
-            if (w.state() != ThreadState::kRunning || w.requests() != 0 || w.placed_by_kernel())
-                return std::nullopt;
-            return (with_state(w, ThreadState::kQueued) & ~kCauseMask) | cause_bits(cause);
-        });
-    }
+    Transition requeue_placed(Cause cause) { return requeue_unless(kPlacedByKernel, cause); }
 
     // running → waiting, or suspended if that is asked for. Owner. A pending wake is consumed instead: done is true and
     // the state still running. Fails when a kill waits; other requests are fulfilled by leaving the CPU.
@@ -197,6 +185,13 @@ private:
     }
     static constexpr std::uint64_t with_state(ThreadWord w, ThreadState state) {
         return (w.raw & ~std::uint64_t{0xff}) | static_cast<std::uint8_t>(state);
+    }
+
+    Transition requeue_unless(std::uint64_t bits, Cause cause) {
+        return change([bits, cause](ThreadWord w) -> std::optional<std::uint64_t> {
+            if (w.state() != ThreadState::kRunning || w.requests() != 0 || w.raw & bits) return std::nullopt;
+            return (with_state(w, ThreadState::kQueued) & ~kCauseMask) | cause_bits(cause);
+        });
     }
 
     Transition start_as(ThreadState state, std::uint64_t bits) {

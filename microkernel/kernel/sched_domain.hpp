@@ -113,8 +113,8 @@ extern SchedDomain root_domain;
 
 // As commits and hints give it; 0: none.
 inline std::uint64_t slice_ticks(std::uint64_t slice_ns) {
-    constexpr std::uint64_t kMaxSliceNs = std::uint64_t{1}
-                                          << 56;  // two years: added to a TSC it does not overflow
+    // Two years: added to a TSC it does not overflow.
+    constexpr std::uint64_t kMaxSliceNs = std::uint64_t{1} << 56;
     if (slice_ns == abi::kNoSlice) return 0;
     return arch::clock.to_ticks(std::clamp(slice_ns, abi::kMinSliceNs, kMaxSliceNs));
 }
