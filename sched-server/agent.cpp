@@ -8,6 +8,8 @@ namespace {
 
 constexpr std::uint64_t kWaitTag = 1;
 constexpr std::uint64_t kFaultExit = 9;
+// Ticks come at least so far apart, so that a policy that never gets ahead of its tick leaves something to others.
+constexpr std::uint64_t kMinTickNs = 20'000;
 constexpr cox::core::EventRingShape kShape{.capacity_log2 = std::countr_zero(abi::kEventEntries)};
 
 // Refusals that the dispatcher deals with. Any other error of a commit means that this server cannot go on.
@@ -39,13 +41,13 @@ Agent::Agent(Server& server, cap::Ring& ring, std::uint64_t event_ring_address)
 void Agent::run() {
     for (;;) {
         batch_.clear();
-        bool may_wait = true;
+        std::uint64_t wait_ns = 0;
         {
             const SpinGuard guard(server_.lock);
-            may_wait = take_and_decide();
+            wait_ns = take_and_decide();
         }
         if (fatal_ == abi::Error::kOk) {
-            const auto sent = send(may_wait);
+            const auto sent = send(wait_ns);
             if (server_.fault.time_to_exit(batch_.requests().size())) [[unlikely]] {
                 server_.env.exit(kFaultExit);
             }
@@ -61,7 +63,7 @@ void Agent::run() {
     }
 }
 
-bool Agent::take_and_decide() {
+std::uint64_t Agent::take_and_decide() {
     const std::uint64_t now_ns = server_.env.clock.now_ns();
     while (const auto completion = ring_.next()) {
         take_completion(*completion, now_ns);
@@ -75,9 +77,23 @@ bool Agent::take_and_decide() {
         }
     }
     if (server_.fault.ignores_events()) [[unlikely]] {
-        return drained;
+        return drained ? abi::kForever : 0;
     }
-    return server_.dispatcher.fill(batch_, now_ns) && drained;
+    return server_.dispatcher.fill(batch_, now_ns) && drained ? await_tick(now_ns) : 0;
+}
+
+std::uint64_t Agent::await_tick(std::uint64_t now_ns) {
+    if (awaits_tick_) {
+        awaits_tick_ = false;
+        server_.tick_awaited_ns = kNever;
+    }
+    const std::uint64_t next_ns = server_.dispatcher.next_tick_ns();
+    if (next_ns >= server_.tick_awaited_ns) {
+        return abi::kForever;
+    }
+    awaits_tick_ = true;
+    server_.tick_awaited_ns = next_ns;
+    return next_ns > now_ns + kMinTickNs ? next_ns - now_ns : kMinTickNs;
 }
 
 void Agent::take_completion(const abi::Completion& completion, std::uint64_t now_ns) {
@@ -97,7 +113,7 @@ void Agent::take_completion(const abi::Completion& completion, std::uint64_t now
 }
 
 // The queue is empty here and holds a whole batch and the wait, since the call before took everything.
-cap::Result<void> Agent::send(bool may_wait) {
+cap::Result<void> Agent::send(std::uint64_t wait_ns) {
     for (const CommitRequest& request : batch_.requests()) {
         auto entry =
             cap::submission(abi::Op::kCommit, server_.domain.slot(), request.tag().raw(), request.ref.raw(),
@@ -109,8 +125,9 @@ cap::Result<void> Agent::send(bool may_wait) {
         TRY(ring_.prepare(cap::submission(abi::Op::kWaitEvents, server_.domain.slot(), kWaitTag)));
         wait_under_way_ = true;
     }
-    const auto entered = ring_.submit_and_wait(may_wait ? 1 : 0);
-    return entered ? cap::Result<void>() : cap::fail(entered.error());
+    const auto entered = ring_.submit_and_wait(wait_ns != 0 ? 1 : 0, wait_ns);
+    return entered || entered.error() == abi::Error::kTimedOut ? cap::Result<void>()
+                                                               : cap::fail(entered.error());
 }
 
 }  // namespace sched

@@ -32,17 +32,20 @@ private:
     // Events per round: bounds the time under the lock. What is left makes the next round begin at once.
     static constexpr int kEventsPerRound = 64;
 
-    // -> whether nothing is left to do before the next event.
-    bool take_and_decide() __attribute__((requires_capability(server_.lock)));
+    // -> for how long nothing is left to do unless there is an event; 0: there is something left.
+    std::uint64_t take_and_decide() __attribute__((requires_capability(server_.lock)));
+    // -> how long to wait for the policy's next tick: kForever where another agent does, or there is none.
+    std::uint64_t await_tick(std::uint64_t now_ns) __attribute__((requires_capability(server_.lock)));
     void take_completion(const abi::Completion& completion, std::uint64_t now_ns)
         __attribute__((requires_capability(server_.lock)));
-    [[nodiscard]] cap::Result<void> send(bool may_wait);
+    [[nodiscard]] cap::Result<void> send(std::uint64_t wait_ns);
 
     Server& server_;
     cap::Ring& ring_;
     cox::core::EventRingConsumer<EventEntries> events_;
     CommitBatch batch_;
     bool wait_under_way_ = false;
+    bool awaits_tick_ = false;
     abi::Error fatal_ = abi::Error::kOk;
 };
 

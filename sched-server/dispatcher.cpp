@@ -3,6 +3,10 @@
 // Dispatcher: from status lines to the policy. dispatcher_fill.cpp goes the other way.
 #include "dispatcher.hpp"
 
+#include "core/assert.hpp"
+
+#include <algorithm>
+
 namespace sched {
 
 std::uint32_t Dispatcher::adopt(std::uint64_t now_ns) {
@@ -18,8 +22,41 @@ std::uint32_t Dispatcher::adopt(std::uint64_t now_ns) {
     return live;
 }
 
+void Dispatcher::set_policy(Policy& next, std::uint64_t now_ns) {
+    std::array<std::uint16_t, abi::kMaxThreads> lines;
+    std::size_t enqueued = 0;
+    for (std::uint32_t line = 0; line < abi::kMaxThreads; ++line) {
+        Record& record = records_[line];
+        switch (record.place) {
+            case Place::kEnqueued:
+                policy_->remove(record);
+                lines[enqueued++] = static_cast<std::uint16_t>(line);
+                break;
+            case Place::kPlaced: policy_->stopped(record, abi::Cause::kNone, now_ns); break;
+            case Place::kNone: break;
+        }
+        COX_ASSERT(record.queue == nullptr);  // or the old policy has kept it
+        record.scratch = {};
+        write_hint(record, {});
+    }
+    policy_ = &next;
+    for (Record& record : records_) {
+        if (record.place == Place::kPlaced) {
+            policy_->adopt(record, now_ns);
+        }
+    }
+    const std::span waiting = std::span(lines).first(enqueued);
+    std::ranges::sort(waiting, {}, [&](std::uint16_t line) { return records_[line].runnable_since_ns; });
+    for (const std::uint16_t line : waiting) {
+        policy_->enqueue(records_[line], read_line(table_[line]).word.cause(), now_ns);
+    }
+}
+
 void Dispatcher::observe(std::uint32_t line, std::uint64_t now_ns) {
     if (line >= abi::kMaxThreads) {
+        if (line < abi::kStatusLines) {
+            observe_cpu(line - abi::kMaxThreads, now_ns);
+        }
         return;
     }
     const LineView view = read_line(table_[line]);
@@ -37,10 +74,14 @@ void Dispatcher::observe(std::uint32_t line, std::uint64_t now_ns) {
     switch (view.word.state()) {
         case abi::ThreadState::kUnplaced: observe_unplaced(record, view, now_ns); break;
         case abi::ThreadState::kQueued:
-        case abi::ThreadState::kRunning: observe_placed(record, view); break;
+        case abi::ThreadState::kRunning: observe_placed(record, view, now_ns); break;
         default: observe_not_runnable(record, view.word.cause(), now_ns); break;
     }
+    const bool moved_fences = record.affinity != view.affinity;
     record.affinity = view.affinity;
+    if (moved_fences && record.place == Place::kPlaced) {
+        policy_->affinity_changed(record, now_ns);
+    }
 }
 
 void Dispatcher::observe_unplaced(Record& record, const LineView& view, std::uint64_t now_ns) {
@@ -63,14 +104,33 @@ void Dispatcher::observe_unplaced(Record& record, const LineView& view, std::uin
     enqueue(record, view, now_ns);
 }
 
-void Dispatcher::observe_placed(Record& record, const LineView& view) {
+void Dispatcher::observe_placed(Record& record, const LineView& view, std::uint64_t now_ns) {
+    record.commit_under_way = false;
+    const std::uint32_t cpu = view.word.cpu();
     switch (record.place) {
         case Place::kEnqueued: dequeue(record); break;  // the kernel placed it
-        case Place::kPlaced: leave_cpu(record); break;
+        case Place::kPlaced:
+            if (record.cpu == cpu) {
+                return;
+            }
+            leave_cpu(record);
+            break;
         case Place::kNone: break;
     }
-    place(record, view.word.cpu());
-    record.commit_under_way = false;
+    place(record, cpu);
+    record.affinity = view.affinity;
+    policy_->adopt(record, now_ns);
+}
+
+// Idle: a thread with a wake hint blocks without an event of its own, so this is when it is seen.
+void Dispatcher::observe_cpu(std::uint32_t cpu, std::uint64_t now_ns) {
+    for (Record* record = placed_[cpu].front(); record != nullptr;) {
+        Record* const next = placed_[cpu].next(*record);
+        if ((record->hints & abi::kHintWake) != 0) {
+            observe(record->ref.index, now_ns);
+        }
+        record = next;
+    }
 }
 
 void Dispatcher::observe_not_runnable(Record& record, abi::Cause cause, std::uint64_t now_ns) {
@@ -110,13 +170,13 @@ void Dispatcher::enqueue(Record& record, const LineView& view, std::uint64_t now
     record.affinity = view.affinity;
     record.runnable_since_ns = clock_.ns(view.runnable_since);
     ++enqueued_;
-    policy_.enqueue(record, view.word.cause(), now_ns);
+    policy_->enqueue(record, view.word.cause(), now_ns);
 }
 
 void Dispatcher::dequeue(Record& record) {
     record.place = Place::kNone;
     --enqueued_;
-    policy_.remove(record);
+    policy_->remove(record);
 }
 
 void Dispatcher::place(Record& record, std::uint32_t cpu) {
@@ -136,7 +196,7 @@ void Dispatcher::unplace(Record& record, abi::Cause cause, std::uint64_t now_ns)
     leave_cpu(record);
     record.commit_under_way = false;
     end_recall(record);
-    policy_.stopped(record, cause, now_ns);
+    policy_->stopped(record, cause, now_ns);
 }
 
 void Dispatcher::end_recall(Record& record) {

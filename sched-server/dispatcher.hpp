@@ -30,16 +30,22 @@ class Dispatcher {
 public:
     using Table = std::span<const abi::StatusLine, abi::kStatusLines>;
 
-    // Places threads on `cpus` alone.
-    Dispatcher(Policy& policy, Table table, std::uint64_t cpus, cap::Clock clock)
-        : policy_(policy), table_(table), clock_(clock), load_(cpus) {}
+    // Places threads on `cpus` alone. With `hints` nullptr the hints of a Pick are ignored.
+    Dispatcher(Policy& policy, Table table, std::uint64_t cpus, cap::Clock clock,
+               abi::HintLine* hints = nullptr)
+        : policy_(&policy), table_(table), clock_(clock), load_(cpus), hints_(hints) {}
     Dispatcher(const Dispatcher&) = delete;
     Dispatcher& operator=(const Dispatcher&) = delete;
 
     // Observes every line -> how many live threads the domain has. After the attach, never before.
     std::uint32_t adopt(std::uint64_t now_ns);
 
-    // There was an event for this line. (A CPU's line holds nothing that fill() does not know.)
+    // Another policy takes over: the old one loses every task, the new one, which must be ready, is given all of them, the
+    // enqueued ones in the order in which they became runnable.
+    void set_policy(Policy& next, std::uint64_t now_ns);
+    [[nodiscard]] Policy& policy() const { return *policy_; }
+
+    // There was an event for this line.
     void observe(std::uint32_t line, std::uint64_t now_ns);
 
     // The kernel refused the commit of that tag, and looks at its line again.
@@ -48,9 +54,12 @@ public:
     // Emits commits until every CPU has what the policy's depth() allows or the policy has nothing for it:
     // first one thread for each, then a second, and so on. For a CPU left with none while another has two,
     // one of those is recalled, or its commit, if that is still under way, repeated for the idle CPU: of two
-    // commits with one sequence number only one succeeds. False when the batch was too small: send it and
-    // call again.
+    // commits with one sequence number only one succeeds. Then the policy may preempt. A tick that is due comes
+    // first. False when the batch was too small: send it and call again.
     [[nodiscard]] bool fill(CommitBatch& batch, std::uint64_t now_ns);
+
+    // When fill() should be called even if nothing has happened.
+    [[nodiscard]] std::uint64_t next_tick_ns() const { return policy_->next_tick_ns(); }
 
     [[nodiscard]] const CpuLoad& load() const { return load_; }
     [[nodiscard]] std::uint32_t enqueued() const { return enqueued_; }
@@ -60,8 +69,9 @@ private:
     enum class Movable : std::uint8_t { kNo, kRunning, kUnderWay, kQueued };
 
     void observe_unplaced(Record& record, const LineView& view, std::uint64_t now_ns);
-    void observe_placed(Record& record, const LineView& view);
+    void observe_placed(Record& record, const LineView& view, std::uint64_t now_ns);
     void observe_not_runnable(Record& record, abi::Cause cause, std::uint64_t now_ns);
+    void observe_cpu(std::uint32_t cpu, std::uint64_t now_ns);
 
     void enqueue(Record& record, const LineView& view, std::uint64_t now_ns);
     void dequeue(Record& record);
@@ -71,16 +81,20 @@ private:
     void end_recall(Record& record);
 
     bool fill_level(std::uint32_t level, CommitBatch& batch, std::uint64_t now_ns);
-    bool feed_idle(CommitBatch& batch);
+    bool feed_idle(CommitBatch& batch, std::uint64_t now_ns);
+    bool preempt(CommitBatch& batch, std::uint64_t now_ns);
+    bool pick_for(std::uint32_t cpu, std::uint32_t flags, CommitBatch& batch, std::uint64_t now_ns);
+    void write_hint(Record& record, const Pick& pick);
     Movable movable(const Record& record) const;
     std::pair<Record*, Movable> movable_to(std::uint32_t cpu);
-    void move_commit(Record& record, std::uint32_t cpu, CommitBatch& batch);
+    void move_commit(Record& record, std::uint32_t cpu, CommitBatch& batch, std::uint64_t now_ns);
     void recall(Record& record, std::uint32_t for_cpu, CommitBatch& batch);
 
-    Policy& policy_;
+    Policy* policy_;
     Table table_;
     cap::Clock clock_;
     CpuLoad load_;
+    abi::HintLine* hints_;  // written here alone; by line
     std::uint32_t enqueued_ = 0;
     std::uint32_t first_cpu_ = 0;        // where fill() starts, so that no CPU is preferred
     std::uint64_t awaiting_recall_ = 0;  // CPUs for which a recall is under way

@@ -25,13 +25,16 @@ static_assert(abi::kMaxCpus == 64);
 }  // namespace
 
 bool Dispatcher::fill(CommitBatch& batch, std::uint64_t now_ns) {
-    const std::uint32_t depth = std::clamp(policy_.depth(), std::uint32_t{1}, CpuLoad::kLevels);
+    if (policy_->next_tick_ns() <= now_ns) {
+        policy_->tick(now_ns);
+    }
+    const std::uint32_t depth = std::clamp(policy_->depth(), std::uint32_t{1}, CpuLoad::kLevels);
     for (std::uint32_t level = 1; level <= depth; ++level) {
         if (!fill_level(level, batch, now_ns)) {
             return false;
         }
     }
-    return feed_idle(batch);
+    return feed_idle(batch, now_ns) && preempt(batch, now_ns);
 }
 
 bool Dispatcher::fill_level(std::uint32_t level, CommitBatch& batch, std::uint64_t now_ns) {
@@ -42,23 +45,60 @@ bool Dispatcher::fill_level(std::uint32_t level, CommitBatch& batch, std::uint64
         if (batch.full()) {
             return false;
         }
-        const std::optional<Pick> pick = policy_.pick_next(cpu, now_ns);
-        if (!pick) {
-            return true;
+        if (pick_for(cpu, 0, batch, now_ns)) {
+            first_cpu_ = (cpu + 1) % abi::kMaxCpus;
         }
-        auto& record = static_cast<Record&>(*pick->task);
-        COX_ASSERT(record.place == Place::kEnqueued && record.may_run_on(cpu));  // or the policy is wrong
-        --enqueued_;
-        place(record, cpu);
-        record.commit_under_way = true;
-        record.slice_ns = pick->slice_ns;
-        batch.push({record.ref, record.sequence, cpu, 0, pick->slice_ns});
-        first_cpu_ = (cpu + 1) % abi::kMaxCpus;
         return true;
     });
 }
 
-bool Dispatcher::feed_idle(CommitBatch& batch) {
+// Asks the policy what the CPU should run, and emits the commit. False when it has nothing for it.
+bool Dispatcher::pick_for(std::uint32_t cpu, std::uint32_t flags, CommitBatch& batch, std::uint64_t now_ns) {
+    const std::optional<Pick> pick = policy_->pick_next(cpu, now_ns);
+    if (!pick) {
+        return false;
+    }
+    auto& record = static_cast<Record&>(*pick->task);
+    COX_ASSERT(record.place == Place::kEnqueued && record.may_run_on(cpu));  // or the policy is wrong
+    --enqueued_;
+    place(record, cpu);
+    record.commit_under_way = true;
+    record.slice_ns = pick->slice_ns;
+    write_hint(record, *pick);
+    batch.push({record.ref, record.sequence, cpu, flags, pick->slice_ns});
+    return true;
+}
+
+// Before the commit is sent, so the kernel sees it from the first stop on.
+void Dispatcher::write_hint(Record& record, const Pick& pick) {
+    if (hints_ == nullptr || (pick.hints == 0 && record.hints == 0)) {
+        return;
+    }
+    record.hints = pick.hints;
+    abi::HintLine& line = hints_[record.ref.index];
+    // Relaxed: the kernel takes either word with either slice; both are allowed.
+    line.slice_ns.store(pick.slice_ns, std::memory_order_relaxed);
+    line.word.store(pick.hints != 0 ? abi::hint_word(record.ref.generation, record.cpu, pick.hints) : 0,
+                    std::memory_order_relaxed);
+}
+
+bool Dispatcher::preempt(CommitBatch& batch, std::uint64_t now_ns) {
+    while (enqueued_ != 0) {
+        const std::optional<std::uint32_t> cpu = policy_->preempt(now_ns);
+        if (!cpu) {
+            break;
+        }
+        if (batch.full()) {
+            return false;
+        }
+        if (!pick_for(*cpu, abi::kCommitHead | abi::kCommitPreempt, batch, now_ns)) {
+            break;
+        }
+    }
+    return true;
+}
+
+bool Dispatcher::feed_idle(CommitBatch& batch, std::uint64_t now_ns) {
     if (load_.at_least(2) == 0) {
         return true;
     }
@@ -68,7 +108,7 @@ bool Dispatcher::feed_idle(CommitBatch& batch) {
         }
         const auto [record, how] = movable_to(cpu);
         if (how == Movable::kUnderWay) {
-            move_commit(*record, cpu, batch);
+            move_commit(*record, cpu, batch, now_ns);
         } else if (how != Movable::kNo) {
             recall(*record, cpu, batch);
         }
@@ -107,14 +147,16 @@ std::pair<Record*, Dispatcher::Movable> Dispatcher::movable_to(std::uint32_t cpu
     return best;
 }
 
-void Dispatcher::move_commit(Record& record, std::uint32_t cpu, CommitBatch& batch) {
+void Dispatcher::move_commit(Record& record, std::uint32_t cpu, CommitBatch& batch, std::uint64_t now_ns) {
     leave_cpu(record);
     place(record, cpu);
+    policy_->adopt(record, now_ns);
     if (CommitRequest* const earlier = batch.find(record.ref)) {
         earlier->cpu = cpu;
     } else {
         batch.push({record.ref, record.sequence, cpu, 0, record.slice_ns});
     }
+    write_hint(record, {&record, record.slice_ns, record.hints});
 }
 
 void Dispatcher::recall(Record& record, std::uint32_t for_cpu, CommitBatch& batch) {

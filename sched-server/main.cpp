@@ -14,6 +14,7 @@
 #include <array>
 #include <bit>
 #include <new>
+#include <span>
 
 namespace sched {
 namespace {
@@ -21,15 +22,21 @@ namespace {
 constexpr std::uint64_t kExitUsage = 2;
 constexpr std::uint64_t kExitFailed = 3;
 
+struct Addresses {
+    std::uint64_t table = 0;
+    std::uint64_t hints = 0;
+};
+
 struct AgentSeat {
     Server* server = nullptr;
     cap::Thread thread;
     std::uint64_t event_ring = 0;
 };
 
-PolicyStorage policy_storage;
+PolicySeat policy_seat;
+std::array<CpuPlace, abi::kMaxCpus> places;
 alignas(Server) std::byte server_storage[sizeof(Server)];
-std::array<AgentSeat, abi::kMaxCpus> seats;
+std::array<AgentSeat, abi::kMaxCpus> agent_seats;
 
 std::uint64_t agent_main(cap::Ring& ring, void* argument) {
     const AgentSeat& seat = *static_cast<const AgentSeat*>(argument);
@@ -38,7 +45,7 @@ std::uint64_t agent_main(cap::Ring& ring, void* argument) {
 }
 
 cap::Result<void> add_agent(Server& server, std::uint32_t cpu) {
-    AgentSeat& seat = seats[cpu];
+    AgentSeat& seat = agent_seats[cpu];
     seat.server = &server;
     seat.event_ring = TRY(server.env.space.reserve(abi::kEventRingPages));
     seat.thread =
@@ -55,17 +62,25 @@ cap::Result<void> for_each_cpu(std::uint64_t mask, Visit visit) {
     return {};
 }
 
-// From the attach to agents that run -> how many threads were adopted.
-cap::Result<std::uint32_t> start(Server& server, std::uint64_t table_address, std::uint64_t cpus) {
-    TRY(server.domain.attach(table_address));
-    TRY(for_each_cpu(cpus, [&](std::uint32_t cpu) { return add_agent(server, cpu); }));
+// `agents` are the CPUs that get one. From the attach to agents that run -> how many threads were adopted.
+cap::Result<std::uint32_t> start(Server& server, const Addresses& addresses, std::uint64_t agents) {
+    TRY(server.domain.attach(addresses.table, addresses.hints));
+    TRY(for_each_cpu(agents, [&](std::uint32_t cpu) { return add_agent(server, cpu); }));
     std::uint32_t adopted = 0;
     if (!server.fault.ignores_events()) {
         const SpinGuard nobody_else_yet(server.lock);
         adopted = server.dispatcher.adopt(server.env.clock.now_ns());
     }
-    TRY(for_each_cpu(cpus, [](std::uint32_t cpu) { return seats[cpu].thread.start(); }));
+    TRY(for_each_cpu(agents, [](std::uint32_t cpu) { return agent_seats[cpu].thread.start(); }));
     return adopted;
+}
+
+Machine machine_of(std::uint64_t cpus) {
+    const auto count = static_cast<std::uint32_t>(std::bit_width(cpus));
+    for (std::uint32_t cpu = 0; cpu < count; ++cpu) {
+        places[cpu] = {.core = static_cast<std::uint16_t>(cpu), .served = (cpus >> cpu & 1) != 0};
+    }
+    return {std::span(places).first(count)};
 }
 
 // Sets up and runs; returns only with a reason why it cannot go on.
@@ -80,14 +95,26 @@ cap::Result<void> serve(const cap::Env& env, const Options& options) {
         env.log.print("error: none of the CPUs {:x} is in the domain", options.cpus);
         return cap::fail(abi::Error::kCpuNotYours);
     }
-    const std::uint64_t table_address = TRY(env.space.reserve(abi::kStatusTablePages));
-    const Dispatcher::Table table(reinterpret_cast<const abi::StatusLine*>(table_address), abi::kStatusLines);
-    const cap::Notification failure = TRY(env.process.create_notification());
-    auto& server = *new (server_storage) Server(env, *domain, failure, options.fault,
-                                                options.policy->make(policy_storage), table, cpus);
+    cap::LogLine refusal;
+    Policy* const policy =
+        policy_seat.prepare(*options.policy, options.parameters(), machine_of(cpus), refusal);
+    if (policy == nullptr) {
+        env.log.write(refusal.view());
+        env.exit(kExitUsage);
+    }
+    policy_seat.accept();
 
-    const std::uint32_t adopted = TRY(start(server, table_address, cpus));
-    env.log.print("sched-server: policy={} agents={} adopted={}", options.policy->name, std::popcount(cpus),
+    const Addresses addresses{.table = TRY(env.space.reserve(abi::kStatusTablePages)),
+                              .hints = TRY(env.space.reserve(abi::kHintPages))};
+    const cap::Notification failure = TRY(env.process.create_notification());
+    auto& server = *new (server_storage) Server(
+        env, *domain, failure, options.fault, *policy,
+        Dispatcher::Table(reinterpret_cast<const abi::StatusLine*>(addresses.table), abi::kStatusLines),
+        reinterpret_cast<abi::HintLine*>(addresses.hints), cpus);
+
+    const std::uint64_t agents = options.central ? cpus & -cpus : cpus;
+    const std::uint32_t adopted = TRY(start(server, addresses, agents));
+    env.log.print("sched-server: policy={} agents={} adopted={}", options.policy->name, std::popcount(agents),
                   adopted);
     if (const auto ready = env.find<cap::Notification>("ready")) {
         TRY(ready->signal(1));

@@ -31,14 +31,27 @@ bool set_option(Options& options, std::string_view key, std::string_view value, 
         options.fault = *plan;
         return true;
     }
-    error.print("error: argument \"{}\" unknown; known: policy cpus fault", key);
-    return false;
+    if (key == "agents") {
+        options.central = value == "central";
+        if (!options.central && value != "per_cpu") {
+            error.print("error: agents \"{}\" unknown; known: per_cpu central", value);
+            return false;
+        }
+        return true;
+    }
+    if (options.setting_count == options.settings.size()) {
+        error.print("error: more than {} parameters", options.settings.size());
+        return false;
+    }
+    options.settings[options.setting_count++] = {key, value};
+    return true;
 }
 
 }  // namespace
 
 std::optional<Options> parse_options(std::string_view arguments, cap::LineWriter& error) {
-    Options options{.policy = find_policy("round_robin"), .fault = {}};
+    Options options;
+    options.policy = find_policy("round_robin");
     bool good = true;
     cox::core::CommandLine(arguments).for_each([&](const cox::core::CommandLineOption& option) {
         good = good && set_option(options, option.key, option.value, error);

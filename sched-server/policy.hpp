@@ -2,62 +2,42 @@
 //
 // The interface of a scheduling policy. A policy decides the order of runnable threads, on which CPU each
 // goes, and for how long. It makes no call, reads no clock (time is passed in) and keeps no thread by
-// anything but its Task, so the same file runs in the server and in tests on the host.
+// anything but its Task, so the same file runs in the server, in the simulator and in tests on the host.
 // docs/writing-a-policy.md shows how to add one.
 //
 // The life of a Task, as the policy sees it:
 //
 //     enqueue() ──► pick_next() ──► stopped() ──► enqueue() ... when it is runnable again
 //         └──► remove()  it stopped being runnable before it was picked
+//     adopt()   ──► stopped() ──► enqueue() ...   it was on a CPU already
 //
-// Calls come one at a time. A Task stays at its address while the policy knows of it.
+// Required are name(), enqueue() and pick_next(). Calls come one at a time. A Task stays at its address while
+// the policy knows of it. All times are nanoseconds on one clock that never goes back.
 #pragma once
 
-#include "abi/sched.hpp"
-#include "abi/types.hpp"
-#include "core/intrusive_queue.hpp"
+#include "machine.hpp"
+#include "parameter.hpp"
+#include "report.hpp"
+#include "task.hpp"
 
-#include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 namespace sched {
 
-namespace abi = cox::abi;
-
-struct Task {
-    // Kept by the server.
-    abi::ThreadRef ref;
-    std::uint64_t affinity = 0;  // mask of CPUs; does not change while the task is enqueued
-    std::uint64_t label = 0;
-    std::uint64_t runtime_ns = 0;         // until it last stopped
-    std::uint64_t runnable_since_ns = 0;  // on the clock of `now_ns`
-    std::uint32_t last_cpu = 0;
-
-    // The policy's own. Zero for a new thread; the node is linked only as long as the policy links it.
-    cox::core::QueueNode<Task> queue_node;
-    std::array<std::uint64_t, 4> scratch{};
-
-    [[nodiscard]] bool may_run_on(std::uint32_t cpu) const { return (affinity >> cpu & 1) != 0; }
-};
-
-using TaskQueue = cox::core::IntrusiveQueue<Task, &Task::queue_node>;
+inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
 
 struct Pick {
     Task* task;
-    std::uint64_t slice_ns;  // abi::kNoSlice: until it stops by itself
+    std::uint64_t slice_ns;   // abi::kNoSlice: until it stops by itself
+    std::uint32_t hints = 0;  // abi::kHintWake, kHintRotate: what the kernel shall do by itself from now on
 };
 
 class Policy {
 public:
     [[nodiscard]] virtual std::string_view name() const = 0;
-
-    // How many threads the server keeps at a CPU, the running one included. With 1 a CPU has nothing to
-    // switch to until the server hears that it is free. With 2 the kernel goes on at once, and slices count:
-    // it arms one only while another thread waits there. With 2 or more, a CPU left with none is given a
-    // thread of another one, so a policy that leaves CPUs idle on purpose keeps to 1.
-    [[nodiscard]] virtual std::uint32_t depth() const { return 1; }
 
     // `task` has become runnable; why is the cause.
     virtual void enqueue(Task& task, abi::Cause cause, std::uint64_t now_ns) = 0;
@@ -66,12 +46,57 @@ public:
     // that may_run_on(cpu). Nothing only if no enqueued thread may run there, or the CPU shall stay idle.
     [[nodiscard]] virtual std::optional<Pick> pick_next(std::uint32_t cpu, std::uint64_t now_ns) = 0;
 
-    // An enqueued thread is not to be picked any more: it was killed, or somebody else placed it.
-    virtual void remove(Task& task) = 0;
+    // ---- More, for policies that want it.
 
-    // A picked thread has left its CPU. If it is still runnable, enqueue() follows. Cause kNone: it never
-    // ran, because the kernel refused the commit.
+    // An enqueued thread is not to be picked any more: it was killed, or somebody else placed it. What stands in
+    // a TaskQueue is taken out of it; a policy that keeps its tasks elsewhere does that itself.
+    virtual void remove(Task& task) {
+        if (task.queue != nullptr) {
+            task.queue->remove(task);
+        }
+    }
+
+    // A picked or adopted thread has left its CPU, task.cpu. If it is still runnable, enqueue() follows. Cause
+    // kNone: it never ran, because the kernel refused the commit.
     virtual void stopped(Task& /*task*/, abi::Cause /*cause*/, std::uint64_t /*now_ns*/) {}
+
+    // `task` is on the CPU task.cpu though this policy did not pick it for there: it was when the policy took over, or
+    // the kernel placed it, or the server moved it to a CPU that had run dry (then it was picked before).
+    virtual void adopt(Task& /*task*/, std::uint64_t /*now_ns*/) {}
+
+    // task.affinity of a picked or adopted thread has changed. (An enqueued one is removed and enqueued again.)
+    virtual void affinity_changed(Task& /*task*/, std::uint64_t /*now_ns*/) {}
+
+    // How many threads the server keeps at a CPU, the running one included. With 1 a CPU has nothing to
+    // switch to until the server hears that it is free. With 2 the kernel goes on at once, and slices count:
+    // it arms one only while another thread waits there. With 2 or more, a CPU left with none is given a
+    // thread of another one, so a policy that leaves CPUs idle on purpose keeps to 1.
+    [[nodiscard]] virtual std::uint32_t depth() const { return 1; }
+
+    // A CPU whose thread shall make room, now, for what pick_next() says for it next. Asked when every CPU has
+    // what depth() allows, until the answer is none or pick_next() gives none.
+    [[nodiscard]] virtual std::optional<std::uint32_t> preempt(std::uint64_t /*now_ns*/) {
+        return std::nullopt;
+    }
+
+    // When tick() is due. Asked after every change; tick() comes at that time or a little later, never before.
+    [[nodiscard]] virtual std::uint64_t next_tick_ns() const { return kNever; }
+    virtual void tick(std::uint64_t /*now_ns*/) {}
+
+    // What the policy can be told: its parameters, with the values that hold until somebody sets others.
+    [[nodiscard]] virtual std::span<const Parameter> parameters() { return {}; }
+
+    // Once, after the parameters and before all else -> an empty text, or why this policy cannot work with them or on this
+    // machine. Then it is not used.
+    [[nodiscard]] virtual std::string_view start(const Machine& /*machine*/) { return {}; }
+
+    // The CPU is no longer to be picked for, or is again. What was placed there is stopped() with kCpuLost.
+    virtual void cpu_taken(std::uint32_t /*cpu*/, std::uint64_t /*now_ns*/) {}
+    virtual void cpu_returned(std::uint32_t /*cpu*/, std::uint64_t /*now_ns*/) {}
+
+    // Numbers for people: counters that only grow, and what is where at the moment.
+    virtual void statistics(Report& /*report*/) const {}
+    virtual void dump(Report& /*report*/) const {}
 
 protected:
     ~Policy() = default;

@@ -10,6 +10,7 @@
 #include <new>
 #include <span>
 #include <string_view>
+#include <type_traits>
 
 namespace cap {
 class LineWriter;
@@ -18,7 +19,7 @@ class LineWriter;
 namespace sched {
 
 struct PolicyStorage {
-    alignas(64) std::byte bytes[16384];
+    alignas(64) std::byte bytes[65536];
 };
 
 using MakePolicy = Policy& (*)(PolicyStorage& storage);
@@ -31,6 +32,7 @@ struct PolicyEntry {
 template <class T>
 Policy& construct_policy(PolicyStorage& storage) {
     static_assert(sizeof(T) <= sizeof(storage.bytes));
+    static_assert(std::is_trivially_destructible_v<T>);  // nobody destroys it
     return *new (storage.bytes) T();
 }
 

@@ -17,12 +17,12 @@ namespace abi = cox::abi;
 
 struct Server {
     Server(const cap::Env& environment, cap::SchedDomain its_domain, cap::Notification failed, FaultPlan plan,
-           Policy& policy, Dispatcher::Table table, std::uint64_t cpus)
+           Policy& policy, Dispatcher::Table table, abi::HintLine* hints, std::uint64_t cpus)
         : env(environment),
           domain(its_domain),
           failure(failed),
           fault(plan),
-          dispatcher(policy, table, cpus, environment.clock) {}
+          dispatcher(policy, table, cpus, environment.clock, hints) {}
 
     // An agent cannot go on: wakes the main thread, which says so and ends the process. The first reason
     // counts.
@@ -40,6 +40,8 @@ struct Server {
     Fault fault;
     SpinLock lock;
     Dispatcher dispatcher __attribute__((guarded_by(lock)));
+    // The earliest time until which an agent waits for the policy's next tick. Whoever brings it forward waits for it.
+    std::uint64_t tick_awaited_ns __attribute__((guarded_by(lock))) = kNever;
 };
 
 }  // namespace sched

@@ -5,7 +5,6 @@
 // Invariants: threads start in the order in which they became runnable, as far as affinity allows; none is
 // preempted; no CPU idles while an enqueued thread may run there. A thread that never blocks starves those
 // behind it; when that lasts longer than watchdog_ms, the kernel takes the domain back.
-#include "policies/take_first.hpp"
 #include "registry.hpp"
 
 namespace sched {
@@ -18,11 +17,9 @@ public:
     void enqueue(Task& task, abi::Cause, std::uint64_t) override { queue_.push_back(task); }
 
     std::optional<Pick> pick_next(std::uint32_t cpu, std::uint64_t) override {
-        Task* const task = take_first(queue_, cpu);
+        Task* const task = queue_.take_first(cpu);
         return task != nullptr ? std::optional(Pick{task, abi::kNoSlice}) : std::nullopt;
     }
-
-    void remove(Task& task) override { queue_.remove(task); }
 
 private:
     TaskQueue queue_;

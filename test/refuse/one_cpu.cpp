@@ -2,7 +2,6 @@
 //
 // one_cpu: first in, first out, on CPU 0, whatever the number of CPUs. Not a policy to use: a scaling run under it must be
 // refused. It is in the test build of the server alone.
-#include "policies/take_first.hpp"
 #include "registry.hpp"
 
 namespace sched {
@@ -15,11 +14,9 @@ public:
     void enqueue(Task& task, abi::Cause, std::uint64_t) override { queue_.push_back(task); }
 
     std::optional<Pick> pick_next(std::uint32_t cpu, std::uint64_t) override {
-        Task* const task = cpu == 0 ? take_first(queue_, cpu) : nullptr;
+        Task* const task = cpu == 0 ? queue_.take_first(cpu) : nullptr;
         return task != nullptr ? std::optional(Pick{task, abi::kNoSlice}) : std::nullopt;
     }
-
-    void remove(Task& task) override { queue_.remove(task); }
 
 private:
     TaskQueue queue_;

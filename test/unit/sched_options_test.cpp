@@ -29,6 +29,8 @@ TEST_CASE("sched options: defaults and what is accepted") {
     CHECK(options_of("").cpus == ~std::uint64_t{0});
     CHECK(options_of("policy=fifo cpus=0x6").policy->name == "fifo");
     CHECK(options_of("policy=fifo cpus=0x6").cpus == 6);
+    CHECK(!options_of("agents=per_cpu").central);
+    CHECK(options_of("agents=central").central);
     CHECK(options_of("fault=ignore").fault.ignore);
     CHECK(options_of("fault=exit_after=12").fault.exit_after == 12);
 }
@@ -40,7 +42,8 @@ TEST_CASE("sched options: every refusal names the value and what is known") {
     CHECK(error_of("cpus=two") == "error: cpus \"two\" is not a mask of CPUs, like 0x3");
     CHECK(error_of("fault=exit_after=0") ==
           "error: fault \"exit_after=0\" unknown; known: ignore exit_after=N");
-    CHECK(error_of("polcy=fifo") == "error: argument \"polcy\" unknown; known: policy cpus fault");
+    CHECK(error_of("agents=two") == "error: agents \"two\" unknown; known: per_cpu central");
+    CHECK(error_of("a= b= c= d= e= f= g= h= i= j= k= l= m= n= o= p= q=") == "error: more than 16 parameters");
 }
 
 TEST_CASE("sched fault: the process ends with the commit that reaches the number, not before") {

@@ -5,10 +5,12 @@
 // where the protocol and the policy promise, and no step may break the contract between dispatcher and
 // policy. A policy that loses a thread must be caught.
 #include <catch2/catch.hpp>
+#include <list>
 #include <memory>
+#include <optional>
 #include <random>
+#include <vector>
 
-#include "policies/take_first.hpp"
 #include "support/checked_policy.hpp"
 #include "support/sched_crew.hpp"
 
@@ -21,6 +23,7 @@ class RandomRun {
 public:
     RandomRun(std::uint64_t cpus, sched::Policy& policy, unsigned seed)
         : kernel_(cpus),
+          places_(static_cast<std::size_t>(std::popcount(cpus)), {.served = true}),
           checked_(policy),
           crew_(kernel_, checked_),
           random_(seed),
@@ -39,6 +42,9 @@ public:
         }
         return finish();
     }
+
+    // From now on the policy is exchanged now and then, for any of these.
+    void swap_among(std::span<const sched::PolicyEntry> entries) { successors_ = entries; }
 
     std::uint64_t commits() const { return crew_.commits(); }
     std::uint64_t refusals() const { return crew_.refusals(); }
@@ -74,7 +80,7 @@ private:
 
     void step() {
         const std::uint32_t cpu = any_cpu();
-        switch (below(14)) {
+        switch (below(15)) {
             case 0: begin_thread(cpu); break;
             case 1: end_thread(); break;
             case 2:
@@ -99,7 +105,18 @@ private:
             case 9: kernel_.serve(cpu); break;
             case 10:
             case 11: crew_.decide(cpu); break;
+            case 12: swap(); break;
             default: crew_.send(cpu); break;
+        }
+    }
+
+    void swap() {
+        if (!successors_.empty()) {
+            auto& next = successors_made_.emplace_back();
+            sched::Policy& policy =
+                successors_[below(static_cast<std::uint32_t>(successors_.size()))].make(next.storage);
+            REQUIRE(policy.start({places_}) == "");
+            crew_.set_policy(next.checked.emplace(policy));
         }
     }
 
@@ -125,8 +142,16 @@ private:
         }
     }
 
+    struct Successor {
+        sched::PolicyStorage storage;
+        std::optional<CheckedPolicy> checked;
+    };
+
     FakeKernel kernel_;
+    std::vector<sched::CpuPlace> places_;
     CheckedPolicy checked_;
+    std::span<const sched::PolicyEntry> successors_;
+    std::list<Successor> successors_made_;
     Crew crew_;
     std::mt19937_64 random_;
     std::uint32_t cpu_count_;
@@ -143,19 +168,25 @@ public:
         }
     }
     std::optional<sched::Pick> pick_next(std::uint32_t cpu, std::uint64_t) override {
-        sched::Task* const task = sched::take_first(queue_, cpu);
+        sched::Task* const task = queue_.take_first(cpu);
         return task != nullptr ? std::optional(sched::Pick{task, 0}) : std::nullopt;
-    }
-    void remove(sched::Task& task) override {
-        if (task.queue_node.linked()) {
-            queue_.remove(task);
-        }
     }
 
 private:
     sched::TaskQueue queue_;
     int count_ = 0;
 };
+
+sched::Policy& started(const sched::PolicyEntry& entry, sched::PolicyStorage& storage, std::uint64_t cpus) {
+    static const std::array<sched::CpuPlace, abi::kMaxCpus> all = [] {
+        std::array<sched::CpuPlace, abi::kMaxCpus> places;
+        places.fill({.served = true});
+        return places;
+    }();
+    sched::Policy& policy = entry.make(storage);
+    REQUIRE(policy.start({std::span(all).first(static_cast<std::size_t>(std::popcount(cpus)))}) == "");
+    return policy;
+}
 
 }  // namespace
 
@@ -165,10 +196,22 @@ TEST_CASE("sched property: nothing is lost and no CPU idles beside work, under e
             for (unsigned seed = 1; seed <= 60; ++seed) {
                 INFO(entry.name << " cpus " << cpus << " seed " << seed);
                 auto storage = std::make_unique<sched::PolicyStorage>();
-                RandomRun run(cpus, entry.make(*storage), seed);
+                RandomRun run(cpus, started(entry, *storage, cpus), seed);
                 REQUIRE(run.run(1500) == "");
                 REQUIRE(run.commits() > 0);
             }
+        }
+    }
+}
+
+TEST_CASE("sched property: nothing is lost when any policy takes over from any other, at any step") {
+    for (const std::uint64_t cpus : {0b1u, 0b11u, 0b1111u}) {
+        for (unsigned seed = 1; seed <= 40; ++seed) {
+            INFO("cpus " << cpus << " seed " << seed);
+            auto storage = std::make_unique<sched::PolicyStorage>();
+            RandomRun run(cpus, started(*sched::find_policy("fifo"), *storage, cpus), seed);
+            run.swap_among(sched::known_policies());
+            REQUIRE(run.run(1500) == "");
         }
     }
 }
@@ -181,7 +224,11 @@ TEST_CASE("sched property: the runs reach refused commits") {
 }
 
 TEST_CASE("sched property: a policy that loses a thread is caught") {
-    Lossy lossy;
-    RandomRun run(0b11, lossy, 1);
-    CHECK(run.run(5000) != "");
+    int caught = 0;
+    for (unsigned seed = 1; seed <= 20; ++seed) {
+        Lossy lossy;
+        RandomRun run(0b11, lossy, seed);
+        caught += run.run(5000) != "" ? 1 : 0;
+    }
+    CHECK(caught >= 10);  // one that is killed or gets another affinity before anybody looks does not show
 }

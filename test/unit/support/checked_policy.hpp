@@ -41,14 +41,33 @@ public:
         policy_.remove(task);
     }
 
-    // Threads that the kernel placed stop without having been picked.
     void stopped(sched::Task& task, sched::abi::Cause cause, std::uint64_t now_ns) override {
-        if (known_.contains(&task)) {
-            expect(of(task).picked, "stopped, but it is enqueued");
-            known_.erase(&task);
-        }
+        expect(of(task).picked, "stopped, but it is enqueued");
         policy_.stopped(task, cause, now_ns);
+        known_.erase(&task);
     }
+
+    void adopt(sched::Task& task, std::uint64_t now_ns) override {
+        expect(!known_.contains(&task) || of(task).picked, "adopted, but it is enqueued");
+        known_[&task] = {.picked = true, .affinity = task.affinity, .ref = task.ref};
+        policy_.adopt(task, now_ns);
+    }
+
+    void affinity_changed(sched::Task& task, std::uint64_t now_ns) override {
+        expect(of(task).picked, "told of an affinity, but it is enqueued");
+        policy_.affinity_changed(task, now_ns);
+    }
+
+    std::optional<std::uint32_t> preempt(std::uint64_t now_ns) override { return policy_.preempt(now_ns); }
+    std::uint64_t next_tick_ns() const override { return policy_.next_tick_ns(); }
+    void tick(std::uint64_t now_ns) override {
+        expect(now_ns >= policy_.next_tick_ns(), "a tick before its time");
+        policy_.tick(now_ns);
+    }
+    std::span<const sched::Parameter> parameters() override { return policy_.parameters(); }
+    std::string_view start(const sched::Machine& machine) override { return policy_.start(machine); }
+    void cpu_taken(std::uint32_t cpu, std::uint64_t now_ns) override { policy_.cpu_taken(cpu, now_ns); }
+    void cpu_returned(std::uint32_t cpu, std::uint64_t now_ns) override { policy_.cpu_returned(cpu, now_ns); }
 
 private:
     struct Known {

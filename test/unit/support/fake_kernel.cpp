@@ -166,7 +166,13 @@ Error FakeKernel::commit(const sched::CommitRequest& request) {
         post(line, now.cpu());
         return refusal;
     }
+    const auto victim = running(request.cpu);
     put_on(line, request.cpu, (request.flags & abi::kCommitHead) != 0, false);
+    if (victim && (request.flags & abi::kCommitPreempt) != 0 && in_domain(*victim)) {
+        leave_cpu(*victim);
+        enter(*victim, ThreadState::kUnplaced, Cause::kRecalled, true);
+        dispatch(request.cpu);
+    }
     return Error::kOk;
 }
 

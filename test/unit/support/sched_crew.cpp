@@ -102,7 +102,7 @@ std::string Crew::complaint_about_cpu(std::uint32_t cpu) const {
     const auto may_run_here = [&](std::uint32_t line) {
         return kernel_.in_domain(line) && (kernel_.affinity(line) >> cpu & 1) != 0;
     };
-    if (kernel_.on(cpu).size() < policy_.depth() &&
+    if (kernel_.on(cpu).size() < dispatcher_->policy().depth() &&
         std::ranges::any_of(kernel_.in_state(abi::ThreadState::kUnplaced), may_run_here)) {
         return name + " has room while an unplaced thread may run there";
     }

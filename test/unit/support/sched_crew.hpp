@@ -21,15 +21,20 @@ namespace test {
 
 class Crew {
 public:
-    Crew(FakeKernel& kernel, sched::Policy& policy)
+    explicit Crew(FakeKernel& kernel, sched::Policy& policy, abi::HintLine* hints = nullptr)
         : kernel_(kernel),
-          policy_(policy),
           dispatcher_(std::make_unique<sched::Dispatcher>(policy, kernel.table(), kernel.cpus(),
-                                                          cap::Clock(1'000'000'000))) {}
+                                                          cap::Clock(1'000'000'000), hints)) {}
 
     sched::Dispatcher& dispatcher() { return *dispatcher_; }
     std::uint64_t commits() const { return commits_; }
     std::uint64_t refusals() const { return refusals_; }
+
+    // Another policy takes over; the first agent makes its next round at once, since it may want other CPUs filled.
+    void set_policy(sched::Policy& next) {
+        dispatcher_->set_policy(next, now_ns_);
+        agents_[static_cast<std::size_t>(std::countr_zero(kernel_.cpus()))].full_stop = false;
+    }
 
     void decide(std::uint32_t cpu);
     void send(std::uint32_t cpu);
@@ -55,7 +60,6 @@ private:
     std::string complaint_about_cpu(std::uint32_t cpu) const;
 
     FakeKernel& kernel_;
-    sched::Policy& policy_;
     std::unique_ptr<sched::Dispatcher> dispatcher_;
     std::array<Agent, abi::kMaxCpus> agents_;
     std::uint64_t now_ns_ = 0;
