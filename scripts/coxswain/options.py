@@ -41,6 +41,7 @@ class RunOptions:
     ctest: bool
     manifest: str
     trace: str  # classes; empty: none
+    top: bool
     append: tuple[str, ...]  # more kernel arguments
     extra: tuple[str, ...]  # more QEMU arguments
 
@@ -105,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
     add("--repeats", type=_positive, default=3, metavar="N", help="interleaved pairs; a claim needs 15 (%(default)s)")
     add("--accel", choices=("auto", "kvm", "tcg"), default="auto", help="(%(default)s)")
     add("--boot", choices=("iso", "pvh"), default="pvh", help="GRUB from an ISO, or QEMU directly (%(default)s)")
-    add("--size", type=_word, help="of the workload, as the manifest names it (the manifest's own)")
+    add("--size", type=_word, help="of the workload, as the manifest names it (the manifest's own; under KVM giant)")
     add("--seed", type=_seed, default=1, help="(%(default)s)")
     add("--timeout", type=_seconds, default=120.0, metavar="SECONDS", help="for each boot (120)")
     add("--out", type=Path, metavar="DIR", help="for the results (BUILD/results/TARGET/TIME)")
@@ -117,6 +118,7 @@ def parser() -> argparse.ArgumentParser:
     add("--append", default="", metavar="WORDS", help="more kernel arguments")
     add("--trace", nargs="?", const="all", default="", metavar="CLASSES",
         help="one more boot, not measured, whose trace is drawn (docs/tracing.md); classes like dispatch,stop,wake, or all")
+    add("--top", action="store_true", help="show what each CPU does while it does it; no claim is made then")
     add("--build-dir", type=Path, default=ROOT / "build", metavar="DIR", help="(build)")
     add("--no-build", action="store_true", help="take what is in the build directory as it is")
     add("--ctest", action="store_true", help="end with 77 where the host is too busy or too small to judge")
@@ -177,6 +179,7 @@ def parse(argv: list[str]) -> RunOptions:
         ctest=args.ctest,
         manifest=args.manifest or TARGETS[args.target].manifest,
         trace=classes(args.trace) if args.trace else "",
+        top=args.top,
         append=tuple(kernel_words(args.append.split())),
         extra=check_extra(extra),
     )

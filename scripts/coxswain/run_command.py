@@ -51,6 +51,8 @@ def _decide(session: Session, options: RunOptions, planned: int) -> Outcome:
     notes: list[str] = []
     if session.interrupted is not None:
         verdict = Claim(claim.NONE, f"{session.interrupted.signal_name} after {len(runs)} of {planned} runs")
+    elif options.top:
+        verdict = Claim(claim.NONE, "watched with --top, which takes time from the host's CPUs")
     elif session.settled is not None:
         verdict = session.settled
         notes.append(f"ended after {len(runs)} of {planned} runs, since none of the others could undo the refusal")

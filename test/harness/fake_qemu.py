@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 
+import top_case
 import trace_case
 from support import TARGETS, scale_texts, suite_texts
 
@@ -79,7 +80,9 @@ def main() -> int:
     words = dict(word.split("=", 1) for word in argument("-append").split())
     how = misbehaviour(words)
     say("\x1b[2JSeaBIOS (fake)")
-    if "-object" in sys.argv:
+    if "names" in words.get("trace", ""):
+        top_case.leave(argument("-object").split("mem-path=")[1].split(",")[0], say)
+    elif "-object" in sys.argv:
         leave_trace(how)
     if how == "hang":
         hang()
