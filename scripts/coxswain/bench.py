@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--build", type=Path, required=True, metavar="DIR", help="the build tree")
     add("--timeout", type=float, default=60.0, metavar="SECONDS", help="of each program (60)")
     add("--json", type=Path, metavar="FILE", help="also there (default: bench.json in the build tree)")
+    add("--cpus", type=int, default=1, metavar="N", help="(1); no ratchet holds for more")
     add("--append", default="", metavar="WORDS", help="more kernel arguments")
     group = made.add_mutually_exclusive_group()
     group.add_argument("--ratchet", action="store_true", help="fail where more is needed than was committed")
@@ -62,7 +63,7 @@ def _measure(args: argparse.Namespace) -> Counts:
     artifacts.require()
     counts: Counts = {}
     for program in args.programs:
-        machine = Machine(cpus=1, accelerator=_COUNTING)
+        machine = Machine(cpus=args.cpus, accelerator=_COUNTING)
         line = qemu.command(machine, artifacts, [f"root={program}", *args.append.split()])
         counts |= counts_of(run_qemu(line, args.timeout), program)
     return counts
