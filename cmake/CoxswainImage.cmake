@@ -108,7 +108,8 @@ endfunction()
 # cox_harness_target(<target> <script> <argument>...): runs it, with the words of COXSWAIN_RUN_ARGS added.
 function(cox_harness_target target script)
     add_custom_target(${target}
-        COMMAND "${COXSWAIN_PYTHON}" "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/run_target.py" "${COXSWAIN_SCRIPTS}/${script}" ${ARGN}
+        COMMAND "${COXSWAIN_PYTHON}" "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/run_target.py"
+            "${COXSWAIN_SCRIPTS}/${script}" ${ARGN}
         USES_TERMINAL VERBATIM)
     add_dependencies(${target} kernel archive image)
 endfunction()
