@@ -39,6 +39,15 @@ class Workload:
 WORKLOADS = {
     each.name: each
     for each in (
+        Workload("wake_latency", "time-outs of sleeping threads, on idle CPUs", ("wake",), "wakes"),
         Workload("messaging", "requests to workers by park and unpark", ("wake",), "requests"),
+        Workload("interactive", "short bursts beside threads that compute", ("response",), "chunks"),
+        Workload("weights", "threads of unequal weights", ("chunk",), "chunks",
+                 (Metric("misplaced_permille", "CPU time misplaced", "permille", LOWER, counted=True),)),
+        Workload("gang", "two gangs in phases, with a barrier that spins", ("phase",), "phases"),
+        Workload("chain", "tokens through chains of producers and consumers", ("through",), "tokens"),
+        Workload("task_tree", "an uneven tree of threads", ("start",), "threads"),
+        Workload("periodic", "periodic real-time sets beside threads that compute", ("response",), "jobs",
+                 (Metric("missed_permille", "deadlines missed", "permille", LOWER, counted=True),)),
     )
 }  # fmt: skip

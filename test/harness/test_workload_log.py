@@ -3,10 +3,11 @@
 
 import unittest
 
-from support import boot_of
+from support import ROOT, boot_of
 from workload_case import MESSAGING, asked, made_up, recorded, workload_texts
 
 from coxswain.trial import Step, judge_trial
+from coxswain.workloads import WORKLOADS
 
 
 class WorkloadLogTest(unittest.TestCase):
@@ -58,6 +59,18 @@ class WorkloadLogTest(unittest.TestCase):
                 self.assertIn(problem, trial.problem)
         self.assertIn("2 lines of workload:", made_up(texts=[*texts, texts[4]]).problem)
         self.assertIn("not a field: scribble", made_up(texts=[*texts[:4], f"{texts[4]} scribble", *texts[5:]]).problem)
+
+    def test_each_workload_is_there_with_all_that_belongs_to_it(self):
+        tests = (ROOT / "test/workload/CMakeLists.txt").read_text()
+        page = (ROOT / "docs/workloads.md").read_text()
+        for name in WORKLOADS:
+            self.assertTrue((ROOT / f"workers/{name}.cpp").exists(), name)
+            manifest = (ROOT / f"workers/manifests/{name}.manifest").read_text()
+            self.assertIn(f"program = workers/{name}\n", manifest)
+            self.assertIn(f"workload_test({name} ", tests)
+            self.assertIn(f"| `{name}` |", page)
+        sources = [each.stem for each in (ROOT / "workers").glob("*.cpp") if "workload/frame.hpp" in each.read_text()]
+        self.assertEqual(sorted(sources), sorted(WORKLOADS))
 
     def test_another_policy_than_asked_for(self):
         self.assertIn("policy=fifo instead of round_robin", made_up(policy="fifo").problem)
