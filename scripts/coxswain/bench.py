@@ -18,12 +18,11 @@ from .boot import Boot, run_qemu
 from .ending import Ending, judge
 from .errors import ExitCode, HarnessError
 from .guest_log import clean, parse
-from .qemu import Accelerator, Machine
+from .qemu import COUNTING, Machine
 
 _BASELINE = ROOT / "bench" / "baseline.json"
 _PEERS = ROOT / "bench" / "peers.json"
 _SLACK = 0.03
-_COUNTING = Accelerator("tcg", ("-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"), "max", "counting")
 
 Counts = dict[str, float]
 
@@ -63,7 +62,7 @@ def _measure(args: argparse.Namespace) -> Counts:
     artifacts.require()
     counts: Counts = {}
     for program in args.programs:
-        machine = Machine(cpus=args.cpus, accelerator=_COUNTING)
+        machine = Machine(cpus=args.cpus, accelerator=COUNTING)
         line = qemu.command(machine, artifacts, [f"root={program}", *args.append.split()])
         counts |= counts_of(run_qemu(line, args.timeout), program)
     return counts

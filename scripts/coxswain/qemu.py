@@ -45,6 +45,8 @@ class Accelerator:
 
 
 TCG = Accelerator("tcg", ("-accel", "tcg,thread=multi"), "max", "asked for")
+# The TSC advances by one with each instruction of the guest, and time by a nanosecond.
+COUNTING = Accelerator("tcg", ("-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"), "max", "counting")
 
 
 @dataclass(frozen=True)

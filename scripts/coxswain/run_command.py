@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import accel, build, claim, host, options as run_options, plan, provenance, results, symbolize, table, trace_boot
+from . import accel, build, claim, compare_command, compare_options, host, options as run_options, plan, provenance, results, symbolize, table, trace_boot
 from .aggregate import aggregate
 from .artifacts import Artifacts
 from .claim import Claim
@@ -86,7 +86,7 @@ def _exit_code(session: Session, outcome: Outcome) -> ExitCode:
 def _measure(options: RunOptions, steps: list[plan.Step]) -> ExitCode:
     accelerator = accel.choose(options)
     print(f"accelerator: {accelerator.name} ({accelerator.reason})", file=sys.stderr)
-    folder = results.make_folder(options)
+    folder = results.make_folder(options.out, options.build_dir, options.target.name)
     session = Session(options, accelerator, folder, progress(len(steps)))
     session.make(steps)
     first = session.runs[0] if session.runs else None
@@ -115,6 +115,9 @@ def _last_words(session: Session, code: ExitCode, folder: Path, reason: str) -> 
 
 
 def main(argv: list[str]) -> ExitCode:
+    if compare_options.asks_for(argv):
+        _require_modules()
+        return compare_command.main(argv)
     options = run_options.parse(argv)
     steps = plan.make(options.workers, options.cpus, options.repeats, host.cpus())
     if options.dry_run:

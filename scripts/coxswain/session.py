@@ -6,12 +6,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from . import claim, top
 from .artifacts import Artifacts
 from .boot import Boot, run_qemu
 from .claim import Claim
-from .ending import Ending
+from .ending import Ending, Judgement
 from .errors import ExitCode, Interrupted
 from .guest_log import Line, clean
 from .host import FreeCpus
@@ -108,7 +109,15 @@ class Session:
             self._progress.note(f"  {clean(line.text)}")
 
 
-def failure_code(run: Run) -> ExitCode:
+class Judged(Protocol):
+    """A run of any kind."""
+
+    @property
+    def judgement(self) -> Judgement: ...
+    def refused_by_guest(self) -> str: ...
+
+
+def failure_code(run: Judged) -> ExitCode:
     """What a run that proves nothing makes of the whole command."""
     if run.refused_by_guest():
         return ExitCode.USAGE

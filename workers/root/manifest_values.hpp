@@ -22,6 +22,8 @@ namespace cox::manifest {
 [[nodiscard]] bool read_word(std::string_view text, std::string_view& out);
 // "[OBJECT] RIGHT...": without OBJECT, the object is `name` itself.
 [[nodiscard]] bool read_grant(std::string_view text, std::string_view name, Grant& out);
+// "ATTRIBUTE:NUMBER...", each attribute once (abi/sched_label.hpp), packed.
+[[nodiscard]] bool read_label(std::string_view text, std::uint64_t& out);
 // Only placeholders that expand_arguments() knows.
 [[nodiscard]] bool read_arguments(std::string_view text, std::string_view& out);
 
