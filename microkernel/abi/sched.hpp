@@ -76,11 +76,22 @@ struct alignas(64) StatusLine {
     std::atomic<std::uint64_t> runnable_since;  // TSC when it last became runnable
     std::atomic<std::uint64_t> wakes;           // so far
     std::atomic<std::uint64_t> affinity;        // mask of CPUs
-    std::atomic<std::uint64_t> label;           // ThreadParams::label
+    std::atomic<std::uint64_t> label;           // ThreadParams::label; CPU line: TopologyWord
     std::atomic<std::uint32_t> domain;          // 0: in no domain; else the domain's number
     std::atomic<std::uint32_t> calls;           // since creation, up to its last stop, modulo 2^32
 };
 static_assert(sizeof(StatusLine) == 64);
+
+// A CPU's place, in the `label` of its line, from the boot on: bits 0..15 core, 16..31 last-level cache, 32..47 node (package).
+// CPUs with the same number share the thing: those with one core are its SMT threads.
+struct TopologyWord {
+    std::uint64_t raw = 0;
+
+    constexpr std::uint32_t core() const { return raw & 0xffff; }
+    constexpr std::uint32_t cache() const { return raw >> 16 & 0xffff; }
+    constexpr std::uint32_t node() const { return raw >> 32 & 0xffff; }
+    friend constexpr bool operator==(TopologyWord, TopologyWord) = default;
+};
 
 inline constexpr std::uint32_t kStatusLines = kMaxThreads + kMaxCpus;
 inline constexpr std::uint32_t kStatusTablePages = (kStatusLines * 64 + 4095) / 4096;

@@ -56,7 +56,7 @@ public:
     void post_event(std::uint32_t line, std::uint32_t cpu);
     void cpu_idle(std::uint32_t cpu);
     void cpu_busy(std::uint32_t cpu);
-    void init_cpu_line(std::uint32_t cpu);  // boot: it is idle
+    void init_cpu_line(std::uint32_t cpu, abi::TopologyWord place);  // boot: it is idle
 
     void server_gone(const Process& server);
     void agent_gone(Thread& agent);
