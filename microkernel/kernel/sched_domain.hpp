@@ -58,6 +58,10 @@ public:
     void cpu_busy(std::uint32_t cpu);
     void init_cpu_line(std::uint32_t cpu, abi::TopologyWord place);  // boot: it is idle
 
+    // A thread of the domain is about to give its line back: its wakes stay counted here.
+    void thread_ended(const Thread& thread) { gone_wakes_.add(thread); }
+    const GoneWakes& gone_wakes() const { return gone_wakes_; }
+
     void server_gone(const Process& server);
     void agent_gone(Thread& agent);
     // Whether the thread that answers for `cpu`'s events is itself kept from its CPU, through no fault of its own.
@@ -104,6 +108,8 @@ private:
     std::atomic<Mode> mode_{Mode::kKernel};
     std::atomic<std::uint64_t> agent_mask_{0};
     std::atomic<const Process*> server_{nullptr};  // compared only
+
+    GoneWakes gone_wakes_;
 
     SpinLock lock_{LockRank::kDomain};
     Agent agents_[abi::kMaxCpus];
