@@ -110,11 +110,12 @@ function(coxswain_guest_test name)
 endfunction()
 
 # coxswain_guest_run(<test> PROGRAM <program> CPUS <n> TIMEOUT <seconds> [MACHINE <machine>] [MODEL <CPU model>] [LABELS <label>...]
-#                    [NAME <name>] [APPEND <word>...] [MATCH <regex>...] [EXPECT <verdict>])
+#                    [NAME <name>] [APPEND <word>...] [MATCH <regex>...] [EXPECT <verdict>] [QEMU <argument>...])
 # One more run of a program that exists already, under the test name <test>. NAME: of its log, where another run of the
-# program with as many CPUs has the usual one.
+# program with as many CPUs has the usual one. QEMU: more arguments for it.
 function(coxswain_guest_run test)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROGRAM;CPUS;TIMEOUT;MACHINE;MODEL;NAME;EXPECT" "LABELS;APPEND;MATCH")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROGRAM;CPUS;TIMEOUT;MACHINE;MODEL;NAME;EXPECT"
+        "LABELS;APPEND;MATCH;QEMU")
     set(command "${COXSWAIN_PYTHON}" "${COXSWAIN_SCRIPTS}/guest-test" --build "${CMAKE_BINARY_DIR}"
         --program ${arg_PROGRAM} --cpus ${arg_CPUS} --timeout ${arg_TIMEOUT})
     if(arg_MACHINE)
@@ -136,6 +137,9 @@ function(coxswain_guest_run test)
     foreach(pattern IN LISTS arg_MATCH)
         list(APPEND command --match "${pattern}")
     endforeach()
+    if(arg_QEMU)
+        list(APPEND command -- ${arg_QEMU})
+    endif()
     if(arg_CPUS GREATER 1)
         list(APPEND arg_LABELS smp)
     endif()
