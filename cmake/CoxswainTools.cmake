@@ -45,6 +45,8 @@ cox_find(COXSWAIN_CLANG clang-19 clang-19)
 cox_find_file(/usr/lib/grub/i386-pc/moddep.lst grub-pc-bin)
 cox_find_file(/usr/lib/grub/x86_64-efi/moddep.lst grub-efi-amd64-bin)
 cox_find_file(/usr/include/catch2/catch.hpp catch2)
+cox_find_file(/usr/include/CLI/CLI.hpp libcli11-dev)
+cox_find_file(/usr/include/nlohmann/json.hpp nlohmann-json3-dev)
 
 # Debian's own python3 has the Debian Python packages; another python3 may come first on PATH.
 set(COXSWAIN_PYTHON /usr/bin/python3)
