@@ -10,18 +10,18 @@ from pathlib import Path
 
 from . import plot, result_csv, result_json
 from .errors import EnvironmentProblem, UsageError
-from .options import STDOUT, RunOptions
+from .options import STDOUT
 from .outcome import Outcome
 
 
-def make_folder(options: RunOptions) -> Path:
-    if options.out is not None:
-        folder = options.out.absolute()
+def make_folder(out: Path | None, build_dir: Path, target: str) -> Path:
+    if out is not None:
+        folder = out.absolute()
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UsageError(f"--out {options.out}: there already, and not an empty folder")
+            raise UsageError(f"--out {out}: there already, and not an empty folder")
     else:
         now = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
-        folder = _free_name(options.build_dir / "results" / options.target.name / now)
+        folder = _free_name(build_dir / "results" / target / now)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -38,8 +38,8 @@ def _free_name(wanted: Path) -> Path:
     return candidate
 
 
-def _point_latest(options: RunOptions, folder: Path) -> None:
-    latest = options.build_dir / "results" / options.target.name / "latest"
+def point_latest(build_dir: Path, target: str, folder: Path) -> None:
+    latest = build_dir / "results" / target / "latest"
     latest.parent.mkdir(parents=True, exist_ok=True)
     partial = latest.with_name(f"latest.{os.getpid()}")
     partial.unlink(missing_ok=True)
@@ -47,7 +47,7 @@ def _point_latest(options: RunOptions, folder: Path) -> None:
     partial.replace(latest)
 
 
-def _copy(text: str, where: str) -> None:
+def copy(text: str, where: str) -> None:
     if where == STDOUT:
         sys.stdout.write(text)
     elif where:
@@ -67,7 +67,7 @@ def write(outcome: Outcome, folder: Path) -> Path | None:
     if outcome.aggregates:
         drawn = folder / "plot.svg"
         plot.write(outcome, drawn)
-    _point_latest(options, folder)
-    _copy(as_json, options.json)
-    _copy(as_csv, options.csv)
+    point_latest(options.build_dir, options.target.name, folder)
+    copy(as_json, options.json)
+    copy(as_csv, options.csv)
     return drawn

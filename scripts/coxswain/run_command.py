@@ -20,6 +20,7 @@ from .progress import progress
 from .qemu import TCG
 from .rules import BUSY_CPUS
 from .session import Session, failure_code, qemu_command
+from .storm_command import TARGET as STORM, main as run_storm
 
 
 def _require_modules() -> None:
@@ -84,7 +85,7 @@ def _exit_code(session: Session, outcome: Outcome) -> ExitCode:
 def _measure(options: RunOptions, steps: list[plan.Step]) -> ExitCode:
     accelerator = accel.choose(options)
     print(f"accelerator: {accelerator.name} ({accelerator.reason})", file=sys.stderr)
-    folder = results.make_folder(options)
+    folder = results.make_folder(options.out, options.build_dir, options.target.name)
     session = Session(options, accelerator, folder, progress(len(steps)))
     session.make(steps)
     first = session.runs[0] if session.runs else None
@@ -113,6 +114,8 @@ def _last_words(session: Session, code: ExitCode, folder: Path, reason: str) -> 
 
 
 def main(argv: list[str]) -> ExitCode:
+    if argv[:1] == [STORM]:
+        return run_storm(argv[1:])
     options = run_options.parse(argv)
     steps = plan.make(options.workers, options.cpus, options.repeats, host.cpus())
     if options.dry_run:
