@@ -7,6 +7,8 @@ namespace sched {
 namespace {
 
 constexpr std::uint64_t kWaitTag = 1;
+constexpr std::uint64_t kNudgeTag = 2;
+constexpr std::uint64_t kErrandTag = 3;
 constexpr std::uint64_t kFaultExit = 9;
 // Ticks come at least so far apart, so that a policy that never gets ahead of its tick leaves something to others.
 constexpr std::uint64_t kMinTickNs = 20'000;
@@ -33,13 +35,21 @@ abi::EventRingHeader& header_at(std::uint64_t address) {
 
 }  // namespace
 
-Agent::Agent(Server& server, cap::Ring& ring, std::uint64_t event_ring_address)
+Agent::Agent(Server& server, cap::Ring& ring, std::uint64_t event_ring_address, cap::Notification nudge)
     : server_(server),
       ring_(ring),
-      events_(header_at(event_ring_address).head, {event_ring_address}, kShape) {}
+      events_(header_at(event_ring_address).head, {event_ring_address}, kShape),
+      nudge_(nudge) {}
 
 void Agent::run() {
     for (;;) {
+        // Acquire: pairs with the main thread's release.
+        if (server_.retiring.load(std::memory_order_acquire)) [[unlikely]] {
+            server_.stop_agent();
+            for (;;) {  // an agent that ends ends the server
+                (void)cap::cap_enter(abi::kCqEntries, abi::kForever);
+            }
+        }
         batch_.clear();
         std::uint64_t wait_ns = 0;
         {
@@ -72,10 +82,11 @@ std::uint64_t Agent::take_and_decide() {
     for (int i = 0; i < kEventsPerRound && !drained; ++i) {
         const auto line = events_.take();
         drained = !line;
-        if (line && !server_.fault.ignores_events()) {
+        if (line && !server_.fault.ignores_events() && !forgotten(*line)) {
             server_.dispatcher.observe(*line, now_ns);
         }
     }
+    run_errand(now_ns);
     if (server_.fault.ignores_events()) [[unlikely]] {
         return drained ? abi::kForever : 0;
     }
@@ -98,8 +109,10 @@ std::uint64_t Agent::await_tick(std::uint64_t now_ns) {
 
 void Agent::take_completion(const abi::Completion& completion, std::uint64_t now_ns) {
     const bool is_commit = CommitTag::is_commit(completion.user_data);
-    if (!is_commit) {
-        wait_under_way_ = false;
+    switch (is_commit ? 0 : completion.user_data) {
+        case kWaitTag: wait_under_way_ = false; break;
+        case kNudgeTag: nudge_under_way_ = false; break;
+        default: break;
     }
     if (completion.result >= 0) {
         return;
@@ -112,8 +125,24 @@ void Agent::take_completion(const abi::Completion& completion, std::uint64_t now
     }
 }
 
-// The queue is empty here and holds a whole batch and the wait, since the call before took everything.
-cap::Result<void> Agent::send(std::uint64_t wait_ns) {
+void Agent::run_errand(std::uint64_t now_ns) {
+    if (server_.errand.load(std::memory_order_relaxed) == nullptr) [[likely]] {
+        return;
+    }
+    // Acquire: pairs with the main thread's release.
+    if (Errand* const errand = server_.errand.exchange(nullptr, std::memory_order_acquire)) {
+        sched::run_errand(*errand, server_.dispatcher, now_ns);
+        errand_done_ = true;
+    }
+}
+
+bool Agent::forgotten(std::uint32_t line) {
+    return server_.fault.forgets_wakes() && line < abi::kStatusLines &&
+           server_.fault.forgets({server_.table[line].word.load(std::memory_order_acquire)});
+}
+
+// The queue is empty here and holds a whole batch, the waits and the message, since the call before took everything.
+cap::Result<void> Agent::prepare() {
     for (const CommitRequest& request : batch_.requests()) {
         auto entry =
             cap::submission(abi::Op::kCommit, server_.domain.slot(), request.tag().raw(), request.ref.raw(),
@@ -125,6 +154,22 @@ cap::Result<void> Agent::send(std::uint64_t wait_ns) {
         TRY(ring_.prepare(cap::submission(abi::Op::kWaitEvents, server_.domain.slot(), kWaitTag)));
         wait_under_way_ = true;
     }
+    if (!nudge_under_way_) {
+        TRY(ring_.prepare(cap::submission(abi::Op::kWaitBits, nudge_.slot(), kNudgeTag)));
+        nudge_under_way_ = true;
+    }
+    if (errand_done_) {
+        auto done =
+            cap::submission(abi::Op::kSignal, server_.main_bell.slot(), kErrandTag, Server::kErrandDone);
+        done.flags = abi::kQuietSuccess;
+        TRY(ring_.prepare(done));
+        errand_done_ = false;
+    }
+    return {};
+}
+
+cap::Result<void> Agent::send(std::uint64_t wait_ns) {
+    TRY(prepare());
     const auto entered = ring_.submit_and_wait(wait_ns != 0 ? 1 : 0, wait_ns);
     return entered || entered.error() == abi::Error::kTimedOut ? cap::Result<void>()
                                                                : cap::fail(entered.error());

@@ -23,9 +23,10 @@ struct EventEntries {
 
 class Agent {
 public:
-    Agent(Server& server, cap::Ring& ring, std::uint64_t event_ring_address);
+    // `nudge` is signalled when something else than an event is to be looked at.
+    Agent(Server& server, cap::Ring& ring, std::uint64_t event_ring_address, cap::Notification nudge);
 
-    // Returns only when the server is about to end.
+    // Returns only when the server is about to end, and then for the thread to end with it; never while the server retires.
     void run();
 
 private:
@@ -38,13 +39,19 @@ private:
     std::uint64_t await_tick(std::uint64_t now_ns) __attribute__((requires_capability(server_.lock)));
     void take_completion(const abi::Completion& completion, std::uint64_t now_ns)
         __attribute__((requires_capability(server_.lock)));
+    [[nodiscard]] cap::Result<void> prepare();
     [[nodiscard]] cap::Result<void> send(std::uint64_t wait_ns);
+    void run_errand(std::uint64_t now_ns) __attribute__((requires_capability(server_.lock)));
+    [[nodiscard]] bool forgotten(std::uint32_t line);
 
     Server& server_;
     cap::Ring& ring_;
     cox::core::EventRingConsumer<EventEntries> events_;
     CommitBatch batch_;
+    cap::Notification nudge_;
     bool wait_under_way_ = false;
+    bool nudge_under_way_ = false;
+    bool errand_done_ = false;  // the main thread is to be told
     bool awaits_tick_ = false;
     abi::Error fatal_ = abi::Error::kOk;
 };

@@ -37,11 +37,13 @@ public:
     Dispatcher(const Dispatcher&) = delete;
     Dispatcher& operator=(const Dispatcher&) = delete;
 
-    // Observes every line -> how many live threads the domain has. After the attach, never before.
+    // Observes every line -> how many live threads the domain has. After the attach, never before. What is at a CPU then is recalled,
+    // since nobody knows with which slice and hints.
     std::uint32_t adopt(std::uint64_t now_ns);
 
     // Another policy takes over: the old one loses every task, the new one, which must be ready, is given all of them, the
-    // enqueued ones in the order in which they became runnable.
+    // enqueued ones in the order in which they became runnable. What is at a CPU is recalled by the next fill(), so that it is placed
+    // again as the new policy wants it.
     void set_policy(Policy& next, std::uint64_t now_ns);
     [[nodiscard]] Policy& policy() const { return *policy_; }
 
@@ -89,6 +91,10 @@ private:
     std::pair<Record*, Movable> movable_to(std::uint32_t cpu);
     void move_commit(Record& record, std::uint32_t cpu, CommitBatch& batch, std::uint64_t now_ns);
     void recall(Record& record, std::uint32_t for_cpu, CommitBatch& batch);
+    void inherit(Record& record);
+    void withdraw_commit(Record& record);
+    bool recall_inherited(CommitBatch& batch);
+    [[nodiscard]] bool not_executed(const Record& record) const;
 
     Policy* policy_;
     Table table_;
@@ -96,6 +102,7 @@ private:
     CpuLoad load_;
     abi::HintLine* hints_;  // written here alone; by line
     std::uint32_t enqueued_ = 0;
+    bool some_inherited_ = false;
     std::uint32_t first_cpu_ = 0;        // where fill() starts, so that no CPU is preferred
     std::uint64_t awaiting_recall_ = 0;  // CPUs for which a recall is under way
     std::array<Record, abi::kMaxThreads> records_;

@@ -28,6 +28,9 @@ bool Dispatcher::fill(CommitBatch& batch, std::uint64_t now_ns) {
     if (policy_->next_tick_ns() <= now_ns) {
         policy_->tick(now_ns);
     }
+    if (some_inherited_ && !recall_inherited(batch)) {
+        return false;
+    }
     const std::uint32_t depth = std::clamp(policy_->depth(), std::uint32_t{1}, CpuLoad::kLevels);
     for (std::uint32_t level = 1; level <= depth; ++level) {
         if (!fill_level(level, batch, now_ns)) {
@@ -164,6 +167,22 @@ void Dispatcher::recall(Record& record, std::uint32_t for_cpu, CommitBatch& batc
     record.recalled_for = for_cpu;
     awaiting_recall_ |= std::uint64_t{1} << for_cpu;
     batch.push({record.ref, word.sequence(), record.cpu, abi::kCommitRecall, abi::kNoSlice});
+}
+
+bool Dispatcher::recall_inherited(CommitBatch& batch) {
+    for (const PlacedList& list : placed_) {
+        for (Record& record : list) {
+            if (record.inherited) {
+                if (batch.full()) {
+                    return false;
+                }
+                record.inherited = false;
+                batch.push({record.ref, record.sequence, record.cpu, abi::kCommitRecall, abi::kNoSlice});
+            }
+        }
+    }
+    some_inherited_ = false;
+    return true;
 }
 
 }  // namespace sched

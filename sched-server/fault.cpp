@@ -7,6 +7,7 @@ namespace sched {
 
 std::optional<FaultPlan> parse_fault(std::string_view text) {
     constexpr std::string_view kExitAfter = "exit_after=";
+    constexpr std::string_view kDropWake = "drop_wake=";
     if (text == "ignore") {
         return FaultPlan{.ignore = true};
     }
@@ -14,6 +15,12 @@ std::optional<FaultPlan> parse_fault(std::string_view text) {
         const auto commits = cox::core::parse_u64(text.substr(kExitAfter.size()));
         if (commits && *commits != 0) {
             return FaultPlan{.exit_after = *commits};
+        }
+    }
+    if (text.starts_with(kDropWake)) {
+        const auto number = cox::core::parse_u64(text.substr(kDropWake.size()));
+        if (number && *number != 0) {
+            return FaultPlan{.drop_wake = *number};
         }
     }
     return std::nullopt;
@@ -25,6 +32,13 @@ bool Fault::time_to_exit(std::uint64_t commits) {
     }
     // Relaxed: a count.
     return commits_.fetch_add(commits, std::memory_order_relaxed) + commits >= plan_.exit_after;
+}
+
+bool Fault::forgets(cox::abi::ThreadWord word) {
+    const bool woken =
+        word.state() == cox::abi::ThreadState::kUnplaced && word.cause() == cox::abi::Cause::kWoken;
+    // Relaxed: a count.
+    return woken && wakes_.fetch_add(1, std::memory_order_relaxed) + 1 == plan_.drop_wake;
 }
 
 }  // namespace sched

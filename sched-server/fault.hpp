@@ -6,7 +6,10 @@
 //     fault=ignore         attached, agents wait and take their events, but nothing is ever committed; when
 //                          the kernel has taken the domain back, the process stays, as one that hangs would
 //     fault=exit_after=N   the server's process ends once it has made N commits
+//     fault=drop_wake=N    of the events whose line shows a thread that was woken, the Nth is forgotten
 #pragma once
+
+#include "abi/sched.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -18,6 +21,7 @@ namespace sched {
 struct FaultPlan {
     bool ignore = false;
     std::uint64_t exit_after = 0;  // commits; 0: never
+    std::uint64_t drop_wake = 0;   // which one; 0: none
 };
 
 // The value of the argument; nullopt if there is no such fault.
@@ -31,10 +35,14 @@ public:
     [[nodiscard]] bool ignores_events() const { return plan_.ignore; }
     // `commits` more were made; true when it is time to go.
     [[nodiscard]] bool time_to_exit(std::uint64_t commits);
+    [[nodiscard]] bool forgets_wakes() const { return plan_.drop_wake != 0; }
+    // An event's line shows this word; true when the event is to be forgotten.
+    [[nodiscard]] bool forgets(cox::abi::ThreadWord word);
 
 private:
     FaultPlan plan_;
     std::atomic<std::uint64_t> commits_{0};
+    std::atomic<std::uint64_t> wakes_{0};
 };
 
 }  // namespace sched

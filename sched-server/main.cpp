@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
 // The scheduler server. Capabilities: "domain" (kManage, kWrite, kRead), "log", and optionally "ready", a
-// notification whose bit 0 it sets when it is at work. Arguments: options.hpp. Exit codes: 2 usage, 3 could
-// not start, or lost the domain.
+// notification whose bit 0 it sets when it is at work; "control", "call", "answered" and "handover" are those of
+// docs/server-control.md. Arguments: options.hpp. Exit codes: 0 retired, 2 usage, 3 could not start, or lost the domain.
 //
-// Order: attach, add an agent per CPU, adopt the table, start the agents. Adoption comes before the first
-// agent runs, so it needs no lock; what changes meanwhile stands in the event rings already.
+// Order: all that can be prepared, the threads of the agents too; attach, when a predecessor has left; add an agent per CPU, adopt the
+// table, start the agents. Adoption comes before the first agent runs, so it needs no lock; what changes meanwhile stands
+// in the event rings already.
 #include "agent.hpp"
 #include "cap/threads.hpp"
-#include "core/assert.hpp"
+#include "control_loop.hpp"
 #include "options.hpp"
 
 #include <array>
@@ -31,6 +32,7 @@ struct AgentSeat {
     Server* server = nullptr;
     cap::Thread thread;
     std::uint64_t event_ring = 0;
+    std::uint32_t cpu = 0;
 };
 
 PolicySeat policy_seat;
@@ -40,18 +42,40 @@ std::array<AgentSeat, abi::kMaxCpus> agent_seats;
 
 std::uint64_t agent_main(cap::Ring& ring, void* argument) {
     const AgentSeat& seat = *static_cast<const AgentSeat*>(argument);
-    Agent(*seat.server, ring, seat.event_ring).run();
+    Agent(*seat.server, ring, seat.event_ring, seat.server->nudges[seat.cpu]).run();
     return kExitFailed;
 }
 
-cap::Result<void> add_agent(Server& server, std::uint32_t cpu) {
+cap::Result<void> make_agent(Server& server, std::uint32_t cpu) {
     AgentSeat& seat = agent_seats[cpu];
     seat.server = &server;
+    seat.cpu = cpu;
+    server.nudges[cpu] = TRY(server.env.process.create_notification());
     seat.event_ring = TRY(server.env.space.reserve(abi::kEventRingPages));
     seat.thread =
         TRY(cap::create_sibling(server.env, agent_main, &seat,
                                 {.affinity = std::uint64_t{1} << cpu, .label = cpu, .first_cpu = cpu}));
-    return server.domain.add_agent(seat.thread, cpu, seat.event_ring);
+    return {};
+}
+
+cap::Result<void> signal_ready(const Server& server, std::uint64_t bits) {
+    const auto ready = server.env.find<cap::Notification>("ready");
+    return ready ? ready->signal(bits) : cap::Result<void>();
+}
+
+// Where a predecessor may hand over, this one stands by until it does.
+cap::Result<void> attach(const Server& server, const Addresses& addresses) {
+    for (bool told = false;;) {
+        const auto attached = server.domain.attach(addresses.table, addresses.hints);
+        if (attached || attached.error() != abi::Error::kBusy || !server.handover) {
+            return attached;
+        }
+        if (!told) {
+            TRY(signal_ready(server, cap::kServerStandsBy));
+            told = true;
+        }
+        TRY(server.handover.wait(server.env.ring));
+    }
 }
 
 template <class Visit>
@@ -62,10 +86,14 @@ cap::Result<void> for_each_cpu(std::uint64_t mask, Visit visit) {
     return {};
 }
 
-// `agents` are the CPUs that get one. From the attach to agents that run -> how many threads were adopted.
-cap::Result<std::uint32_t> start(Server& server, const Addresses& addresses, std::uint64_t agents) {
-    TRY(server.domain.attach(addresses.table, addresses.hints));
-    TRY(for_each_cpu(agents, [&](std::uint32_t cpu) { return add_agent(server, cpu); }));
+// From nothing to agents that run -> how many threads were adopted.
+cap::Result<std::uint32_t> start(Server& server, const Addresses& addresses) {
+    const std::uint64_t agents = server.agents;
+    TRY(for_each_cpu(agents, [&](std::uint32_t cpu) { return make_agent(server, cpu); }));
+    TRY(attach(server, addresses));
+    TRY(for_each_cpu(agents, [&](std::uint32_t cpu) {
+        return server.domain.add_agent(agent_seats[cpu].thread, cpu, agent_seats[cpu].event_ring);
+    }));
     std::uint32_t adopted = 0;
     if (!server.fault.ignores_events()) {
         const SpinGuard nobody_else_yet(server.lock);
@@ -83,7 +111,22 @@ Machine machine_of(std::uint64_t cpus) {
     return {std::span(places).first(count)};
 }
 
-// Sets up and runs; returns only with a reason why it cannot go on.
+// Maps the control page, if all that control needs was given -> what is rung with each command.
+cap::Result<cap::Notification> open_desk(Server& server) {
+    const cap::Env& env = server.env;
+    const auto control = env.find<cap::Memory>("control");
+    const auto call = env.find<cap::Notification>("call");
+    const auto answered = env.find<cap::Notification>("answered");
+    if (!control || !call || !answered) {
+        return cap::Notification();
+    }
+    const std::uint64_t address = TRY(env.space.reserve(1));
+    TRY(env.process.map(*control, address, 0, 1, abi::kRead | abi::kWrite));
+    server.desk = Desk(*reinterpret_cast<cap::ControlPage*>(address), *answered);
+    return *call;
+}
+
+// Sets up and runs; returns when the server has retired, or with a reason why it cannot go on.
 cap::Result<void> serve(const cap::Env& env, const Options& options) {
     const auto domain = env.find<cap::SchedDomain>("domain");
     if (!domain) {
@@ -96,8 +139,8 @@ cap::Result<void> serve(const cap::Env& env, const Options& options) {
         return cap::fail(abi::Error::kCpuNotYours);
     }
     cap::LogLine refusal;
-    Policy* const policy =
-        policy_seat.prepare(*options.policy, options.parameters(), machine_of(cpus), refusal);
+    const Machine machine = machine_of(cpus);
+    Policy* const policy = policy_seat.prepare(*options.policy, options.parameters(), machine, refusal);
     if (policy == nullptr) {
         env.log.write(refusal.view());
         env.exit(kExitUsage);
@@ -106,21 +149,25 @@ cap::Result<void> serve(const cap::Env& env, const Options& options) {
 
     const Addresses addresses{.table = TRY(env.space.reserve(abi::kStatusTablePages)),
                               .hints = TRY(env.space.reserve(abi::kHintPages))};
-    const cap::Notification failure = TRY(env.process.create_notification());
-    auto& server = *new (server_storage) Server(
-        env, *domain, failure, options.fault, *policy,
-        Dispatcher::Table(reinterpret_cast<const abi::StatusLine*>(addresses.table), abi::kStatusLines),
-        reinterpret_cast<abi::HintLine*>(addresses.hints), cpus);
-
+    const cap::Notification main_bell = TRY(env.process.create_notification());
     const std::uint64_t agents = options.central ? cpus & -cpus : cpus;
-    const std::uint32_t adopted = TRY(start(server, addresses, agents));
+    auto& server = *new (server_storage) Server(
+        env, *domain, main_bell, options.fault, *policy,
+        Dispatcher::Table(reinterpret_cast<const abi::StatusLine*>(addresses.table), abi::kStatusLines),
+        reinterpret_cast<abi::HintLine*>(addresses.hints), cpus, agents);
+    server.handover = env.find<cap::Notification>("handover").value_or(cap::Notification());
+    const cap::Notification call = TRY(open_desk(server));
+    server.desk.in_charge(policy->name());
+
+    const std::uint32_t adopted = TRY(start(server, addresses));
     env.log.print("sched-server: policy={} agents={} adopted={}", options.policy->name, std::popcount(agents),
                   adopted);
-    if (const auto ready = env.find<cap::Notification>("ready")) {
-        TRY(ready->signal(1));
+    // What the predecessor was asked and has not answered. Whoever knows that this one is at work may ask it.
+    if (server.desk.take()) {
+        server.desk.answer(false, "error: the server has started anew; ask again");
     }
-    TRY(failure.wait(env.ring));
-    return cap::fail(static_cast<abi::Error>(server.error.load(std::memory_order_relaxed)));
+    TRY(signal_ready(server, cap::kServerAtWork));
+    return ControlLoop(server, policy_seat, machine, call).run();
 }
 
 }  // namespace
@@ -134,6 +181,9 @@ int cap_main(const cap::Env& env) {
         env.exit(sched::kExitUsage);
     }
     const auto ended = sched::serve(env, *options);
+    if (ended) {
+        env.exit(0);
+    }
     env.log.print("error: sched-server: {}", ended.error());
     env.exit(sched::kExitFailed);
 }

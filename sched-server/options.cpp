@@ -25,7 +25,7 @@ bool set_option(Options& options, std::string_view key, std::string_view value, 
     if (key == "fault") {
         const auto plan = parse_fault(value);
         if (!plan) {
-            error.print("error: fault \"{}\" unknown; known: ignore exit_after=N", value);
+            error.print("error: fault \"{}\" unknown; known: ignore exit_after=N drop_wake=N", value);
             return false;
         }
         options.fault = *plan;

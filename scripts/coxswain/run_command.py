@@ -20,6 +20,7 @@ from .progress import progress
 from .qemu import TCG
 from .rules import BUSY_CPUS
 from .session import Session, failure_code, qemu_command
+from .storm_command import TARGET as STORM, main as run_storm
 
 
 def _require_modules() -> None:
@@ -118,6 +119,8 @@ def main(argv: list[str]) -> ExitCode:
     if compare_options.asks_for(argv):
         _require_modules()
         return compare_command.main(argv)
+    if argv[:1] == [STORM]:
+        return run_storm(argv[1:])
     options = run_options.parse(argv)
     steps = plan.make(options.workers, options.cpus, options.repeats, host.cpus())
     if options.dry_run:

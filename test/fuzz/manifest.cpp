@@ -54,6 +54,11 @@ void check_consistent(const Manifest& from) {
         check_grants(from, program.grants, true);
         check_expansion(from, program.arguments);
     }
+    for (const Event& event : from.events) {
+        FUZZ_CHECK(event.kind != Event::Kind::kNone && event.text.size() <= 500 &&
+                   event.name.size() <= kMaxName);
+        FUZZ_CHECK(from.run.server && from.run.flow == Flow::kPrograms);
+    }
     if (from.server.line != 0) {
         FUZZ_CHECK(!from.server.program.empty());
         check_grants(from, from.server.grants, false);
@@ -99,7 +104,8 @@ bool check(Bytes input) {
 }
 
 std::vector<ByteVector> seeds() {
-    return {bytes_of(R"([run]
+    return {
+        bytes_of(R"([run]
 flow = process-scale
 workers = 4       # trailing comment
 size = smoke
@@ -128,8 +134,10 @@ exit = 7
 cap.log = write
 cap.result = read write
 )"),
-            bytes_of("[run]\nflow = thread-scale\nserver = off\n[program hello]\nprogram = "
-                     "workers/hello\ncount = 2\n")};
+        bytes_of("[run]\nflow = thread-scale\nserver = off\n[program hello]\nprogram = "
+                 "workers/hello\ncount = 2\n"),
+        bytes_of("[server]\nprogram = s\ncap.ready = b write\n[notification b]\n[event e]\nat_ms = 9\ndo = "
+                 "kill\n")};
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ namespace {
 
 using namespace cox;
 using manifest::Error;
+using manifest::Event;
 using manifest::Manifest;
 
 struct Parsed {
@@ -203,17 +204,51 @@ TEST_CASE("manifest: what the server needs", "[manifest]") {
     check_error("[server]\nfavourite = x\n", 2, "favourite", "[server] has program");
 }
 
+TEST_CASE("manifest: events", "[manifest]") {
+    const std::string controlled =
+        "[server]\nprogram = s\ncap.ready = b write\ncap.control = m read write\ncap.call = b read\n"
+        "cap.answered = b write\n[notification b]\n[memory m]\n";
+    const Parsed good(
+        controlled +
+        "[event one]\nat_ms = 20\ndo = swap policy=fifo\nexpect = refused\n[event two]\ndo = kill\n");
+    REQUIRE(good.result);
+    const auto& events = good.manifest->events;
+    REQUIRE(events.size() == 2);
+    CHECK(events[0].at_ms == 20);
+    CHECK(events[0].kind == Event::Kind::kCommand);
+    CHECK(events[0].text == "swap policy=fifo");
+    CHECK(events[0].refused);
+    CHECK(events[1].kind == Event::Kind::kKill);
+    const std::string bare = "[server]\nprogram = s\ncap.ready = b write\n[notification b]\n";
+    CHECK(Parsed(bare + "[event e]\ndo = kill\n").result);
+    check_error(bare + "[event e]\ndo = dump\n", 5, "e", "cap.control to memory");
+    check_error(controlled + "[event e]\ndo = replace\n", 9, "e", "cap.handover");
+    check_error(controlled + "[event e]\nat_ms = 1\n", 9, "e", "needs the key do");
+    check_error(controlled + "[event e]\ndo = dance\n", 10, "do", "must be kill, replace");
+    check_error(controlled + "[event e]\ndo = kill it\n", 10, "do", "must be kill, replace");
+    check_error(controlled + "[event e]\ndo = replace a b\n", 10, "do", "must be kill, replace");
+    check_error(controlled + "[event e]\nat_ms = -1\n", 10, "at_ms", "milliseconds");
+    check_error(controlled + "[event e]\nexpect = both\n", 10, "expect", "accepted or refused");
+    check_error(controlled + "[event e]\nday = 1\n", 10, "day", "[event NAME] has at_ms");
+    check_error(controlled + "[event e]\ndo = kill\n[event e]\ndo = kill\n", 11, "e", "must differ");
+    check_error("[run]\nflow = process-scale\n" + bare + "[event e]\ndo = kill\n", 7, "e", "flow programs");
+    check_error(with("[event e]\ndo = kill"), 3, "e", "with a server");
+}
+
 TEST_CASE("manifest: lists have their limits", "[manifest]") {
     std::string objects = "[run]\nserver = off\n";
     std::string programs = objects;
+    std::string events = objects;
     std::string grants = objects + "[program p]\nprogram = x\n";
     for (int i = 0; i < 17; ++i) {
         objects += "[memory m" + std::to_string(i) + "]\n";
         programs += "[program p" + std::to_string(i) + "]\nprogram = x\n";
+        events += "[event e" + std::to_string(i) + "]\n";
         grants += "cap.c" + std::to_string(i) + " = log write\n";
     }
     check_error(objects, 19, "m16", "at most 16");
     check_error(programs, 19, "p8", "at most 8");
+    check_error(events, 19, "e16", "at most 16");
     check_error(grants, 21, "cap.c16", "at most 16");
 }
 

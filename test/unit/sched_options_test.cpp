@@ -33,6 +33,7 @@ TEST_CASE("sched options: defaults and what is accepted") {
     CHECK(options_of("agents=central").central);
     CHECK(options_of("fault=ignore").fault.ignore);
     CHECK(options_of("fault=exit_after=12").fault.exit_after == 12);
+    CHECK(options_of("fault=drop_wake=3").fault.drop_wake == 3);
 }
 
 TEST_CASE("sched options: every refusal names the value and what is known") {
@@ -41,7 +42,7 @@ TEST_CASE("sched options: every refusal names the value and what is known") {
     CHECK(error_of("cpus=0") == "error: cpus \"0\" is not a mask of CPUs, like 0x3");
     CHECK(error_of("cpus=two") == "error: cpus \"two\" is not a mask of CPUs, like 0x3");
     CHECK(error_of("fault=exit_after=0") ==
-          "error: fault \"exit_after=0\" unknown; known: ignore exit_after=N");
+          "error: fault \"exit_after=0\" unknown; known: ignore exit_after=N drop_wake=N");
     CHECK(error_of("agents=two") == "error: agents \"two\" unknown; known: per_cpu central");
     CHECK(error_of("a= b= c= d= e= f= g= h= i= j= k= l= m= n= o= p= q=") == "error: more than 16 parameters");
 }
@@ -53,4 +54,19 @@ TEST_CASE("sched fault: the process ends with the commit that reaches the number
     CHECK(!after.time_to_exit(0));
     CHECK(!after.time_to_exit(4));
     CHECK(after.time_to_exit(1));
+}
+
+TEST_CASE("sched fault: one event of a woken thread is forgotten, no other") {
+    const auto word = [](abi::ThreadState state, abi::Cause cause) {
+        return abi::ThreadWord{static_cast<std::uint64_t>(state) | static_cast<std::uint64_t>(cause) << 26};
+    };
+    const auto woken = word(abi::ThreadState::kUnplaced, abi::Cause::kWoken);
+    Fault fault{FaultPlan{.drop_wake = 2}};
+    CHECK(fault.forgets_wakes());
+    CHECK(!fault.forgets(word(abi::ThreadState::kUnplaced, abi::Cause::kYielded)));
+    CHECK(!fault.forgets(word(abi::ThreadState::kWaiting, abi::Cause::kWoken)));
+    CHECK(!fault.forgets(woken));
+    CHECK(fault.forgets(woken));
+    CHECK(!fault.forgets(woken));
+    CHECK(!Fault{FaultPlan{}}.forgets_wakes());
 }

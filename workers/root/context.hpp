@@ -6,6 +6,7 @@
 
 #include "cap/env.hpp"
 #include "cap/machine.hpp"
+#include "cap/spawn.hpp"
 #include "core/cpio.hpp"
 #include "root/manifest.hpp"
 #include "root/objects.hpp"
@@ -25,6 +26,8 @@ struct Context {
     std::string_view name;  // of the manifest
     manifest::Manifest& manifest;
     Objects& objects;
+    cap::Spawned server{};              // the one that was started last
+    std::uint64_t server_exit_tag = 0;  // with which its exit will complete
 };
 
 // Completions on the root task's ring are told apart by these.
@@ -32,6 +35,8 @@ inline constexpr std::uint64_t kServerReady = 1;
 inline constexpr std::uint64_t kServerExit = 2;
 inline constexpr std::uint64_t kBell = 3;
 inline constexpr std::uint64_t kSignalled = 4;
-inline constexpr std::uint64_t kChildExit = 0x100;  // + number of the child
+inline constexpr std::uint64_t kAnswered = 5;
+inline constexpr std::uint64_t kNextServerExit = 6;  // of every second server: two can be there at once
+inline constexpr std::uint64_t kChildExit = 0x100;   // + number of the child
 
 }  // namespace root

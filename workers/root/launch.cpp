@@ -56,25 +56,6 @@ cap::Result<cap::Spawned> spawn_watched(Context& context, const Image& image, co
     return spawned;
 }
 
-// The notification that the server signals. The manifest has been checked: there is one.
-cap::Result<abi::CapSlot> ready_notification(Context& context) {
-    for (const manifest::Grant& grant : context.manifest.server.grants) {
-        if (grant.name == "ready") {
-            return context.objects.get(context.env, context.manifest, grant.object, 0);
-        }
-    }
-    return cap::fail(abi::Error::kBadSlot);
-}
-
-cap::Result<void> launch_server(Context& context) {
-    const manifest::Server& server = context.manifest.server;
-    const Image image{"sched-server", server.program, server.arguments, server.grants, 0, 0};
-    const abi::CapSlot ready = TRY(ready_notification(context));
-    const auto spawned = TRY(spawn_watched(context, image, {}, kServerExit));
-    TRY(context.env.ring.prepare(cap::submission(abi::Op::kWaitBits, ready, kServerReady)));
-    return spawned.thread.start();
-}
-
 }  // namespace
 
 cap::Result<cap::Spawned> launch(Context& context, const manifest::Program& program, std::uint64_t index,
@@ -83,10 +64,33 @@ cap::Result<cap::Spawned> launch(Context& context, const manifest::Program& prog
     return spawn_watched(context, image, placement, exit_tag);
 }
 
+cap::Result<abi::CapSlot> server_object(Context& context, std::string_view name) {
+    for (const manifest::Grant& grant : context.manifest.server.grants) {
+        if (grant.name == name) {
+            return context.objects.get(context.env, context.manifest, grant.object, 0);
+        }
+    }
+    return cap::fail(abi::Error::kBadSlot);
+}
+
+cap::Result<void> await_ready(Context& context) {
+    const abi::CapSlot ready = TRY(server_object(context, "ready"));
+    return context.env.ring.prepare(cap::submission(abi::Op::kWaitBits, ready, kServerReady));
+}
+
+cap::Result<void> launch_server(Context& context, std::string_view program) {
+    const manifest::Server& server = context.manifest.server;
+    const Image image{"sched-server", program, server.arguments, server.grants, 0, 0};
+    context.server_exit_tag = context.server_exit_tag == kServerExit ? kNextServerExit : kServerExit;
+    context.server = TRY(spawn_watched(context, image, {}, context.server_exit_tag));
+    TRY(await_ready(context));
+    return context.server.thread.start();
+}
+
 bool start_server(Context& context) {
     constexpr std::uint64_t kSaidWhy = 2;
     const cap::Env& env = context.env;
-    if (const auto launched = launch_server(context); !launched) {
+    if (const auto launched = launch_server(context, context.manifest.server.program); !launched) {
         env.log.print("error: the scheduler server cannot be started: {}", launched.error());
         return false;
     }

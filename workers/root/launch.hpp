@@ -22,7 +22,14 @@ struct Placement {
                                                std::uint64_t index, const Placement& placement,
                                                std::uint64_t exit_tag);
 
-// Starts the scheduler server and waits until its agents run. Its exit will complete with kServerExit.
+// Starts a scheduler server, context.server from now on, from this binary. What it signals "ready" completes with
+// kServerReady, once (await_ready() for more), its exit with context.server_exit_tag.
+[[nodiscard]] cap::Result<void> launch_server(Context& context, std::string_view program);
+[[nodiscard]] cap::Result<void> await_ready(Context& context);
+// The object that the server finds under that name.
+[[nodiscard]] cap::Result<abi::CapSlot> server_object(Context& context, std::string_view name);
+
+// Starts the scheduler server and waits until its agents run.
 // It says itself what is wrong with its arguments.
 [[nodiscard]] bool start_server(Context& context);
 

@@ -31,7 +31,7 @@ public:
     }
 
 private:
-    enum class Section : std::uint8_t { kNone, kRun, kServer, kObject, kProgram };
+    enum class Section : std::uint8_t { kNone, kRun, kServer, kObject, kProgram, kEvent };
 
     static bool is_printable(char c) { return (c >= ' ' && c <= '~') || c == '\t' || c == '\r'; }
 
@@ -59,12 +59,16 @@ private:
         if (kind == "run" || kind == "server") {
             return open_single(text, kind == "run", name);
         }
-        if (kind != "notification" && kind != "memory" && kind != "program") {
+        if (kind != "notification" && kind != "memory" && kind != "program" && kind != "event") {
             return wrong(text,
-                         "must be [run], [server], [notification NAME], [memory NAME] or [program NAME]");
+                         "must be [run], [server], [notification NAME], [memory NAME], [program NAME] or "
+                         "[event NAME]");
         }
         if (!is_name(name)) {
             return wrong(text, "needs a name of 1 to 23 letters, digits, - or _, which is no right");
+        }
+        if (kind == "event") {
+            return open_event(name);
         }
         return kind == "program" ? open_program(name) : open_object(kind == "memory", name);
     }
@@ -105,6 +109,17 @@ private:
         return {};
     }
 
+    Result<void> open_event(std::string_view name) {
+        Event* const event = out_.events.add();
+        if (event == nullptr) {
+            return wrong(name, "at most 16 events");
+        }
+        event->line = line_;
+        event->name = name;
+        section_ = Section::kEvent;
+        return {};
+    }
+
     Result<void> assign(std::string_view text) {
         const std::size_t equals = text.find('=');
         if (equals == std::string_view::npos || equals == 0) {
@@ -116,6 +131,7 @@ private:
             case Section::kServer: return set_key(out_.server, assignment, seen_);
             case Section::kObject: return set_key(out_.objects.back(), assignment, seen_);
             case Section::kProgram: return set_key(out_.programs.back(), assignment, seen_);
+            case Section::kEvent: return set_key(out_.events.back(), assignment, seen_);
             case Section::kNone: break;
         }
         return wrong(assignment.key, "stands before the first [section]");

@@ -20,6 +20,7 @@ namespace cox::manifest {
 inline constexpr std::size_t kMaxObjects = 16;
 inline constexpr std::size_t kMaxPrograms = 8;
 inline constexpr std::size_t kMaxGrants = 16;
+inline constexpr std::size_t kMaxEvents = 16;
 inline constexpr std::uint64_t kMaxInstances = 64;
 inline constexpr std::size_t kMaxName = 23;  // of what a program finds by name
 
@@ -92,11 +93,25 @@ struct Program {
     [[nodiscard]] std::uint64_t instances(const Run& run) const { return count != 0 ? count : run.workers; }
 };
 
+// What the root task does to the server while the programs run.
+struct Event {
+    enum class Kind : std::uint8_t { kNone, kCommand, kKill, kReplace };
+
+    std::uint32_t line = 0;
+    std::string_view name;
+    std::uint64_t at_ms = 0;  // after the programs were started
+    Kind kind = Kind::kNone;
+    std::string_view
+        text;  // kCommand: for the server; kReplace: the new binary's path, or none for the same again
+    bool refused = false;  // the right outcome
+};
+
 struct Manifest {
     Run run;
     Server server;
     FixedList<Object, kMaxObjects> objects;
     FixedList<Program, kMaxPrograms> programs;
+    FixedList<Event, kMaxEvents> events;
 
     [[nodiscard]] const Object* find_object(std::string_view name) const;
     [[nodiscard]] const Program* find_program(std::string_view name) const;

@@ -58,6 +58,42 @@ Result<void> check_server(const Manifest& manifest) {
     return check_grants(manifest, server.grants, false);
 }
 
+bool server_has(const Manifest& manifest, std::string_view name, ObjectKind kind) {
+    for (const Grant& grant : manifest.server.grants) {
+        const Object* const object = manifest.find_object(grant.object);
+        if (grant.name == name && object != nullptr && object->kind == kind) {
+            return true;
+        }
+    }
+    return false;
+}
+
+Result<void> check_event(const Manifest& manifest, const Event& event) {
+    if (event.kind == Event::Kind::kNone) {
+        return wrong(event.line, event.name, "needs the key do");
+    }
+    for (const Event& other : manifest.events) {
+        if (&other != &event && other.name == event.name) {
+            return wrong(std::max(other.line, event.line), event.name,
+                         "names a second event; names of events must differ");
+        }
+    }
+    if (manifest.run.flow != Flow::kPrograms || !manifest.run.server) {
+        return wrong(event.line, event.name, "events are for the flow programs, with a server");
+    }
+    constexpr auto kBell = ObjectKind::kNotification;
+    const bool controlled = server_has(manifest, "control", ObjectKind::kMemory) &&
+                            server_has(manifest, "call", kBell) && server_has(manifest, "answered", kBell);
+    if (event.kind != Event::Kind::kKill && !controlled) {
+        return wrong(event.line, event.name,
+                     "needs a server with cap.control to memory, cap.call and cap.answered to notifications");
+    }
+    if (event.kind == Event::Kind::kReplace && !server_has(manifest, "handover", kBell)) {
+        return wrong(event.line, event.name, "needs a server with cap.handover to a notification");
+    }
+    return {};
+}
+
 Result<void> check_programs(const Manifest& manifest) {
     for (const Program& program : manifest.programs) {
         if (program.program.empty()) {
@@ -85,6 +121,11 @@ Result<void> check(const Manifest& manifest) {
     }
     if (auto server = check_server(manifest); !server) {
         return server;
+    }
+    for (const Event& event : manifest.events) {
+        if (auto event_checked = check_event(manifest, event); !event_checked) {
+            return event_checked;
+        }
     }
     return check_programs(manifest);
 }

@@ -97,10 +97,21 @@ constexpr Key<Program> kProgramKeys[] = {
      [](Program& program, Text value) { return read_number(value, 0, kAnyNumber >> 1, program.exit_code); }},
 };
 
+constexpr Key<Event> kEventKeys[] = {
+    {"at_ms", "must be a number of milliseconds up to 86400000",
+     [](Event& event, Text value) { return read_number(value, 0, kMaxSeconds * 1000, event.at_ms); }},
+    {"do",
+     "must be kill, replace [PROGRAM], or a command to the server: swap, set, statistics, dump, policies",
+     [](Event& event, Text value) { return read_event(value, event); }},
+    {"expect", "must be accepted or refused",
+     [](Event& event, Text value) { return read_choice(value, "refused", "accepted", event.refused); }},
+};
+
 constexpr std::span<const Key<Run>> keys_of(const Run&) { return kRunKeys; }
 constexpr std::span<const Key<Server>> keys_of(const Server&) { return kServerKeys; }
 constexpr std::span<const Key<Object>> keys_of(const Object&) { return kObjectKeys; }
 constexpr std::span<const Key<Program>> keys_of(const Program&) { return kProgramKeys; }
+constexpr std::span<const Key<Event>> keys_of(const Event&) { return kEventKeys; }
 
 constexpr Text key_names(const Run&) {
     return "unknown; [run] has flow workers size seed server fault ready_timeout_s run_timeout_s";
@@ -112,6 +123,8 @@ constexpr Text key_names(const Object&) { return "unknown; an object has each, m
 constexpr Text key_names(const Program&) {
     return "unknown; [program NAME] has program count domain cpus label arguments exit cap.NAME";
 }
+
+constexpr Text key_names(const Event&) { return "unknown; [event NAME] has at_ms do expect"; }
 
 std::unexpected<Error> wrong(const Assignment& assignment, Text message) {
     return std::unexpected(Error{assignment.line, assignment.key, message});
@@ -166,5 +179,6 @@ template Result<void> set_key(Run&, const Assignment&, std::uint64_t&);
 template Result<void> set_key(Server&, const Assignment&, std::uint64_t&);
 template Result<void> set_key(Object&, const Assignment&, std::uint64_t&);
 template Result<void> set_key(Program&, const Assignment&, std::uint64_t&);
+template Result<void> set_key(Event&, const Assignment&, std::uint64_t&);
 
 }  // namespace cox::manifest

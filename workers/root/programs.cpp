@@ -2,6 +2,7 @@
 #include "cap/format.hpp"
 #include "root/flows.hpp"
 #include "root/launch.hpp"
+#include "root/schedule.hpp"
 
 #include <array>
 
@@ -22,10 +23,10 @@ std::array<Child, kMaxChildren> children;
 
 class Programs {
 public:
-    explicit Programs(Context& context) : context_(context), env_(context.env) {}
+    explicit Programs(Context& context) : context_(context), env_(context.env), schedule_(context) {}
 
     void announce() {
-        std::uint64_t cases = context_.manifest.run.server ? 1 : 0;
+        std::uint64_t cases = schedule_.cases() + (context_.manifest.run.server ? 1 : 0);
         for (const manifest::Program& program : context_.manifest.programs) {
             cases += program.instances(context_.manifest.run);
         }
@@ -38,6 +39,9 @@ public:
     }
 
     bool launch_all() {
+        if (!schedule_.open()) {
+            return false;
+        }
         for (const manifest::Program& program : context_.manifest.programs) {
             for (std::uint64_t i = 0; i < program.instances(context_.manifest.run); ++i) {
                 if (!launch_one(program, i)) {
@@ -50,25 +54,25 @@ public:
 
     bool wait_for_all() {
         Waiting waiting(env_, context_.manifest.run.run_timeout_s);
-        for (std::size_t left = count_; left != 0;) {
-            const auto completion = waiting.next();
+        schedule_.begin();
+        for (left_ = count_; left_ != 0;) {
+            schedule_.step();
+            const auto completion = waiting.next_for(schedule_.wait_ns());
             if (!completion) {
-                env_.log.print("error: waited for {} programs to end: {}", left, completion.error());
+                env_.log.print("error: waited for {} programs to end: {}", left_, completion.error());
                 return false;
             }
-            if (completion->user_data < kChildExit) {
-                env_.log.print("error: the scheduler server ended with code {}", completion->result);
+            if (*completion && !take(**completion)) {
                 return false;
             }
-            Child& child = children[completion->user_data - kChildExit];
-            child.exited = true;
-            child.exit_code = static_cast<std::uint64_t>(completion->result);
-            --left;
         }
         return true;
     }
 
     bool report() {
+        const std::uint64_t right_events = schedule_.report();
+        passed_ += right_events;
+        failed_ += schedule_.cases() - right_events;
         for (std::size_t i = 0; i < count_; ++i) {
             const Child& child = children[i];
             const bool right = child.exit_code == child.program->exit_code;
@@ -88,6 +92,21 @@ public:
     }
 
 private:
+    bool take(const abi::Completion& completion) {
+        if (completion.user_data < kChildExit) {
+            const bool expected = schedule_.take(completion);
+            if (!expected) {
+                env_.log.print("error: the scheduler server ended with code {}", completion.result);
+            }
+            return expected;
+        }
+        Child& child = children[completion.user_data - kChildExit];
+        child.exited = true;
+        child.exit_code = static_cast<std::uint64_t>(completion.result);
+        --left_;
+        return true;
+    }
+
     bool launch_one(const manifest::Program& program, std::uint64_t index) {
         if (count_ == kMaxChildren) {
             env_.log.print("error: more than {} instances of all programs together", kMaxChildren);
@@ -105,7 +124,9 @@ private:
 
     Context& context_;
     const cap::Env& env_;
+    Schedule schedule_;
     std::size_t count_ = 0;
+    std::size_t left_ = 0;  // programs that have not ended
     std::uint64_t passed_ = 0;
     std::uint64_t failed_ = 0;
 };

@@ -5,7 +5,9 @@
 
 #include "cap/env.hpp"
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 
 namespace root {
 
@@ -16,6 +18,17 @@ public:
 
     // Submits what is prepared and returns the next completion. kTimedOut after the deadline.
     [[nodiscard]] cap::Result<cap::abi::Completion> next() { return next_within(1, remaining_ns()); }
+
+    // The same for `ns` at most; nothing if none comes in that time.
+    [[nodiscard]] cap::Result<std::optional<cap::abi::Completion>> next_for(std::uint64_t ns) {
+        const std::uint64_t left = remaining_ns();
+        const auto completion = next_within(1, std::min(ns, left));
+        if (!completion && completion.error() == cap::abi::Error::kTimedOut && ns < left) {
+            return std::nullopt;
+        }
+        return completion ? cap::Result<std::optional<cap::abi::Completion>>(*completion)
+                          : cap::fail(completion.error());
+    }
 
     // Sleeps until `count` completions are there, and returns the first of them.
     [[nodiscard]] cap::Result<cap::abi::Completion> next_of(std::uint64_t count) {

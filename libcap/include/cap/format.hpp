@@ -133,6 +133,10 @@ public:
     }
 
     void append(std::string_view text);
+    void clear() {
+        size_ = 0;
+        truncated_ = false;
+    }
     [[nodiscard]] std::string_view view() const { return {buffer_.data(), size_}; }
     [[nodiscard]] bool truncated() const { return truncated_; }
 

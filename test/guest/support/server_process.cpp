@@ -4,10 +4,14 @@
 #include "core/cpio.hpp"
 #include "support/patience.hpp"
 
+#include <algorithm>
+#include <array>
+
 namespace test {
 
-ServerProcess::ServerProcess(Case& t, std::string_view arguments) : t_(t) {
-    if (const auto started = start(arguments); !started) {
+ServerProcess::ServerProcess(Case& t, std::string_view arguments, std::span<const cap::GivenCap> more)
+    : t_(t) {
+    if (const auto started = start(arguments, more); !started) {
         t.fail("the scheduler server cannot be started: {}", started.error());
     }
 }
@@ -23,8 +27,11 @@ ServerProcess::~ServerProcess() {
     ready_.drop();
 }
 
-bool ServerProcess::is_ready() {
-    return eventually(t_.env.clock, [&] { return ready_.poll().value_or(0) != 0; });
+bool ServerProcess::has_signalled(std::uint64_t bit) {
+    return eventually(t_.env.clock, [&] {
+        signalled_ |= ready_.poll().value_or(0);
+        return (signalled_ & bit) != 0;
+    });
 }
 
 cap::Result<std::uint64_t> ServerProcess::wait_exit() {
@@ -33,7 +40,7 @@ cap::Result<std::uint64_t> ServerProcess::wait_exit() {
     return code;
 }
 
-cap::Result<void> ServerProcess::start(std::string_view arguments) {
+cap::Result<void> ServerProcess::start(std::string_view arguments, std::span<const cap::GivenCap> more) {
     const cap::Env& env = t_.env;
     const auto archive = cox::core::CpioArchive::open(env.archive());
     const auto image = archive ? archive->find("sched-server") : std::nullopt;
@@ -42,12 +49,18 @@ cap::Result<void> ServerProcess::start(std::string_view arguments) {
         return cap::fail(abi::Error::kBadSlot);
     }
     ready_ = TRY(env.process.create_notification());
-    const cap::GivenCap caps[] = {{"log", env.log.slot(), abi::kWrite},
-                                  {"domain", *domain, abi::kRead | abi::kWrite | abi::kManage},
-                                  {"ready", ready_.slot(), abi::kWrite}};
-    const auto spawned =
-        TRY(cap::spawn(env, {.name = "sched-server", .image = *image, .arguments = arguments, .caps = caps}));
+    std::array<cap::GivenCap, 3 + kMore> caps = {
+        {{"log", env.log.slot(), abi::kWrite},
+         {"domain", *domain, abi::kRead | abi::kWrite | abi::kManage},
+         {"ready", ready_.slot(), abi::kWrite}}};
+    const std::size_t count = 3 + std::min(more.size(), kMore);
+    std::copy_n(more.begin(), count - 3, caps.begin() + 3);
+    const auto spawned = TRY(cap::spawn(env, {.name = "sched-server",
+                                              .image = *image,
+                                              .arguments = arguments,
+                                              .caps = std::span(caps).first(count)}));
     process_ = spawned.process;
+    line_ = TRY(spawned.thread.ref()).index;
     const auto started = spawned.thread.start();
     spawned.thread.drop();
     return started;
