@@ -37,17 +37,20 @@ void Dispatcher::set_policy(Policy& next, std::uint64_t now_ns) {
         }
         COX_ASSERT(record.queue == nullptr);  // or the old policy has kept it
         record.scratch = {};
+        record.known = false;
         write_hint(record, {});
     }
     policy_ = &next;
     for (Record& record : records_) {
         if (record.place == Place::kPlaced) {
+            record.known = true;
             policy_->adopt(record, now_ns);
         }
     }
     const std::span waiting = std::span(lines).first(enqueued);
     std::ranges::sort(waiting, {}, [&](std::uint16_t line) { return records_[line].runnable_since_ns; });
     for (const std::uint16_t line : waiting) {
+        records_[line].known = true;
         policy_->enqueue(records_[line], read_line(table_[line]).word.cause(), now_ns);
     }
 }
@@ -63,6 +66,7 @@ void Dispatcher::observe(std::uint32_t line, std::uint64_t now_ns) {
     Record& record = records_[line];
     if (view.ref != record.ref) {
         observe_not_runnable(record, abi::Cause::kExited, now_ns);
+        forget(record, now_ns);
         record.begin(view.ref);
     }
     if (view.domain == 0 || record.foreign) {
@@ -75,6 +79,10 @@ void Dispatcher::observe(std::uint32_t line, std::uint64_t now_ns) {
         case abi::ThreadState::kUnplaced: observe_unplaced(record, view, now_ns); break;
         case abi::ThreadState::kQueued:
         case abi::ThreadState::kRunning: observe_placed(record, view, now_ns); break;
+        case abi::ThreadState::kGone:
+            observe_not_runnable(record, view.word.cause(), now_ns);
+            forget(record, now_ns);
+            break;
         default: observe_not_runnable(record, view.word.cause(), now_ns); break;
     }
     const bool moved_fences = record.affinity != view.affinity;
@@ -119,6 +127,7 @@ void Dispatcher::observe_placed(Record& record, const LineView& view, std::uint6
     }
     place(record, cpu);
     record.affinity = view.affinity;
+    record.known = true;
     policy_->adopt(record, now_ns);
 }
 
@@ -148,8 +157,9 @@ void Dispatcher::refused(CommitTag tag, abi::Error error, std::uint64_t now_ns) 
         return;
     }
     Record& record = records_[tag.line];
-    if (error == abi::Error::kCpuNotYours) {
+    if (error == abi::Error::kCpuNotYours && load_.has(tag.cpu)) {
         load_.give_up(tag.cpu);
+        policy_->cpu_taken(tag.cpu, now_ns);
     }
     const abi::ThreadWord word = read_line(table_[tag.line]).word;
     const bool still_unplaced =
@@ -169,6 +179,7 @@ void Dispatcher::enqueue(Record& record, const LineView& view, std::uint64_t now
     record.sequence = view.word.sequence();
     record.affinity = view.affinity;
     record.runnable_since_ns = clock_.ns(view.runnable_since);
+    record.known = true;
     ++enqueued_;
     policy_->enqueue(record, view.word.cause(), now_ns);
 }
@@ -197,6 +208,12 @@ void Dispatcher::unplace(Record& record, abi::Cause cause, std::uint64_t now_ns)
     record.commit_under_way = false;
     end_recall(record);
     policy_->stopped(record, cause, now_ns);
+}
+
+void Dispatcher::forget(Record& record, std::uint64_t now_ns) {
+    if (std::exchange(record.known, false)) {
+        policy_->gone(record, now_ns);
+    }
 }
 
 void Dispatcher::end_recall(Record& record) {

@@ -22,11 +22,12 @@ struct Record : Task {
     static constexpr std::uint32_t kNobody = ~std::uint32_t{0};
 
     Place place = Place::kNone;
-    bool commit_under_way = false;         // kPlaced by a commit whose effect has not been seen yet
-    bool foreign = false;                  // the kernel says that it is not this domain's
-    std::uint32_t sequence = 0;            // of the unplaced word seen last, so also what the commit expects
-    std::uint64_t slice_ns = 0;            // of the last commit
-    std::uint32_t hints = 0;               // in its hint line
+    bool commit_under_way = false;  // kPlaced by a commit whose effect has not been seen yet
+    bool known = false;             // to the policy, at any time since this thread came or the policy did
+    bool foreign = false;           // the kernel says that it is not this domain's
+    std::uint32_t sequence = 0;     // of the unplaced word seen last, so also what the commit expects
+    std::uint64_t slice_ns = 0;     // of the last commit
+    std::uint32_t hints = 0;        // in its hint line
     std::uint32_t recalled_for = kNobody;  // a recall is under way, for the sake of this CPU
     cox::core::QueueNode<Record> placed_node;
 
@@ -34,6 +35,7 @@ struct Record : Task {
     void begin(abi::ThreadRef new_ref) {
         ref = new_ref;
         scratch = {};
+        known = false;
         foreign = false;
         hints = 0;  // those in the line are of another generation, so none
     }
