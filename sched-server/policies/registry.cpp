@@ -10,12 +10,14 @@
 
 namespace sched {
 
+Policy& make_chaos(PolicyStorage& storage);
 Policy& make_fifo(PolicyStorage& storage);
 Policy& make_round_robin(PolicyStorage& storage);
 
 namespace {
 
 constexpr std::array kPolicies = {
+    PolicyEntry{"chaos", make_chaos},
     PolicyEntry{"fifo", make_fifo},
     PolicyEntry{"round_robin", make_round_robin},
 };
