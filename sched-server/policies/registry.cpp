@@ -12,6 +12,7 @@ namespace sched {
 
 Policy& make_chaos(PolicyStorage& storage);
 Policy& make_fifo(PolicyStorage& storage);
+Policy& make_home(PolicyStorage& storage);
 Policy& make_round_robin(PolicyStorage& storage);
 
 namespace {
@@ -19,6 +20,7 @@ namespace {
 constexpr std::array kPolicies = {
     PolicyEntry{"chaos", make_chaos},
     PolicyEntry{"fifo", make_fifo},
+    PolicyEntry{"home", make_home},
     PolicyEntry{"round_robin", make_round_robin},
 };
 
