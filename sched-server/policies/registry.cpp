@@ -14,6 +14,7 @@ Policy& make_chaos(PolicyStorage& storage);
 Policy& make_fifo(PolicyStorage& storage);
 Policy& make_home(PolicyStorage& storage);
 Policy& make_round_robin(PolicyStorage& storage);
+Policy& make_work_stealing(PolicyStorage& storage);
 
 namespace {
 
@@ -22,6 +23,7 @@ constexpr std::array kPolicies = {
     PolicyEntry{"fifo", make_fifo},
     PolicyEntry{"home", make_home},
     PolicyEntry{"round_robin", make_round_robin},
+    PolicyEntry{"work_stealing", make_work_stealing},
 };
 
 }  // namespace
