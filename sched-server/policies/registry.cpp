@@ -11,6 +11,7 @@
 namespace sched {
 
 Policy& make_chaos(PolicyStorage& storage);
+Policy& make_fair(PolicyStorage& storage);
 Policy& make_fifo(PolicyStorage& storage);
 Policy& make_home(PolicyStorage& storage);
 Policy& make_round_robin(PolicyStorage& storage);
@@ -20,6 +21,7 @@ namespace {
 
 constexpr std::array kPolicies = {
     PolicyEntry{"chaos", make_chaos},
+    PolicyEntry{"fair", make_fair},
     PolicyEntry{"fifo", make_fifo},
     PolicyEntry{"home", make_home},
     PolicyEntry{"round_robin", make_round_robin},
