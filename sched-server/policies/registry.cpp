@@ -14,6 +14,7 @@ Policy& make_chaos(PolicyStorage& storage);
 Policy& make_fair(PolicyStorage& storage);
 Policy& make_fifo(PolicyStorage& storage);
 Policy& make_home(PolicyStorage& storage);
+Policy& make_priority(PolicyStorage& storage);
 Policy& make_round_robin(PolicyStorage& storage);
 Policy& make_work_stealing(PolicyStorage& storage);
 
@@ -24,6 +25,7 @@ constexpr std::array kPolicies = {
     PolicyEntry{"fair", make_fair},
     PolicyEntry{"fifo", make_fifo},
     PolicyEntry{"home", make_home},
+    PolicyEntry{"priority", make_priority},
     PolicyEntry{"round_robin", make_round_robin},
     PolicyEntry{"work_stealing", make_work_stealing},
 };
