@@ -11,6 +11,7 @@
 namespace sched {
 
 Policy& make_chaos(PolicyStorage& storage);
+Policy& make_edf(PolicyStorage& storage);
 Policy& make_fair(PolicyStorage& storage);
 Policy& make_fifo(PolicyStorage& storage);
 Policy& make_home(PolicyStorage& storage);
@@ -22,6 +23,7 @@ namespace {
 
 constexpr std::array kPolicies = {
     PolicyEntry{"chaos", make_chaos},
+    PolicyEntry{"edf", make_edf},
     PolicyEntry{"fair", make_fair},
     PolicyEntry{"fifo", make_fifo},
     PolicyEntry{"home", make_home},
