@@ -14,6 +14,7 @@ Policy& make_chaos(PolicyStorage& storage);
 Policy& make_edf(PolicyStorage& storage);
 Policy& make_fair(PolicyStorage& storage);
 Policy& make_fifo(PolicyStorage& storage);
+Policy& make_gang(PolicyStorage& storage);
 Policy& make_home(PolicyStorage& storage);
 Policy& make_priority(PolicyStorage& storage);
 Policy& make_round_robin(PolicyStorage& storage);
@@ -26,6 +27,7 @@ constexpr std::array kPolicies = {
     PolicyEntry{"edf", make_edf},
     PolicyEntry{"fair", make_fair},
     PolicyEntry{"fifo", make_fifo},
+    PolicyEntry{"gang", make_gang},
     PolicyEntry{"home", make_home},
     PolicyEntry{"priority", make_priority},
     PolicyEntry{"round_robin", make_round_robin},
