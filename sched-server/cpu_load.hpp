@@ -19,6 +19,7 @@ public:
     explicit CpuLoad(std::uint64_t cpus) : cpus_(cpus) { at_most_.fill(cpus); }
 
     [[nodiscard]] std::uint64_t cpus() const { return cpus_; }
+    [[nodiscard]] bool has(std::uint32_t cpu) const { return (cpus_ >> cpu & 1) != 0; }
     [[nodiscard]] std::uint32_t count(std::uint32_t cpu) const { return counts_[cpu]; }
 
     // The CPUs with fewer than `level` threads, 1 <= level <= kLevels.

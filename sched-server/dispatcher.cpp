@@ -46,18 +46,21 @@ void Dispatcher::set_policy(Policy& next, std::uint64_t now_ns) {
         }
         COX_ASSERT(record.queue == nullptr);  // or the old policy has kept it
         record.scratch = {};
+        record.known = false;
         write_hint(record, {});
     }
     policy_ = &next;
     for (Record& record : records_) {
         if (record.place == Place::kPlaced) {
             inherit(record);
+            record.known = true;
             policy_->adopt(record, now_ns);
         }
     }
     const std::span waiting = std::span(lines).first(enqueued);
     std::ranges::sort(waiting, {}, [&](std::uint16_t line) { return records_[line].runnable_since_ns; });
     for (const std::uint16_t line : waiting) {
+        records_[line].known = true;
         policy_->enqueue(records_[line], read_line(table_[line]).word.cause(), now_ns);
     }
 }
@@ -73,6 +76,7 @@ void Dispatcher::observe(std::uint32_t line, std::uint64_t now_ns) {
     Record& record = records_[line];
     if (view.ref != record.ref) {
         observe_not_runnable(record, abi::Cause::kExited, now_ns);
+        forget(record, now_ns);
         record.begin(view.ref);
     }
     if (view.domain == 0 || record.foreign) {
@@ -85,6 +89,10 @@ void Dispatcher::observe(std::uint32_t line, std::uint64_t now_ns) {
         case abi::ThreadState::kUnplaced: observe_unplaced(record, view, now_ns); break;
         case abi::ThreadState::kQueued:
         case abi::ThreadState::kRunning: observe_placed(record, view, now_ns); break;
+        case abi::ThreadState::kGone:
+            observe_not_runnable(record, view.word.cause(), now_ns);
+            forget(record, now_ns);
+            break;
         default: observe_not_runnable(record, view.word.cause(), now_ns); break;
     }
     const bool moved_fences = record.affinity != view.affinity;
@@ -132,6 +140,7 @@ void Dispatcher::observe_placed(Record& record, const LineView& view, std::uint6
     }
     place(record, cpu);
     record.affinity = view.affinity;
+    record.known = true;
     policy_->adopt(record, now_ns);
 }
 
@@ -161,8 +170,9 @@ void Dispatcher::refused(CommitTag tag, abi::Error error, std::uint64_t now_ns) 
         return;
     }
     Record& record = records_[tag.line];
-    if (error == abi::Error::kCpuNotYours) {
+    if (error == abi::Error::kCpuNotYours && load_.has(tag.cpu)) {
         load_.give_up(tag.cpu);
+        policy_->cpu_taken(tag.cpu, now_ns);
     }
     const abi::ThreadWord word = read_line(table_[tag.line]).word;
     const bool still_unplaced =
@@ -186,6 +196,7 @@ void Dispatcher::enqueue(Record& record, const LineView& view, std::uint64_t now
     record.sequence = view.word.sequence();
     record.affinity = view.affinity;
     record.runnable_since_ns = clock_.ns(view.runnable_since);
+    record.known = true;
     ++enqueued_;
     policy_->enqueue(record, view.word.cause(), now_ns);
 }
@@ -235,6 +246,12 @@ void Dispatcher::withdraw_commit(Record& record) {
     record.place = Place::kEnqueued;
     record.doubtful = true;
     ++enqueued_;
+}
+
+void Dispatcher::forget(Record& record, std::uint64_t now_ns) {
+    if (std::exchange(record.known, false)) {
+        policy_->gone(record, now_ns);
+    }
 }
 
 void Dispatcher::end_recall(Record& record) {

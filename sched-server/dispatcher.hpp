@@ -56,7 +56,7 @@ public:
     // Emits commits until every CPU has what the policy's depth() allows or the policy has nothing for it:
     // first one thread for each, then a second, and so on. For a CPU left with none while another has two,
     // one of those is recalled, or its commit, if that is still under way, repeated for the idle CPU: of two
-    // commits with one sequence number only one succeeds. Then the policy may preempt. A tick that is due comes
+    // commits with one sequence number only one succeeds. Then the policy may preempt and recall. A tick that is due comes
     // first. False when the batch was too small: send it and call again.
     [[nodiscard]] bool fill(CommitBatch& batch, std::uint64_t now_ns);
 
@@ -65,6 +65,7 @@ public:
 
     [[nodiscard]] const CpuLoad& load() const { return load_; }
     [[nodiscard]] std::uint32_t enqueued() const { return enqueued_; }
+    [[nodiscard]] Task& task(std::uint32_t line) { return records_[line]; }
 
 private:
     // In rising order: the running one last, since another waits behind it.
@@ -81,16 +82,19 @@ private:
     void leave_cpu(Record& record);
     void unplace(Record& record, abi::Cause cause, std::uint64_t now_ns);
     void end_recall(Record& record);
+    void forget(Record& record, std::uint64_t now_ns);
 
     bool fill_level(std::uint32_t level, CommitBatch& batch, std::uint64_t now_ns);
     bool feed_idle(CommitBatch& batch, std::uint64_t now_ns);
+    bool fill_rest(CommitBatch& batch, std::uint64_t now_ns);
     bool preempt(CommitBatch& batch, std::uint64_t now_ns);
+    bool recall_wanted(CommitBatch& batch, std::uint64_t now_ns);
     bool pick_for(std::uint32_t cpu, std::uint32_t flags, CommitBatch& batch, std::uint64_t now_ns);
     void write_hint(Record& record, const Pick& pick);
     Movable movable(const Record& record) const;
     std::pair<Record*, Movable> movable_to(std::uint32_t cpu);
     void move_commit(Record& record, std::uint32_t cpu, CommitBatch& batch, std::uint64_t now_ns);
-    void recall(Record& record, std::uint32_t for_cpu, CommitBatch& batch);
+    void recall(Record& record, CommitBatch& batch);
     void inherit(Record& record);
     void withdraw_commit(Record& record);
     bool recall_inherited(CommitBatch& batch);

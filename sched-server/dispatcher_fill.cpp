@@ -37,7 +37,10 @@ bool Dispatcher::fill(CommitBatch& batch, std::uint64_t now_ns) {
             return false;
         }
     }
-    return feed_idle(batch, now_ns) && preempt(batch, now_ns);
+    if (policy_->depth() > CpuLoad::kLevels && !fill_rest(batch, now_ns)) {
+        return false;
+    }
+    return feed_idle(batch, now_ns) && preempt(batch, now_ns) && recall_wanted(batch, now_ns);
 }
 
 bool Dispatcher::fill_level(std::uint32_t level, CommitBatch& batch, std::uint64_t now_ns) {
@@ -50,6 +53,21 @@ bool Dispatcher::fill_level(std::uint32_t level, CommitBatch& batch, std::uint64
         }
         if (pick_for(cpu, 0, batch, now_ns)) {
             first_cpu_ = (cpu + 1) % abi::kMaxCpus;
+        }
+        return true;
+    });
+}
+
+// Beyond the levels that CpuLoad has masks for: all that the policy has.
+bool Dispatcher::fill_rest(CommitBatch& batch, std::uint64_t now_ns) {
+    return for_each_cpu(load_.cpus(), first_cpu_, [&](std::uint32_t cpu) {
+        while (enqueued_ != 0) {
+            if (batch.full()) {
+                return false;
+            }
+            if (load_.count(cpu) >= policy_->depth() || !pick_for(cpu, 0, batch, now_ns)) {
+                break;
+            }
         }
         return true;
     });
@@ -101,8 +119,23 @@ bool Dispatcher::preempt(CommitBatch& batch, std::uint64_t now_ns) {
     return true;
 }
 
+bool Dispatcher::recall_wanted(CommitBatch& batch, std::uint64_t now_ns) {
+    for (;;) {
+        if (batch.full()) {
+            return false;
+        }
+        Task* const task = policy_->recall(now_ns);
+        if (task == nullptr) {
+            return true;
+        }
+        auto& record = static_cast<Record&>(*task);
+        COX_ASSERT(record.place == Place::kPlaced);  // or the policy is wrong
+        recall(record, batch);
+    }
+}
+
 bool Dispatcher::feed_idle(CommitBatch& batch, std::uint64_t now_ns) {
-    if (load_.at_least(2) == 0) {
+    if (load_.at_least(2) == 0 || !policy_->feeds_idle()) {
         return true;
     }
     return for_each_cpu(load_.below(1) & ~awaiting_recall_, first_cpu_, [&](std::uint32_t cpu) {
@@ -113,7 +146,9 @@ bool Dispatcher::feed_idle(CommitBatch& batch, std::uint64_t now_ns) {
         if (how == Movable::kUnderWay) {
             move_commit(*record, cpu, batch, now_ns);
         } else if (how != Movable::kNo) {
-            recall(*record, cpu, batch);
+            record->recalled_for = cpu;
+            awaiting_recall_ |= std::uint64_t{1} << cpu;
+            recall(*record, batch);
         }
         return true;
     });
@@ -162,10 +197,8 @@ void Dispatcher::move_commit(Record& record, std::uint32_t cpu, CommitBatch& bat
     write_hint(record, {&record, record.slice_ns, record.hints});
 }
 
-void Dispatcher::recall(Record& record, std::uint32_t for_cpu, CommitBatch& batch) {
+void Dispatcher::recall(Record& record, CommitBatch& batch) {
     const abi::ThreadWord word{table_[record.ref.index].word.load(std::memory_order_relaxed)};
-    record.recalled_for = for_cpu;
-    awaiting_recall_ |= std::uint64_t{1} << for_cpu;
     batch.push({record.ref, word.sequence(), record.cpu, abi::kCommitRecall, abi::kNoSlice});
 }
 

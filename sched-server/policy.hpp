@@ -28,6 +28,7 @@
 namespace sched {
 
 inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
+inline constexpr std::uint32_t kUnlimitedDepth = ~std::uint32_t{0};
 
 struct Pick {
     Task* task;
@@ -67,13 +68,21 @@ public:
     // task.affinity of a picked or adopted thread has changed. (An enqueued one is removed and enqueued again.)
     virtual void affinity_changed(Task& /*task*/, std::uint64_t /*now_ns*/) {}
 
+    // The thread has exited: after stopped() or remove(), but also where it waited and the policy had nothing to hear of it.
+    // For what a policy keeps of threads that wait. Its Task is the next thread's.
+    virtual void gone(Task& /*task*/, std::uint64_t /*now_ns*/) {}
+
     // How many threads the server keeps at a CPU, the running one included. With 1 a CPU has nothing to
     // switch to until the server hears that it is free. With 2 the kernel goes on at once, and slices count:
-    // it arms one only while another thread waits there. With 2 or more, a CPU left with none is given a
-    // thread of another one, so a policy that leaves CPUs idle on purpose keeps to 1.
+    // it arms one only while another thread waits there. kUnlimitedDepth: all that pick_next() gives.
     [[nodiscard]] virtual std::uint32_t depth() const { return 1; }
 
-    // No CPU idles longer than this while an enqueued thread may run there: what simulations and tests hold it to.
+    // Whether a CPU that is left with none, and for which pick_next() has none, is given a thread that stands behind another
+    // one on another CPU. Not for policies that bind threads to CPUs, or leave CPUs idle on purpose.
+    [[nodiscard]] virtual bool feeds_idle() const { return true; }
+
+    // What the policy promises as things stand now: no thread stays enqueued for longer than this while a CPU where it may run is
+    // idle all the time. 0 for policies that never leave a CPU idle beside work. Property tests and simulator hold it to that.
     [[nodiscard]] virtual std::uint64_t may_idle_ns() const { return 0; }
 
     // A CPU whose thread shall make room, now, for what pick_next() says for it next. Asked when every CPU has
@@ -81,6 +90,11 @@ public:
     [[nodiscard]] virtual std::optional<std::uint32_t> preempt(std::uint64_t /*now_ns*/) {
         return std::nullopt;
     }
+
+    // A placed thread that shall leave its CPU though nothing is to go there instead: stopped() and enqueue() with kRecalled
+    // follow. Asked after preempt(), until nullptr; the same thread only once for each call of the policy. A recall that
+    // arrives while the thread is on its way to the CPU has no effect, so whoever must have it asks again at a tick.
+    [[nodiscard]] virtual Task* recall(std::uint64_t /*now_ns*/) { return nullptr; }
 
     // When tick() is due. Asked after every change; tick() comes at that time or a little later, never before.
     [[nodiscard]] virtual std::uint64_t next_tick_ns() const { return kNever; }

@@ -5,6 +5,7 @@
 
 #include "abi/sched.hpp"
 #include "abi/types.hpp"
+#include "augmented_tree.hpp"
 #include "core/intrusive_queue.hpp"
 
 #include <array>
@@ -29,6 +30,7 @@ struct Task {
     // The policy's own. Zero for a new thread, and for a policy that has just taken over.
     cox::core::QueueNode<Task> queue_node;
     TaskQueue* queue = nullptr;  // in which queue_node stands
+    TreeNode<Task> tree_node;    // remove() knows nothing of it
     std::array<std::uint64_t, 8> scratch{};
 
     // Masks have 64 bits; the CPUs beyond, which only a simulation has, are for tasks that may run anywhere.

@@ -32,6 +32,11 @@ public:
     void stopped(sched::Task& task, abi::Cause, std::uint64_t) override { say("stopped", task); }
     void adopt(sched::Task& task, std::uint64_t) override { say("adopt", task, task.cpu); }
     void affinity_changed(sched::Task& task, std::uint64_t) override { say("affinity", task, task.affinity); }
+    void gone(sched::Task& task, std::uint64_t) override { say("gone", task); }
+    void cpu_taken(std::uint32_t cpu, std::uint64_t) override { taken.push_back(cpu); }
+    std::uint32_t depth() const override { return depth_of_all; }
+    bool feeds_idle() const override { return feeds; }
+    sched::Task* recall(std::uint64_t) override { return std::exchange(to_recall, nullptr); }
     std::optional<std::uint32_t> preempt(std::uint64_t) override { return std::exchange(to_preempt, {}); }
     std::uint64_t next_tick_ns() const override { return next_tick; }
     void tick(std::uint64_t now_ns) override {
@@ -46,6 +51,10 @@ public:
     std::uint64_t next_tick = sched::kNever;
     std::vector<std::uint64_t> ticks;
     std::uint32_t hints = 0;
+    std::uint32_t depth_of_all = 1;
+    bool feeds = true;
+    sched::Task* to_recall = nullptr;
+    std::vector<std::uint32_t> taken;
     sched::TaskQueue queue;
 
 private:
@@ -96,6 +105,98 @@ TEST_CASE("sched hooks: what a policy picked is not adopted when it is seen to r
     rig.settle();
     rig.crew.dispatcher().observe(line, 5);
     CHECK(rig.probe.take_log() == "enqueue0");
+}
+
+TEST_CASE(
+    "sched hooks: the end of a thread is told, once, also of one that waited, before its line has another") {
+    Rig rig(0b1);
+    const std::uint32_t waits = rig.started();
+    rig.settle();
+    rig.kernel.block(0);
+    const std::uint32_t runs = rig.started();
+    rig.settle();
+    const std::uint32_t queues = rig.started();
+    rig.settle();
+    rig.probe.take_log();
+    rig.kernel.kill(waits);
+    rig.settle();
+    CHECK(rig.probe.take_log() == "gone0");
+    rig.kernel.kill(queues);
+    rig.settle();
+    CHECK(rig.probe.take_log() == "remove2 gone2");
+    rig.kernel.kill(runs);
+    rig.kernel.free(runs);
+    REQUIRE(rig.started() == runs);  // nobody has looked meanwhile
+    rig.settle();
+    CHECK(rig.probe.take_log() == "stopped1 gone1 enqueue1");
+}
+
+TEST_CASE("sched hooks: a thread that the policy never heard of ends without a word") {
+    Rig rig(0b1);
+    const std::uint32_t line = rig.kernel.create();
+    rig.kernel.kill(line);
+    rig.settle();
+    CHECK(rig.probe.take_log().empty());
+}
+
+TEST_CASE("sched hooks: a recalled thread leaves its CPU, and comes back to the policy") {
+    Rig rig(0b1);
+    rig.started();
+    rig.settle();
+    rig.probe.take_log();
+    rig.probe.to_recall = &rig.crew.dispatcher().task(0);
+    rig.started();
+    rig.settle();
+    CHECK(rig.probe.take_log() == "enqueue1 stopped0 enqueue0");
+    CHECK(rig.kernel.running(0) == 1u);
+}
+
+TEST_CASE("sched hooks: a depth without limit places all that the policy gives") {
+    Rig rig(0b1);
+    rig.probe.depth_of_all = sched::kUnlimitedDepth;
+    for (int i = 0; i < 100; ++i) {  // more than a batch holds, too
+        rig.started();
+    }
+    rig.settle();
+    CHECK(rig.kernel.on(0).size() == 100);
+    CHECK(rig.crew.dispatcher().enqueued() == 0);
+}
+
+TEST_CASE("sched hooks: an idle CPU is fed from another one only if the policy says so") {
+    for (const bool feeds : {false, true}) {
+        Rig rig(0b11);
+        rig.probe.depth_of_all = 2;
+        rig.probe.feeds = feeds;
+        for (int i = 0; i < 4; ++i) {
+            rig.started(0b01);
+        }
+        rig.settle();
+        REQUIRE(rig.kernel.on(0).size() == 2);
+        for (const std::uint32_t line : rig.kernel.in_state(ThreadState::kUnplaced)) {
+            rig.kernel.kill(line);
+        }
+        for (const std::uint32_t line : rig.kernel.on(0)) {
+            rig.kernel.set_affinity(line, FakeKernel::kAll);
+        }
+        rig.settle();
+        CHECK(rig.kernel.on(1).size() == (feeds ? 1 : 0));
+    }
+}
+
+TEST_CASE("sched hooks: a CPU that the kernel does not let the server have is taken from the policy, once") {
+    FakeKernel kernel(0b1);
+    Probe probe;
+    auto dispatcher =
+        std::make_unique<sched::Dispatcher>(probe, kernel.table(), 0b11, cap::Clock(1'000'000'000));
+    for (int i = 0; i < 2; ++i) {
+        kernel.start(kernel.create());
+        dispatcher->observe(static_cast<std::uint32_t>(i), 1);
+        dispatcher->refused({.sequence = kernel.word(static_cast<std::uint32_t>(i)).sequence(),
+                             .line = static_cast<std::uint32_t>(i),
+                             .cpu = 1},
+                            abi::Error::kCpuNotYours, 2);
+    }
+    CHECK(probe.taken == std::vector<std::uint32_t>{1});
 }
 
 TEST_CASE("sched hooks: preemption puts the next pick on the CPU and gives the other one back") {

@@ -37,8 +37,8 @@ TEST_CASE("sched options: defaults and what is accepted") {
 }
 
 TEST_CASE("sched options: every refusal names the value and what is known") {
-    CHECK(error_of("policy=nosuch").starts_with("error: policy \"nosuch\" unknown; known: fifo "));
-    CHECK(error_of("policy").starts_with("error: policy \"\" unknown; known: fifo "));
+    CHECK(error_of("policy=nosuch").starts_with("error: policy \"nosuch\" unknown; known: chaos "));
+    CHECK(error_of("policy").starts_with("error: policy \"\" unknown; known: chaos "));
     CHECK(error_of("cpus=0") == "error: cpus \"0\" is not a mask of CPUs, like 0x3");
     CHECK(error_of("cpus=two") == "error: cpus \"two\" is not a mask of CPUs, like 0x3");
     CHECK(error_of("fault=exit_after=0") ==

@@ -11,6 +11,7 @@
 #include <random>
 #include <vector>
 
+#include "attributes.hpp"
 #include "support/checked_policy.hpp"
 #include "support/sched_crew.hpp"
 
@@ -62,7 +63,20 @@ private:
         return below(3) == 0 && mask != 0 ? mask : FakeKernel::kAll;
     }
 
-    std::string settled_complaint() { return crew_.settle() ? crew_.complaint() : "does not settle"; }
+    std::string settled_complaint() { return crew_.settled_complaint(); }
+
+    // Any priority, weight, gang and reservation, or none, so that all policies have something to decide.
+    std::uint64_t any_label() {
+        if (below(3) == 0) {
+            return 0;
+        }
+        return sched::Attributes{.priority = below(4) * 60,
+                                      .weight = 1 + below(sched::Attributes::Label::kMaxWeight),
+                                      .group = below(4),
+                                      .period_ns = below(3) * 2'000'000,
+                                      .budget_ns = below(8) * 500'000}
+            .label();
+    }
 
     // Runs until nothing runs: every thread that was left behind shows, since the CPUs are free for it.
     std::string finish() {
@@ -80,7 +94,7 @@ private:
 
     void step() {
         const std::uint32_t cpu = any_cpu();
-        switch (below(15)) {
+        switch (below(16)) {
             case 0: begin_thread(cpu); break;
             case 1: end_thread(); break;
             case 2:
@@ -106,6 +120,7 @@ private:
             case 10:
             case 11: crew_.decide(cpu); break;
             case 12: swap(); break;
+            case 13: crew_.pass(below(3'000'000)); break;
             default: crew_.send(cpu); break;
         }
     }
@@ -130,7 +145,7 @@ private:
             (void)kernel_.create(FakeKernel::kAll, 0,
                                  cpu);  // of no domain; may take a line that an event is due for
         } else if (live < max_live_) {
-            kernel_.start(kernel_.create(any_affinity(), 1, cpu));
+            kernel_.start(kernel_.create(any_affinity(), 1, cpu, any_label()));
         }
     }
 
@@ -156,6 +171,32 @@ private:
     std::mt19937_64 random_;
     std::uint32_t cpu_count_;
     std::size_t max_live_;
+};
+
+// Keeps threads waiting for longer than it says.
+class Slow final : public sched::Policy {
+public:
+    std::string_view name() const override { return "slow"; }
+    std::uint64_t may_idle_ns() const override { return promised_ns; }
+    void enqueue(sched::Task& task, abi::Cause, std::uint64_t now_ns) override {
+        queue_.push_back(task);
+        release_ns_ = now_ns + 2'000'000;
+    }
+    std::optional<sched::Pick> pick_next(std::uint32_t cpu, std::uint64_t now_ns) override {
+        sched::Task* const task = now_ns < release_ns_ ? nullptr : queue_.take_first(cpu);
+        return task != nullptr ? std::optional(sched::Pick{task, 0}) : std::nullopt;
+    }
+    std::uint64_t next_tick_ns() const override {
+        return queue_.empty() || release_ns_ <= ticked_ns_ ? sched::kNever : release_ns_;
+    }
+    void tick(std::uint64_t now_ns) override { ticked_ns_ = now_ns; }
+
+    std::uint64_t promised_ns = 0;
+
+private:
+    sched::TaskQueue queue_;
+    std::uint64_t release_ns_ = 0;
+    std::uint64_t ticked_ns_ = 0;
 };
 
 // Forgets every 50th thread that is enqueued.
@@ -225,10 +266,22 @@ TEST_CASE("sched property: the runs reach refused commits") {
 
 TEST_CASE("sched property: a policy that loses a thread is caught") {
     int caught = 0;
-    for (unsigned seed = 1; seed <= 20; ++seed) {
+    for (unsigned seed = 1; seed <= 40; ++seed) {
         Lossy lossy;
         RandomRun run(0b11, lossy, seed);
         caught += run.run(5000) != "" ? 1 : 0;
     }
     CHECK(caught >= 10);  // one that is killed or gets another affinity before anybody looks does not show
+}
+
+TEST_CASE(
+    "sched property: a policy that keeps threads waiting for longer than it says is caught, and only then") {
+    for (const std::uint64_t promised_ns :
+         {std::uint64_t{0}, std::uint64_t{1'000'000}, std::uint64_t{2'000'000}}) {
+        Slow slow;
+        slow.promised_ns = promised_ns;
+        RandomRun run(0b11, slow, 1);
+        INFO("promised " << promised_ns);
+        CHECK((run.run(2000) == "") == (promised_ns == 2'000'000));
+    }
 }

@@ -58,6 +58,18 @@ public:
         policy_.affinity_changed(task, now_ns);
     }
 
+    void gone(sched::Task& task, std::uint64_t now_ns) override {
+        expect(!known_.contains(&task), "gone, but it is enqueued or picked");
+        policy_.gone(task, now_ns);
+    }
+
+    bool feeds_idle() const override { return policy_.feeds_idle(); }
+    std::uint64_t may_idle_ns() const override { return policy_.may_idle_ns(); }
+    sched::Task* recall(std::uint64_t now_ns) override {
+        sched::Task* const task = policy_.recall(now_ns);
+        expect(task == nullptr || of(*task).picked, "recalled, but it is enqueued");
+        return task;
+    }
     std::optional<std::uint32_t> preempt(std::uint64_t now_ns) override { return policy_.preempt(now_ns); }
     std::uint64_t next_tick_ns() const override { return policy_.next_tick_ns(); }
     void tick(std::uint64_t now_ns) override {

@@ -36,7 +36,8 @@ FakeKernel::FakeKernel(std::uint64_t cpus)
     }
 }
 
-std::uint32_t FakeKernel::create(std::uint64_t affinity, std::uint32_t domain, std::uint32_t cpu) {
+std::uint32_t FakeKernel::create(std::uint64_t affinity, std::uint32_t domain, std::uint32_t cpu,
+                                 std::uint64_t label) {
     std::uint32_t line = 0;
     while (word(line).state() != ThreadState::kFree) {
         ++line;
@@ -44,6 +45,7 @@ std::uint32_t FakeKernel::create(std::uint64_t affinity, std::uint32_t domain, s
     lines_[line].ref.store(abi::ThreadRef{line, ref(line).generation + 1}.raw());
     lines_[line].affinity.store(affinity);
     lines_[line].domain.store(domain);
+    lines_[line].label.store(label);
     lines_[line].word.store(pack(ThreadState::kCreated, cpu, 0, false, word(line).sequence(), Cause::kNone));
     return line;
 }

@@ -33,7 +33,8 @@ public:
     std::uint64_t cpus() const { return cpus_; }
 
     // Threads. create() reuses the lowest line that is free, with a new generation.
-    std::uint32_t create(std::uint64_t affinity = kAll, std::uint32_t domain = 1, std::uint32_t cpu = 0);
+    std::uint32_t create(std::uint64_t affinity = kAll, std::uint32_t domain = 1, std::uint32_t cpu = 0,
+                         std::uint64_t label = 0);
     void start(std::uint32_t line);
     void wake(std::uint32_t line);
     void suspend(std::uint32_t line);  // not one that waits

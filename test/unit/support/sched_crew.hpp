@@ -43,11 +43,18 @@ public:
                agents_[cpu].full_stop;
     }
 
-    // Lets every agent and every CPU go on until nothing happens any more. False if that takes too long.
+    // Time goes on; a tick that is due comes with the next round.
+    void pass(std::uint64_t ns) { now_ns_ += ns; }
+
+    // Lets every agent and every CPU go on until nothing happens any more, time standing still. False if that takes too long.
     [[nodiscard]] bool settle();
 
     // What is wrong once everything has settled; empty if nothing.
     [[nodiscard]] std::string complaint();
+
+    // Settles, and says what is wrong. A thread may wait beside a CPU with room for the policy's may_idle_ns(): time goes on for so
+    // long, with all ticks.
+    [[nodiscard]] std::string settled_complaint();
 
 private:
     struct Agent {
@@ -57,7 +64,19 @@ private:
     };
 
     bool settle_once();
+    std::string complaint_about_books();
     std::string complaint_about_cpu(std::uint32_t cpu) const;
+
+    // An unplaced thread, and the CPUs where it may run that have room.
+    struct LeftWaiting {
+        std::uint32_t line;
+        std::uint32_t sequence;
+        std::uint64_t cpus;
+    };
+    std::vector<LeftWaiting> left_waiting() const;
+    static std::vector<LeftWaiting> still(const std::vector<LeftWaiting>& before,
+                                          const std::vector<LeftWaiting>& now);
+    static std::string name_first(const std::vector<LeftWaiting>& left);
 
     FakeKernel& kernel_;
     std::unique_ptr<sched::Dispatcher> dispatcher_;
