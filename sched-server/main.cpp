@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // The scheduler server. Capabilities: "domain" (kManage, kWrite, kRead), "log", and optionally "ready", a
-// notification whose bit 0 it sets when it is at work. Arguments: options.hpp. Exit codes: 2 usage, 3 could
+// notification whose bit 0 it sets when it is at work, and with record= "record", memory (kRead, kWrite). Arguments: options.hpp. Exit codes: 2 usage, 3 could
 // not start, or lost the domain.
 //
 // Order: attach, add an agent per CPU, adopt the table, start the agents. Adoption comes before the first
@@ -10,6 +10,7 @@
 #include "cap/threads.hpp"
 #include "core/assert.hpp"
 #include "options.hpp"
+#include "recorder.hpp"
 
 #include <array>
 #include <bit>
@@ -35,6 +36,7 @@ struct AgentSeat {
 
 PolicySeat policy_seat;
 std::array<CpuPlace, abi::kMaxCpus> places;
+alignas(Recorder) std::byte recorder_storage[sizeof(Recorder)];
 alignas(Server) std::byte server_storage[sizeof(Server)];
 std::array<AgentSeat, abi::kMaxCpus> agent_seats;
 
@@ -83,6 +85,24 @@ Machine machine_of(std::uint64_t cpus) {
     return {std::span(places).first(count)};
 }
 
+// The policy with a recorder before it.
+cap::Result<Policy*> recorded(const cap::Env& env, Policy& policy, const Machine& machine,
+                              std::uint32_t count) {
+    const auto memory = env.find<cap::Memory>("record");
+    if (!memory) {
+        env.log.print("error: record={} needs a capability \"record\" to memory", count);
+        return cap::fail(abi::Error::kBadSlot);
+    }
+    const std::uint64_t address = TRY(env.space.reserve(count));
+    if (const auto mapped = env.process.map(*memory, address, 0, count, abi::kRead | abi::kWrite); !mapped) {
+        env.log.print("error: record={}: mapping the memory \"record\": {}", count, mapped.error());
+        return cap::fail(mapped.error());
+    }
+    const std::span pages(reinterpret_cast<RecordPage*>(address), count);
+    env.log.print("sched-server: record pages={} entries={}", count, count * kEntriesPerPage);
+    return new (recorder_storage) Recorder(policy, machine, pages, cap::read_tsc());
+}
+
 // Sets up and runs; returns only with a reason why it cannot go on.
 cap::Result<void> serve(const cap::Env& env, const Options& options) {
     const auto domain = env.find<cap::SchedDomain>("domain");
@@ -96,13 +116,16 @@ cap::Result<void> serve(const cap::Env& env, const Options& options) {
         return cap::fail(abi::Error::kCpuNotYours);
     }
     cap::LogLine refusal;
-    Policy* const policy =
-        policy_seat.prepare(*options.policy, options.parameters(), machine_of(cpus), refusal);
+    const Machine machine = machine_of(cpus);
+    Policy* policy = policy_seat.prepare(*options.policy, options.parameters(), machine, refusal);
     if (policy == nullptr) {
         env.log.write(refusal.view());
         env.exit(kExitUsage);
     }
     policy_seat.accept();
+    if (options.record_pages != 0) {
+        policy = TRY(recorded(env, *policy, machine, options.record_pages));
+    }
 
     const Addresses addresses{.table = TRY(env.space.reserve(abi::kStatusTablePages)),
                               .hints = TRY(env.space.reserve(abi::kHintPages))};
