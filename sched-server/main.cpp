@@ -2,7 +2,8 @@
 //
 // The scheduler server. Capabilities: "domain" (kManage, kWrite, kRead), "log", and optionally "ready", a
 // notification whose bit 0 it sets when it is at work; "control", "call", "answered" and "handover" are those of
-// docs/server-control.md. Arguments: options.hpp. Exit codes: 0 retired, 2 usage, 3 could not start, or lost the domain.
+// docs/server-control.md; with the argument record=, "record" is memory (kRead, kWrite). Arguments: options.hpp. Exit codes: 0 retired,
+// 2 usage, 3 could not start, or lost the domain.
 //
 // Order: all that can be prepared, the threads of the agents too; attach, when a predecessor has left; add an agent per CPU, adopt the
 // table, start the agents. Adoption comes before the first agent runs, so it needs no lock; what changes meanwhile stands
@@ -11,6 +12,7 @@
 #include "cap/threads.hpp"
 #include "control_loop.hpp"
 #include "options.hpp"
+#include "recorder.hpp"
 
 #include <array>
 #include <bit>
@@ -37,6 +39,7 @@ struct AgentSeat {
 
 PolicySeat policy_seat;
 std::array<CpuPlace, abi::kMaxCpus> places;
+alignas(Recorder) std::byte recorder_storage[sizeof(Recorder)];
 alignas(Server) std::byte server_storage[sizeof(Server)];
 std::array<AgentSeat, abi::kMaxCpus> agent_seats;
 
@@ -111,6 +114,24 @@ Machine machine_of(std::uint64_t cpus) {
     return {std::span(places).first(count)};
 }
 
+// The policy with a recorder before it.
+cap::Result<Policy*> recorded(const cap::Env& env, Policy& policy, const Machine& machine,
+                              std::uint32_t count) {
+    const auto memory = env.find<cap::Memory>("record");
+    if (!memory) {
+        env.log.print("error: record={} needs a capability \"record\" to memory", count);
+        return cap::fail(abi::Error::kBadSlot);
+    }
+    const std::uint64_t address = TRY(env.space.reserve(count));
+    if (const auto mapped = env.process.map(*memory, address, 0, count, abi::kRead | abi::kWrite); !mapped) {
+        env.log.print("error: record={}: mapping the memory \"record\": {}", count, mapped.error());
+        return cap::fail(mapped.error());
+    }
+    const std::span pages(reinterpret_cast<RecordPage*>(address), count);
+    env.log.print("sched-server: record pages={} entries={}", count, count * kEntriesPerPage);
+    return new (recorder_storage) Recorder(policy, machine, pages, cap::read_tsc());
+}
+
 // Maps the control page, if all that control needs was given -> what is rung with each command.
 cap::Result<cap::Notification> open_desk(Server& server) {
     const cap::Env& env = server.env;
@@ -140,12 +161,15 @@ cap::Result<void> serve(const cap::Env& env, const Options& options) {
     }
     cap::LogLine refusal;
     const Machine machine = machine_of(cpus);
-    Policy* const policy = policy_seat.prepare(*options.policy, options.parameters(), machine, refusal);
+    Policy* policy = policy_seat.prepare(*options.policy, options.parameters(), machine, refusal);
     if (policy == nullptr) {
         env.log.write(refusal.view());
         env.exit(kExitUsage);
     }
     policy_seat.accept();
+    if (options.record_pages != 0) {
+        policy = TRY(recorded(env, *policy, machine, options.record_pages));
+    }
 
     const Addresses addresses{.table = TRY(env.space.reserve(abi::kStatusTablePages)),
                               .hints = TRY(env.space.reserve(abi::kHintPages))};

@@ -2,6 +2,7 @@
 #include "options.hpp"
 
 #include "core/command_line.hpp"
+#include "recording.hpp"
 
 namespace sched {
 namespace {
@@ -38,6 +39,16 @@ bool set_option(Options& options, std::string_view key, std::string_view value, 
             return false;
         }
         return true;
+    }
+    if (key == "record") {
+        const auto pages = cox::core::parse_u64(value);
+        options.record_pages = static_cast<std::uint32_t>(pages.value_or(1));
+        const bool good = pages && (*pages == 0 || (*pages >= 2 && *pages <= kMostRecordPages));
+        if (!good) {
+            error.print("error: record \"{}\" is not a number of pages, 0 or from 2 to {}", value,
+                        kMostRecordPages);
+        }
+        return good;
     }
     if (options.setting_count == options.settings.size()) {
         error.print("error: more than {} parameters", options.settings.size());

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // The server's arguments: `policy=NAME` (default round_robin), `cpus=MASK` (those of the domain's CPUs that
-// it serves; default all), `agents=per_cpu` or `central` (one, on the first CPU, that serves all), `fault=...` (fault.hpp;
+// it serves; default all), `agents=per_cpu` or `central` (one, on the first CPU, that serves all), `record=PAGES` (of the
+// memory object "record", 2 to 512, into which every call of the policy is written; default 0: none), `fault=...` (fault.hpp;
 // tests only). All others are the policy's parameters. parse_options() accepts them or writes the line that says what is
 // wrong.
 #pragma once
@@ -23,6 +24,7 @@ struct Options {
     const PolicyEntry* policy = nullptr;
     std::uint64_t cpus = ~std::uint64_t{0};
     bool central = false;
+    std::uint32_t record_pages = 0;
     FaultPlan fault;
     std::array<Setting, 16> settings;
     std::size_t setting_count = 0;

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from . import accel, junit, options as run_options, symbolize, trace_run
+from . import accel, junit, options as run_options, record_file, symbolize, trace_run
 from .artifacts import Artifacts
 from .boot import Boot, run_qemu
 from .errors import EnvironmentProblem, ExitCode, Skip
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--expect", choices=sorted(_EXPECTED), default="pass", help="(pass)")
     add("--match", action="append", default=[], metavar="REGEX", help="some line of the output, or of a panic or fault with names, must match; repeatable")
     add("--trace", nargs="?", const="all", default="", metavar="CLASSES", help="trace and draw it (docs/tracing.md); a trace that contradicts itself fails")
+    add("--record", action="store_true", help="keep what the scheduler server has recorded (docs/simulator.md); the manifest has to ask for it")
     add("--quiet", action="store_true", help="do not show the guest's output")
     add("qemu", nargs="*", help="after --: more QEMU arguments")
     return made
@@ -101,13 +102,17 @@ def _report(label: str, outcome: TestOutcome, expected: Verdict, boot: Boot, nam
     print(f"{label}: {outcome.verdict.value}{wanted}: {outcome.detail} [{seconds:.2f} s, log {log}]", flush=True)
 
 
-def _traced(args: argparse.Namespace, artifacts: Artifacts, words: list[str], log: Path,
-            show: Callable[[Line], None] | None) -> tuple[Boot, trace_run.Report]:  # fmt: skip
+def _with_memory(args: argparse.Namespace, artifacts: Artifacts, words: list[str], log: Path,
+                 show: Callable[[Line], None] | None) -> tuple[Boot, trace_run.Report | None, tuple[str, bool] | None]:  # fmt: skip
+    """Boots with a memory that can be read afterwards -> the boot, its trace, what became of its recording."""
     with trace_run.guest_memory(args.memory) as memory:
         machine = _machine(args, memory.path)
-        words = [*words, f"trace={trace_run.classes(args.trace)}"]
+        if args.trace:
+            words = [*words, f"trace={trace_run.classes(args.trace)}"]
         boot = run_qemu(command(machine, artifacts, words), args.timeout, log, show)
-        return boot, trace_run.write(memory, boot.lines, log.with_suffix(".trace"), log.stem)
+        traced = trace_run.write(memory, boot.lines, log.with_suffix(".trace"), log.stem) if args.trace else None
+        recorded = record_file.write(memory.path, log.with_suffix(".record")) if args.record else None
+        return boot, traced, recorded
 
 
 def main(argv: list[str]) -> ExitCode:
@@ -122,15 +127,15 @@ def main(argv: list[str]) -> ExitCode:
     log.parent.mkdir(parents=True, exist_ok=True)
 
     show = None if args.quiet else _show
-    if args.trace:
-        boot, traced = _traced(args, artifacts, words, log, show)
+    if args.trace or args.record:
+        boot, traced, recorded = _with_memory(args, artifacts, words, log, show)
     else:
-        boot, traced = run_qemu(command(machine, artifacts, words), args.timeout, log, show), None
+        boot, traced, recorded = run_qemu(command(machine, artifacts, words), args.timeout, log, show), None, None
     outcome = classify(boot)
     named = symbolize.explain(boot.lines, artifacts)
-    told = traced.texts() if traced else []
+    told = [*(traced.texts() if traced else []), *([recorded[0]] if recorded else [])]
     absent = unmatched(args.match, [*(clean(line.text) for line in boot.lines), *named, *told])
-    met = outcome.verdict is expected and not absent and not (traced and traced.complaints)
+    met = outcome.verdict is expected and not absent and not (traced and traced.complaints) and (recorded is None or recorded[1])
     for text in told:
         print(text)
 

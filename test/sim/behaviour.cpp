@@ -84,10 +84,10 @@ Behaviour::Next Behaviour::turn_ended(SimThread& thread) {
     if (crew.barrier) {
         return join_barrier(thread, crew);
     }
-    if (thread.turns == crew.times || world_.now_ns >= crew.until) {
+    const std::uint64_t pause = crew.sleeps ? crew.sleep.sample(thread.random) : 0;
+    if (thread.turns == crew.times || world_.now_ns + pause >= crew.until) {
         return Next::kExit;
     }
-    const std::uint64_t pause = crew.sleeps ? crew.sleep.sample(thread.random) : 0;
     thread.ideal_ns += pause;
     begin_turn(thread, crew);
     return sleep(thread, pause);

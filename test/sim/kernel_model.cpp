@@ -234,8 +234,9 @@ void KernelModel::recall(SimThread& thread) {
     }
     world_.cpus[cpu].queue.remove(thread);
     --world_.waiting;  // unplace() counts it again
-    thread.waited_ns += world_.now_ns - thread.waiting_since_ns;
+    const std::uint64_t waiting_since_ns = thread.waiting_since_ns;
     unplace(thread, abi::Cause::kRecalled);
+    thread.waiting_since_ns = waiting_since_ns;
 }
 
 }  // namespace sim

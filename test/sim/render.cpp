@@ -84,9 +84,9 @@ std::string table(const Result& r, double cpu_s) {
     char hash[20];
     std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(r.hash));
     lines.add("hash", hash);
-    lines.add("decisions", std::to_string(r.decisions) + ", " +
-                               decimal(per_second(r.decisions, cpu_s) / 1e6, 2) + " million a second in " +
-                               decimal(cpu_s, 2) + " s; every step was checked");
+    lines.add("decisions",
+              std::to_string(r.decisions) + ", " + decimal(per_second(r.decisions, cpu_s) / 1e6, 2) +
+                  " million a second of CPU time (" + decimal(cpu_s, 2) + " s), every step checked");
     return lines.text_;
 }
 

@@ -88,7 +88,7 @@ void ServerModel::observe_cpu(std::uint32_t cpu) {
     }
 }
 
-void ServerModel::refused(const Commit& commit) {
+void ServerModel::refused(const Commit& commit, abi::Error /*error*/) {
     ++world_.result.refusals;
     SimThread& thread = *commit.thread;
     const bool still_unplaced =

@@ -8,23 +8,19 @@
 #include "cpu_levels.hpp"
 #include "idle_watch.hpp"
 #include "policy.hpp"
+#include "server_side.hpp"
 #include "world.hpp"
 
 namespace sim {
 
-class ServerModel {
+class ServerModel final : public ServerSide {
 public:
     ServerModel(World& world, sched::Policy& policy);
 
-    // One activation of an agent: takes the events that are due, then fills the CPUs.
-    void activate();
-    // The kernel has refused that commit.
-    void refused(const Commit& commit);
-    // When to call activate() even if nothing happens.
-    [[nodiscard]] std::uint64_t tick_ns() const { return tick_ns_; }
-
-    // After the last step: throws when a thread is left that the policy has, or should have.
-    void finish();
+    void activate() override;
+    void refused(const Commit& commit, abi::Error error) override;
+    [[nodiscard]] std::uint64_t tick_ns() const override { return tick_ns_; }
+    void finish() override;
 
 private:
     enum class Movable : std::uint8_t { kNo, kRunning, kUnderWay, kQueued };

@@ -16,17 +16,17 @@ constexpr std::uint64_t kStuckNs = 10'000'000'000;
 
 class Simulation {
 public:
-    Simulation(sched::Policy& policy, const Scenario& scenario, std::uint64_t seed)
+    Simulation(const MakeServer& make, sched::Policy& policy, const Scenario& scenario, std::uint64_t seed)
         : world_(scenario, seed),
           policy_(policy),
           behaviour_(world_),
           kernel_(world_, behaviour_),
-          server_(world_, policy) {}
+          server_(make(world_, policy)) {}
 
     Result run() {
         try {
             steps();
-            server_.finish();
+            server_->finish();
         } catch (const AssertFailed& failed) {
             world_.expect(false, failed.what());
         }
@@ -54,7 +54,7 @@ private:
     }
 
     [[nodiscard]] std::uint64_t next() const {
-        std::uint64_t ns = server_.tick_ns();
+        std::uint64_t ns = server_->tick_ns();
         if (!world_.timers.empty()) {
             ns = std::min(ns, world_.timers.next_ns());
         }
@@ -69,8 +69,8 @@ private:
         if (!world_.commits.empty() && world_.commits.front().due_ns <= world_.now_ns) {
             const Commit commit = world_.commits.front();
             world_.commits.pop_front();
-            if (kernel_.commit(commit) != abi::Error::kOk) {
-                server_.refused(commit);
+            if (const abi::Error error = kernel_.commit(commit); error != abi::Error::kOk) {
+                server_->refused(commit, error);
                 world_.tell_server(nullptr, commit.cpu);  // the agent makes a round
             }
             return true;
@@ -80,7 +80,7 @@ private:
             return true;
         }
         const bool events = !world_.events.empty() && world_.events.front().due_ns <= world_.now_ns;
-        server_.activate();
+        server_->activate();
         return events;
     }
 
@@ -96,7 +96,7 @@ private:
     sched::Policy& policy_;
     Behaviour behaviour_;
     KernelModel kernel_;
-    ServerModel server_;
+    std::unique_ptr<ServerSide> server_;
 };
 
 void check_affinities(const Scenario& scenario) {
@@ -116,9 +116,17 @@ void check_affinities(const Scenario& scenario) {
 
 }  // namespace
 
-Result simulate(sched::Policy& policy, const Scenario& scenario, std::uint64_t seed) {
+Result simulate_with(const MakeServer& make, sched::Policy& policy, const Scenario& scenario,
+                     std::uint64_t seed) {
     check_affinities(scenario);
-    return Simulation(policy, scenario, seed).run();
+    return Simulation(make, policy, scenario, seed).run();
+}
+
+Result simulate(sched::Policy& policy, const Scenario& scenario, std::uint64_t seed) {
+    const auto make = [](World& world, sched::Policy& its_policy) {
+        return std::make_unique<ServerModel>(world, its_policy);
+    };
+    return simulate_with(make, policy, scenario, seed);
 }
 
 }  // namespace sim

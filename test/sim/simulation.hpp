@@ -12,10 +12,19 @@
 #include "policy.hpp"
 #include "result.hpp"
 #include "scenario.hpp"
+#include "server_side.hpp"
+
+#include <functional>
+#include <memory>
 
 namespace sim {
 
 // The policy has been started, on the scenario's machine, and knows no thread.
 [[nodiscard]] Result simulate(sched::Policy& policy, const Scenario& scenario, std::uint64_t seed);
+
+// With another server than ServerModel.
+using MakeServer = std::function<std::unique_ptr<ServerSide>(World&, sched::Policy&)>;
+[[nodiscard]] Result simulate_with(const MakeServer& make, sched::Policy& policy, const Scenario& scenario,
+                                   std::uint64_t seed);
 
 }  // namespace sim

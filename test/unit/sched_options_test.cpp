@@ -29,6 +29,9 @@ TEST_CASE("sched options: defaults and what is accepted") {
     CHECK(options_of("").cpus == ~std::uint64_t{0});
     CHECK(options_of("policy=fifo cpus=0x6").policy->name == "fifo");
     CHECK(options_of("policy=fifo cpus=0x6").cpus == 6);
+    CHECK(options_of("policy=fifo").record_pages == 0);
+    CHECK(options_of("policy=fifo record=0").record_pages == 0);
+    CHECK(options_of("policy=fifo record=512").record_pages == 512);
     CHECK(!options_of("agents=per_cpu").central);
     CHECK(options_of("agents=central").central);
     CHECK(options_of("fault=ignore").fault.ignore);
@@ -40,6 +43,9 @@ TEST_CASE("sched options: every refusal names the value and what is known") {
     CHECK(error_of("policy=nosuch").starts_with("error: policy \"nosuch\" unknown; known: chaos "));
     CHECK(error_of("policy").starts_with("error: policy \"\" unknown; known: chaos "));
     CHECK(error_of("cpus=0") == "error: cpus \"0\" is not a mask of CPUs, like 0x3");
+    CHECK(error_of("record=1") == "error: record \"1\" is not a number of pages, 0 or from 2 to 512");
+    CHECK(error_of("record=513") == "error: record \"513\" is not a number of pages, 0 or from 2 to 512");
+    CHECK(error_of("record=on") == "error: record \"on\" is not a number of pages, 0 or from 2 to 512");
     CHECK(error_of("cpus=two") == "error: cpus \"two\" is not a mask of CPUs, like 0x3");
     CHECK(error_of("fault=exit_after=0") ==
           "error: fault \"exit_after=0\" unknown; known: ignore exit_after=N drop_wake=N");

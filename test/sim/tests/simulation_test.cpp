@@ -24,6 +24,7 @@ void all_policies(const std::string& file, std::uint64_t seeds) {
             CHECK(first.result.unfinished == 0);
             CHECK(first.result.makespan_ns >= first.result.bound_ns);
             CHECK(first.result.decisions >= first.result.threads);
+            CHECK(first.result.longest_wait_ns >= first.result.wake.most);
             const Run second = run(entry, scenario, seed);
             CHECK(first.result.hash == second.result.hash);
             CHECK(first.result.fairness == second.result.fairness);
@@ -107,6 +108,17 @@ TEST_CASE("deadlines: kept alone, missed where there is too much") {
         run(round_robin(), scenario("cpus 1\nperiodic 6 period 10ms budget 2ms times 50"), 1).result;
     CHECK(crowd.jobs == 300);
     CHECK(crowd.deadline_misses > 100);
+}
+
+TEST_CASE("no turn begins at or after `until`") {
+    const auto turns = [](const char* text) {
+        return run(round_robin(), scenario(text), 1).result.service_ns / 1'000'000;
+    };
+    CHECK(turns("cpus 1\nthreads 1 run 1ms sleep 9ms until 20ms") == 2);
+    CHECK(turns("cpus 1\nthreads 1 run 1ms until 20ms") == 20);
+    CHECK(turns("cpus 1\nperiodic 1 period 10ms budget 1ms until 20ms") == 2);
+    CHECK(turns("cpus 2\nthreads 2 run 1ms barrier until 20ms") == 40);
+    CHECK(turns("cpus 1\nthreads 9 arrive 10ms run 1ms times 1 until 20ms") == 2);
 }
 
 TEST_CASE("an end before all have finished") {
