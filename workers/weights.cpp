@@ -47,7 +47,7 @@ void compute(Thread& self, std::uint64_t end, bool lose_one) {
     }
 }
 
-// By how much shares of CPU time differ from those of the weights, which are `count` threads in turns.
+// The part of all CPU time that threads have had beyond the shares of their weights.
 std::uint64_t misplaced_permille(std::span<const std::uint64_t> runtimes) {
     std::uint64_t total = 0;
     std::uint64_t weights = 0;

@@ -50,11 +50,21 @@ class DifferenceTest(unittest.TestCase):
         b = series([90 if n % 2 else 180 for n in range(MIN_PAIRS)])
         self.assertEqual(difference(TIME, a, b).claim, NONE)
 
+    def test_exchanging_the_policies_changes_only_the_direction(self):
+        generator = random.Random(3)
+        for factor in (1.0, 1.3, 2.0, 200.0):
+            a, b = series(noise(generator, MIN_PAIRS, 0.5)), series(factor * each for each in noise(generator, MIN_PAIRS, 0.5))
+            one, other = difference(TIME, a, b), difference(TIME, b, a)
+            self.assertEqual(one.exceeds_spread, other.exceeds_spread, factor)
+            self.assertEqual({one.direction, other.direction}, {BETTER, WORSE})
+        self.assertEqual((one.claim, other.claim), (WORSE, BETTER))
+
     def test_numbers_that_may_be_zero_are_subtracted(self):
         found = difference(MISSED, series([0] * MIN_PAIRS), series([7] * MIN_PAIRS))
         self.assertEqual((found.spread.median, found.claim), (7, WORSE))
         self.assertEqual(difference(MISSED, series([0] * 15), series([0] * 15)).claim, NONE)
         self.assertIsNone(difference(TIME, series([0] * 15), series([7] * 15)))
+        self.assertIsNone(difference(TIME, series([7] * 15), series([0] * 15)))
 
     def test_only_complete_pairs_count(self):
         self.assertEqual(len(difference(TIME, {0: 1.0, 1: 1.0, 2: 1.0}, {1: 2.0, 2: 2.0, 3: 2.0}).pairs), 2)
