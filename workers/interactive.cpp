@@ -3,7 +3,8 @@
 // interactive: two threads that wake for a short burst now and then (priority 200), beside two for each CPU that compute
 // all the time (priority 64), until those have done a fixed amount.
 //
-// Series `response`: from the moment at which a burst was due to its end. Operations: chunks of the computing threads. Fault
+// Series `response`: from the moment at which a burst was due to its end; one that is late is not left out, and the next ones
+// follow at once, so that a long wait counts as often as somebody would have waited. Operations: chunks of the computing threads. Fault
 // `lose_chunk`: one of these leaves a chunk out.
 #include "workload/frame.hpp"
 #include "workload/schedule.hpp"
@@ -47,7 +48,7 @@ void compute(std::uint64_t& result, std::uint64_t state, std::uint64_t chunks, b
 void use(const cap::Clock& clock, cap::Ring& ring, User& user, std::uint64_t think_ns) {
     workload::Schedule schedule(clock, cap::read_tsc(), think_ns);
     do {
-        const std::uint64_t due = schedule.next_to_come(ring);
+        const std::uint64_t due = schedule.next(ring);
         user.state = workload::work(user.state, kBurstSteps);
         user.responses.add(cap::read_tsc() - due);
     } while (batch_left.load(std::memory_order_relaxed) != 0);

@@ -36,18 +36,19 @@ struct Exit {
     cap::Latch open{1};
 };
 
+// At least a chunk, however late its turn comes.
 void compute(Thread& self, std::uint64_t end, bool lose_one) {
     std::uint64_t before = cap::read_tsc();
-    while (before < end) {
+    do {
         self.state = workload::work(self.state, lose_one && self.chunks == 0 ? 1 : kChunkSteps);
         ++self.chunks;
         const std::uint64_t now = cap::read_tsc();
         self.times.add(now - before);
         before = now;
-    }
+    } while (before < end);
 }
 
-// By how much shares of CPU time differ from those of the weights, which are `count` threads in turns.
+// The part of all CPU time that threads have had beyond the shares of their weights.
 std::uint64_t misplaced_permille(std::span<const std::uint64_t> runtimes) {
     std::uint64_t total = 0;
     std::uint64_t weights = 0;

@@ -43,7 +43,7 @@ def write(result: CompareResult, path: Path) -> bool:
     axes.axvline(1, color="0.6", linestyle="--")
     axes.set_xscale("log")
     axes.set_yticks(range(len(rows)), [name for name, _ in rows], fontsize=8)
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.4, -0.6)  # from top to bottom
     options = result.options
     axes.set_xlabel(f"{options.policies[1]} / {options.policies[0]}: every pair, median and quartiles")
     axes.set_title(f"{options.policies[0]} against {options.policies[1]}, {result.accelerator.name}, {options.cpus} CPUs, "

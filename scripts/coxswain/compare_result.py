@@ -117,7 +117,7 @@ def render(result: CompareResult) -> str:
         "benchmarks": [_row(result, trial) for trial in result.trials],
         "comparisons": [_difference(each, found) for each in result.comparisons if not each.problems for found in each.differences],
         "instructions": [
-            {"workload": each.workload.name, "metric": found.title.replace(" ", "_"), "counts": dict(zip(SIDES, found.counts))}
+            {"workload": each.workload.name, "metric": found.metric.key.removesuffix("_ns"), "counts": dict(zip(SIDES, found.counts))}
             for each in result.comparisons
             for found in each.instructions
         ],

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 
 from .compare_result import CompareResult
 from .comparison import Comparison
-from .difference import MIN_PAIRS, NONE, Difference
+from .difference import MIN_PAIRS, NONE, Difference, of_pair
 from .workloads import Metric
 
+_UNITS = {"permille": "‰"}
 _TIMES = ((1e9, "s"), (1e6, "ms"), (1e3, "us"))
 
 
 def value(amount: float, unit: str) -> str:
+    unit = _UNITS.get(unit, unit)
     if unit != "ns":
         return f"{amount:.0f} {unit}" if amount >= 100 or amount == int(amount) else f"{amount:.3g} {unit}"
     for size, name in _TIMES:
@@ -23,7 +25,9 @@ def value(amount: float, unit: str) -> str:
 
 
 def change(amount: float, metric: Metric) -> str:
-    return f"{amount:+.0f}" if metric.counted else f"{100 * amount:+.1f} %"
+    if metric.counted:
+        return f"{amount:+.0f}"
+    return f"{100 * amount:+.1f} %" if amount < 9 else f"×{1 + amount:.0f}"
 
 
 def _verdict(found: Difference) -> str:
@@ -33,27 +37,27 @@ def _verdict(found: Difference) -> str:
 
 
 def _differences(comparison: Comparison) -> Iterator[str]:
-    yield f"  {'metric':<20}{'A median':>12}{'B median':>12}{'B to A':>11}{'q1 … q3':>22}  differs"
+    yield f"  {'metric':<22}{'A median':>12}{'B median':>12}{'B to A':>11}{'q1 … q3':>22}  differs"
     for found in comparison.differences:
         metric = found.metric
         spread = f"{change(found.spread.q1, metric)} … {change(found.spread.q3, metric)}"
         medians = f"{value(found.a_median, metric.unit):>12}{value(found.b_median, metric.unit):>12}"
-        yield f"  {metric.title:<20}{medians}{change(found.spread.median, metric):>11}{spread:>22}  {_verdict(found)}"
+        yield f"  {metric.title:<22}{medians}{change(found.spread.median, metric):>11}{spread:>22}  {_verdict(found)}"
 
 
 def _values(comparison: Comparison) -> Iterator[str]:
-    yield f"  {'metric':<20}{'median':>12}{'q1 … q3':>26}"
+    yield f"  {'metric':<22}{'median':>12}{'q1 … q3':>26}"
     for metric, spread in comparison.values:
         quartiles = f"{value(spread.q1, metric.unit)} … {value(spread.q3, metric.unit)}"
-        yield f"  {metric.title:<20}{value(spread.median, metric.unit):>12}{quartiles:>26}"
+        yield f"  {metric.title:<22}{value(spread.median, metric.unit):>12}{quartiles:>26}"
 
 
 def _instructions(comparison: Comparison, sides: int) -> Iterator[str]:
     yield "  instructions, counted on one CPU:"
     for found in comparison.instructions:
-        counts = "".join(f"{count:>12}" for count in found.counts)
-        ratio = f"{100 * (found.counts[1] / found.counts[0] - 1):+.1f} %" if sides == 2 and found.counts[0] else ""
-        yield f"  {found.title:<20}{counts}{ratio:>11}"
+        counts = "".join(f"{count:>12.0f}" for count in found.counts)
+        between = of_pair(found.metric, *found.counts) if sides == 2 else None
+        yield f"  {found.title:<22}{counts}{'' if between is None else change(between, found.metric):>11}".rstrip()
 
 
 def _workload(comparison: Comparison, sides: int) -> Iterator[str]:
@@ -78,6 +82,8 @@ def render(result: CompareResult) -> str:
         f"host: {result.provenance.host_cpus} CPUs, {result.free_cpus:.2f} free (median), {result.provenance.host_model}; "
         f"{result.provenance.qemu}",
     ]
+    if result.accelerator.name == "kvm_pvm":
+        lines.append("note: kernel mode is interpreted here, user mode is not: a wake-up takes milliseconds; --accel tcg slows down both")
     for comparison in result.comparisons:
         lines += _workload(comparison, sides)
     if sides == 2:

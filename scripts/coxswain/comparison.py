@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from .difference import Difference, difference
 from .stats import Spread, spread
 from .trial import Trial
-from .workloads import QUANTILES, Metric, Workload
+from .workloads import RATE, Metric, Workload
 
 
 @dataclass(frozen=True)
 class Instructions:
-    """Of one quantile of a series, counted under each policy."""
+    """What a run that counts instructions says of a metric, under each policy: the same in every run."""
 
+    metric: Metric
     title: str
-    counts: tuple[int, ...]
+    counts: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,12 @@ def _instructions(trials: Sequence[Trial], workload: Workload, sides: int) -> tu
     logs = {trial.step.side: trial.log for trial in trials if trial.step.icount and trial.log}
     if len(logs) != sides:
         return ()
-    return tuple(
-        Instructions(f"{name} {q}", tuple(logs[side].ticks[f"{name}_{q}"] for side in range(sides)))
-        for name in workload.series
-        for q in QUANTILES
-    )
+    found = []
+    for metric in workload.metrics:
+        key = metric.key.removesuffix("_ns")
+        counts = tuple(float(logs[side].ticks.get(key, logs[side].values[metric.key])) for side in range(sides))
+        found.append(Instructions(metric, f"{metric.title} per 10^9" if metric.key == RATE else metric.title, counts))
+    return tuple(found)
 
 
 def compare(trials: Sequence[Trial], workload: Workload, sides: int) -> Comparison:

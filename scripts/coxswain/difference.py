@@ -2,13 +2,14 @@
 """Whether two policies differ in a metric: medians, and the spread of what the pairs say.
 
 A pair is a run under A and a run under B side by side in time; its difference is B / A - 1, or B - A for numbers that may be 0.
-The difference *exceeds its spread* when the pairs' median lies further from 0 than the quartiles lie from each other. With 15
-pairs of runs that do not differ that happens in one of 200 metrics, with 7 in one of 17, with 5 in one of 6 (normally or
+The difference *exceeds its spread* when the pairs' median lies further from 0 than the quartiles lie from each other; of ratios, the
+logarithms do, so that it is the same to exchange A and B. With 15 pairs of runs that do not differ that happens in one of 200 metrics, with 7 in one of 17, with 5 in one of 6 (normally or
 log-normally distributed; test/harness/test_difference.py repeats the count): so a claim needs 15.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ class Difference:
 
     @property
     def exceeds_spread(self) -> bool:
-        return abs(self.spread.median) > self.spread.q3 - self.spread.q1
+        found = self.spread if self.metric.counted else spread([math.log1p(each) for each in self.pairs])
+        return abs(found.median) > found.q3 - found.q1
 
     @property
     def direction(self) -> str:
@@ -48,16 +50,16 @@ class Difference:
         return self.direction if self.exceeds_spread and self.enough else NONE
 
 
-def _of_pair(metric: Metric, a: float, b: float) -> float | None:
+def of_pair(metric: Metric, a: float, b: float) -> float | None:
     if metric.counted:
         return b - a
-    return b / a - 1 if a else None
+    return b / a - 1 if a and b else None
 
 
 def difference(metric: Metric, a: Mapping[int, float], b: Mapping[int, float]) -> Difference | None:
-    """`a` and `b`: the metric by repetition. None where there is no pair, or too many of A's values are 0 to divide by."""
+    """`a` and `b`: the metric by repetition. None where there is no pair, or a value is 0 that is compared by ratios."""
     both = sorted(a.keys() & b.keys())
-    found = [_of_pair(metric, a[each], b[each]) for each in both]
+    found = [of_pair(metric, a[each], b[each]) for each in both]
     pairs = tuple(each for each in found if each is not None)
     if not both or len(pairs) != len(both):
         return None

@@ -100,7 +100,8 @@ def seed(text: str) -> int:
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="scripts/run",
-        description="Boots Coxswain in QEMU with 1, 2, 4 … CPUs and as many workers, and reports the speedup.",
+        description="Boots Coxswain in QEMU with 1, 2, 4 … CPUs and as many workers, and reports the speedup. "
+        "`scripts/run compare` and `scripts/run workload` are commands of their own, each with its --help.",
         epilog="Exit: 0 proved or no claim, 1 refused or wrong, 2 usage or environment, 3 guest panic, "
         "124 time-out, 130 interrupted. What follows -- goes to QEMU.",
         allow_abbrev=False,

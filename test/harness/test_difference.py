@@ -7,8 +7,11 @@ import unittest
 from support import ROOT  # noqa: F401  finds the scripts
 from workload_case import MESSAGING, recorded
 
+from coxswain import compare_options, compare_result, compare_table
 from coxswain.comparison import compare
 from coxswain.difference import BETTER, MIN_PAIRS, NONE, WORSE, difference
+from coxswain.provenance import Provenance
+from coxswain.qemu import TCG
 from coxswain.trial import plan
 from coxswain.workloads import HIGHER, LOWER, Metric
 
@@ -50,11 +53,31 @@ class DifferenceTest(unittest.TestCase):
         b = series([90 if n % 2 else 180 for n in range(MIN_PAIRS)])
         self.assertEqual(difference(TIME, a, b).claim, NONE)
 
+    def test_exchanging_the_policies_changes_only_the_direction(self):
+        generator = random.Random(3)
+        for factor in (1.0, 1.3, 2.0, 200.0):
+            a, b = series(noise(generator, MIN_PAIRS, 0.5)), series(factor * each for each in noise(generator, MIN_PAIRS, 0.5))
+            one, other = difference(TIME, a, b), difference(TIME, b, a)
+            self.assertEqual(one.exceeds_spread, other.exceeds_spread, factor)
+            self.assertEqual({one.direction, other.direction}, {BETTER, WORSE})
+        self.assertEqual((one.claim, other.claim), (WORSE, BETTER))
+
     def test_numbers_that_may_be_zero_are_subtracted(self):
         found = difference(MISSED, series([0] * MIN_PAIRS), series([7] * MIN_PAIRS))
         self.assertEqual((found.spread.median, found.claim), (7, WORSE))
         self.assertEqual(difference(MISSED, series([0] * 15), series([0] * 15)).claim, NONE)
         self.assertIsNone(difference(TIME, series([0] * 15), series([7] * 15)))
+        self.assertIsNone(difference(TIME, series([7] * 15), series([0] * 15)))
+
+    def test_the_table_counts_the_claims(self):
+        for factor, claims in ((1.0, 0), (2.0, len(MESSAGING.metrics))):
+            trials = [recorded(step.side, step.repetition, factor if step.side else 1.0)
+                      for step in plan([MESSAGING], 2, MIN_PAIRS, False)]  # fmt: skip
+            options = compare_options.parse(["compare", "--policy", "fifo", "--policy", "fifo", "--workload", "messaging"])
+            provenance = Provenance("today", "unknown", "QEMU", 2, "a CPU")
+            text = compare_table.render(compare_result.gather(options, provenance, TCG, trials))
+            self.assertIn(f"claim: {claims} differences", text)
+            self.assertEqual(text.count("B worse"), claims)
 
     def test_only_complete_pairs_count(self):
         self.assertEqual(len(difference(TIME, {0: 1.0, 1: 1.0, 2: 1.0}, {1: 2.0, 2: 2.0, 3: 2.0}).pairs), 2)

@@ -10,8 +10,9 @@ from command_case import CommandTest, processes_of
 
 
 class InterruptTest(CommandTest):
-    def interrupt(self, number, how):
-        command = self.command("run", "--accel", "tcg", "--repeats", "1000", "--workers", "1,2")
+    def interrupt(self, number, how, *arguments):
+        arguments = arguments or ("--workers", "1,2")
+        command = self.command("run", "--accel", "tcg", "--repeats", "1000", *arguments)
         before = self.second_runs()
         child = subprocess.Popen(command, env=self.environment(how), stdout=subprocess.PIPE,
                                  stderr=subprocess.PIPE, text=True)  # fmt: skip
@@ -41,6 +42,14 @@ class InterruptTest(CommandTest):
                 self.assertIn(f"reason: {number.name} after", said)
                 self.assertTrue((self.latest / "result.json").exists())
                 self.assertEqual(processes_of(self.build), [])
+
+    def test_a_comparison_keeps_its_runs_too(self):
+        self.target = "compare"
+        code, said = self.interrupt(signal.SIGINT, "", "compare", "--policy", "fifo", "--policy", "round_robin")
+        self.assertEqual(code, 130, said)
+        self.assertRegex(said, rf"interrupted: kept [1-9]\d* runs in {self.build}/results/.*no QEMU is left")
+        self.assertTrue((self.latest / "result.json").exists())
+        self.assertEqual(processes_of(self.build), [])
 
     def test_a_guest_that_hangs_is_ended_too(self):
         code, said = self.interrupt(signal.SIGINT, "hang")

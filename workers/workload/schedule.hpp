@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Schedule: the release times of something that happens again and again. It waits for the next one on the calling thread's
-// ring, and says how late it woke. Used by one thread.
+// ring; what is late is not left out, and follows at once. Used by one thread.
 #pragma once
 
 #include "cap/clock.hpp"
@@ -22,14 +22,6 @@ public:
         release_ += interval_;
         sleep_until(ring, release_);
         return release_;
-    }
-    // The same, but releases that have passed are left out.
-    std::uint64_t next_to_come(cap::Ring& ring) {
-        const std::uint64_t now = cap::read_tsc();
-        while (release_ + interval_ <= now) {
-            release_ += interval_;
-        }
-        return next(ring);
     }
     [[nodiscard]] std::uint64_t interval() const { return interval_; }
 
