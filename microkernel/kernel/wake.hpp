@@ -20,7 +20,8 @@ void resumed_to_queue(Thread& thread, abi::ThreadWord word, std::uint64_t since)
 // The caller has just moved the thread to unplaced. Posts its event, or places it if there is no server.
 void became_unplaced(Thread& thread, abi::ThreadWord word);
 
-// Unplaced → queued by the kernel, on the CPU where it ran last. Nothing happens if somebody else has moved it since.
+// Unplaced → queued by the kernel, on the CPU where it ran last. Nothing happens if somebody else has moved it since, or while the
+// domain has no CPU that it may use.
 void place_by_kernel(Thread& thread, abi::ThreadWord word, abi::Cause cause);
 
 // The caller has just moved the thread to queued on `cpu`, and has written its placement.
