@@ -49,6 +49,9 @@ Result<void> SchedDomain::commit(abi::ThreadRef ref, std::uint32_t sequence, std
     return invoke(abi::Op::kCommit, ref.raw(), abi::commit_word(sequence, cpu, flags), slice_ns);
 }
 
+Result<void> SchedDomain::take_cpu(std::uint32_t cpu) const { return invoke(abi::Op::kTakeCpu, cpu); }
+Result<void> SchedDomain::return_cpu(std::uint32_t cpu) const { return invoke(abi::Op::kReturnCpu, cpu); }
+
 Result<abi::WakeLedger> SchedDomain::wake_ledger(std::uint64_t line) const {
     abi::WakeLedger ledger{};
     for (;;) {

@@ -39,7 +39,7 @@ enum class Cause : std::uint8_t {
     kWatchdog = 13,        // placed by the kernel: the server left it without a CPU for too long
     kReturned = 14,        // handed back to the server after fallback
     kAgentOverrun = 15,    // an agent that used up its budget
-    kCpuLost = 16,         // reserved
+    kCpuLost = 16,         // its CPU was taken from the domain
     kSuspended = 17,       // by kSuspend
     kResumed = 18,         // by kResume
 };
@@ -78,8 +78,8 @@ struct alignas(64) StatusLine {
     std::atomic<std::uint64_t> wakes;           // so far
     std::atomic<std::uint64_t> affinity;        // mask of CPUs
     std::atomic<std::uint64_t> label;           // ThreadParams::label; CPU line: TopologyWord
-    std::atomic<std::uint32_t> domain;          // 0: in no domain; else the domain's number
-    std::atomic<std::uint32_t> calls;           // since creation, up to its last stop, modulo 2^32
+    std::atomic<std::uint32_t> domain;  // 0: in no domain; else the domain's number. CPU line: whose it is
+    std::atomic<std::uint32_t> calls;   // since creation, up to its last stop, modulo 2^32
 };
 static_assert(sizeof(StatusLine) == 64);
 

@@ -50,7 +50,7 @@ core::Result<void> SchedDomain::commit(Process& server, abi::ThreadRef ref, std:
 core::Result<void> SchedDomain::place(Thread& thread, abi::ThreadWord word, std::uint64_t commit,
                                       std::uint64_t slice_ns) {
     if (word.sequence() != sequence_of(commit)) return core::fail(Error::kStaleSequence);
-    if (cpu_of(commit) >= online_cpus().size() || flags_of(commit) & ~kFlagBits)
+    if (!has_cpu(static_cast<std::uint8_t>(cpu_of(commit))) || flags_of(commit) & ~kFlagBits)
         return core::fail(Error::kCpuNotYours);
     if (!thread.allowed_on(cpu_of(commit))) return core::fail(Error::kAffinity);
     const auto placed = thread.word().place(word, cpu_of(commit));

@@ -56,8 +56,11 @@ struct Cpu {
     bool timed_well = false;      // the timer needs no look when one more is queued (run_queue.cpp)
     Thread* fpu_owner = nullptr;  // whose state the registers hold; not dereferenced
     std::uint64_t loaded_fs_base = 0;
-    std::uint64_t since = 0;  // TSC up to which time is accounted
-    bool line_busy = false;   // this CPU's status line says that it runs threads of the domain
+    std::uint64_t since = 0;       // TSC up to which time is accounted
+    bool line_busy = false;        // this CPU's status line says that it runs threads of the domain
+    bool taken = false;            // from the domain: none of its threads is let in (domain_cpus.cpp)
+    bool gives_back = false;       // taken, and those that were here are still being given back:
+    std::size_t to_give_back = 0;  // so many of the queue were not looked at
 
     // Time (timers.cpp, watchdog.cpp).
     TimerQueue timers;

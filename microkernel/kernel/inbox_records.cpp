@@ -34,7 +34,15 @@ void serve_request(Cpu& cpu, Thread& thread) {
     if (&thread != cpu.current && thread.queue_link.linked()) settle_queued(cpu, thread);
 }
 
+// A thread was moved to queued here. Of the domain, it is turned away where that has lost this CPU meanwhile.
+void serve_place(Cpu& cpu, Thread& thread) {
+    if (cpu.taken && thread.domain) [[unlikely]]
+        return unplace_queued(cpu, thread, abi::Cause::kCpuLost);
+    accept(cpu, thread);
+}
+
 void serve_attention(Cpu& cpu) {
+    root_domain.look_at_membership(cpu);
     if (cpu.return_fallback.exchange(false)) return_fallback_threads(cpu);
 }
 
@@ -44,7 +52,7 @@ void serve_inbox(Cpu& cpu) {
     if (cpu.inbox.empty()) return;
     for (auto batch = cpu.inbox.take_all(); core::InboxNode* node = batch.pop();) {
         switch (static_cast<RecordKind>(node->kind())) {
-            case RecordKind::kPlace: accept(cpu, core::owner_of<&Thread::place>(*node)); break;
+            case RecordKind::kPlace: serve_place(cpu, core::owner_of<&Thread::place>(*node)); break;
             case RecordKind::kRequest: {
                 const auto thread = RefPtr<Thread>::adopt(&core::owner_of<&Thread::request>(*node));
                 serve_request(cpu, *thread);

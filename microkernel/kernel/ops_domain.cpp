@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <bit>
+
 #include "kernel/calls.hpp"
 #include "kernel/process.hpp"
 #include "kernel/sched_domain.hpp"
@@ -82,7 +84,12 @@ core::Result<Reply> invoke_domain(const Invocation& call, const Cap& cap) {
         case Op::kCommit: return commit(call, *domain);
         case Op::kWaitEvents: return wait_events(call, *domain);
         case Op::kDetach: TRY(domain->detach(*call.caller.process)); return Reply{};
-        case Op::kGetCpus: return Reply{static_cast<std::int64_t>(online_cpus().size()), online_mask()};
+        case Op::kGetCpus: {
+            const auto cpus = domain->cpus_in_lines();
+            return Reply{std::popcount(cpus), cpus};
+        }
+        case Op::kTakeCpu: TRY(domain->take_cpu(call.args[0])); return Reply{};
+        case Op::kReturnCpu: TRY(domain->return_cpu(call.args[0])); return Reply{};
         case Op::kWakeLedger: return wake_ledger(call, *domain);
         default: return core::fail(Error::kBadOperation);
     }

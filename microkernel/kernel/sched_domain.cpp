@@ -238,17 +238,20 @@ core::Result<bool> SchedDomain::wait_events(Thread& thread, PendingOp waiter) {
     return true;
 }
 
-namespace {
 void set_cpu_line(std::uint32_t cpu, abi::ThreadState state) {
     auto& line = status_line(abi::kMaxThreads + cpu);
     const auto sequence = (line.word.load() >> 32) + 1;
     line.ref.store(cpu, std::memory_order_relaxed);
     line.word.store(sequence << 32 | std::uint64_t{cpu} << 8 | static_cast<std::uint8_t>(state));
 }
-}  // namespace
 
 void SchedDomain::init_cpu_line(std::uint32_t cpu, abi::TopologyWord place) {
-    status_line(abi::kMaxThreads + cpu).label.store(place.raw, std::memory_order_relaxed);
+    auto& line = status_line(abi::kMaxThreads + cpu);
+    line.label.store(place.raw, std::memory_order_relaxed);
+    line.domain.store(1, std::memory_order_relaxed);
+    wanted_cpus_.fetch_or(std::uint64_t{1} << cpu);
+    cpus_.fetch_or(std::uint64_t{1} << cpu);
+    has_cpu_[cpu].store(true);
     set_cpu_line(cpu, abi::ThreadState::kWaiting);
 }
 

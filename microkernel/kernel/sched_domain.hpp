@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// SchedDomain: a set of CPUs and the threads created in it, scheduled by a server (docs/scheduling.md). Now there is one, with
-// all CPUs.
+// SchedDomain: a set of CPUs and the threads created in it, scheduled by a server (docs/scheduling.md). Now there is one, which has
+// all CPUs that were not taken from it (domain_cpus.cpp).
 //
 // `mode_` says who places: kServer while at least one agent is there. Whoever makes a thread unplaced fences and reads it; whoever
 // leaves kServer writes it, fences, and then looks at every thread: so one of the two places the thread.
@@ -38,11 +38,25 @@ public:
     core::Result<void> commit(Process& server, abi::ThreadRef ref, std::uint64_t word,
                               std::uint64_t slice_ns);
 
+    core::Result<void> take_cpu(std::uint64_t cpu);
+    core::Result<void> return_cpu(std::uint64_t cpu);
+    // Where commits and hints may place: each bit is changed by its CPU alone.
+    std::uint64_t cpus() const { return cpus_.load(); }
+    std::uint64_t cpus_in_lines() const;  // the same as the CPUs' lines show it
+    void look_at_membership(Cpu& cpu);    // this CPU: does what was asked by the two above
+    bool has_cpu(std::uint8_t cpu) const { return has_cpu_[cpu].load(std::memory_order_relaxed); }
+    // Where threads of the domain may run at all; a thread that may use none of these waits for one.
+    std::uint64_t usable_cpus(const Thread& thread) const {
+        return thread.line.affinity.load(std::memory_order_relaxed) & cpus_.load(std::memory_order_relaxed);
+    }
+    std::uint64_t usable_since(
+        const Thread& thread) const;  // TSC: from when on there has been one; kNever: there is none
+
     bool attached() const { return mode_.load() == Mode::kServer; }
     // What the server has said about a thread, checked; for threads outside the domain it can say nothing.
     struct Hint {
         bool given = false;
-        std::uint32_t cpu = 0;    // kHintWake: where
+        std::uint32_t cpu = 0;    // kHintWake: where; whoever places there asks has_cpu
         std::uint64_t slice = 0;  // ticks; 0: none
     };
     Hint wake_hint(const Thread& thread) const { return hint(thread, abi::kHintWake); }
@@ -114,6 +128,14 @@ private:
     core::Result<void> recall(Thread& thread);
 
     std::atomic<Mode> mode_{Mode::kKernel};
+    void leave(Cpu& cpu);
+    void join(Cpu& cpu);
+
+    std::atomic<std::uint64_t> wanted_cpus_{0};  // as the operations say
+    std::atomic<std::uint64_t> cpus_{0};         // as far as the CPUs have followed
+    std::atomic<bool>
+        has_cpu_[256]{};  // the same, for wakes and commits: for every number that they can name
+    std::atomic<std::uint64_t> joined_at_[abi::kMaxCpus]{};  // TSC, by that CPU, before its bit
     std::atomic<std::uint64_t> agent_mask_{0};
     std::atomic<const Process*> server_{nullptr};  // compared only
 
@@ -124,6 +146,9 @@ private:
 };
 
 extern SchedDomain root_domain;
+
+// That CPU, or the boot: the line's other fields are written; its sequence rises.
+void set_cpu_line(std::uint32_t cpu, abi::ThreadState state);
 
 // As commits and hints give it; 0: none.
 inline std::uint64_t slice_ticks(std::uint64_t slice_ns) {

@@ -65,7 +65,7 @@ const Kind* chosen;
 
 }  // namespace
 
-bool keeps_tlb;
+bool keeps_tlb, keeps_threads;
 
 namespace {
 std::atomic<bool> forgetful{false};
@@ -85,6 +85,11 @@ void selftest_init(std::string_view name) {
     if (name == "keep-tlb") {
         keeps_tlb = true;
         print("selftest: no CPU flushes its TLB for another");
+        return;
+    }
+    if (name == "keep-threads") {
+        keeps_threads = true;
+        print("selftest: a CPU that is taken gives no thread back");
         return;
     }
     if (name == "forget-wake") {

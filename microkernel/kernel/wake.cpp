@@ -18,11 +18,13 @@ using abi::ThreadState;
 
 namespace {
 
-// The CPU for a thread that the kernel places: where it ran last if it may run there.
+// The CPU for a thread that the kernel places: where it ran last if it may run there; kNoCpu: all that it may use have been taken
+// from its domain.
 std::uint32_t kernel_choice(const Thread& thread, std::uint32_t last) {
-    if (thread.allowed_on(last)) return last;
-    const auto allowed = thread.line.affinity.load(std::memory_order_relaxed) & online_mask();
-    return static_cast<std::uint32_t>(std::countr_zero(allowed));
+    const auto usable = thread.domain ? root_domain.usable_cpus(thread)
+                                      : thread.line.affinity.load(std::memory_order_relaxed) & online_mask();
+    if (usable >> last & 1) return last;
+    return usable ? static_cast<std::uint32_t>(std::countr_zero(usable)) : Thread::kNoCpu;
 }
 
 void write_kernel_placement(Thread& thread) {
@@ -61,7 +63,7 @@ void hand_over(std::uint32_t number, Thread& thread) {
 // Not hinted, not waiting, for another CPU, or traced.
 void wake_further(Thread& thread, std::uint64_t now) {
     const auto hint = root_domain.wake_hint(thread);
-    if (!hint.given) {
+    if (!hint.given || !root_domain.has_cpu(static_cast<std::uint8_t>(hint.cpu))) {
         wake_unhinted(thread, now);
         return give_up(thread);
     }
@@ -141,6 +143,7 @@ void left_unplaced(abi::ThreadWord word) {
 
 void place_by_kernel(Thread& thread, abi::ThreadWord word, Cause cause) {
     const auto cpu = kernel_choice(thread, word.cpu());
+    if (cpu == Thread::kNoCpu) return;  // it is placed when one is returned
     const auto placed = thread.word().place_by_kernel(word, cpu, cause);
     if (!placed.done) return;
     if (word.wake_owed() && !forgets_wake(thread)) WakeCounts::add(thread.wake_counts.by_kernel);

@@ -32,7 +32,8 @@ void resumed_to_queue(Thread& thread, abi::ThreadWord word, std::uint64_t since)
 // The caller has just moved the thread to unplaced. Posts its event, or places it if there is no server.
 void became_unplaced(Thread& thread, abi::ThreadWord word);
 
-// Unplaced → queued by the kernel, on the CPU where it ran last. Nothing happens if somebody else has moved it since.
+// Unplaced → queued by the kernel, on the CPU where it ran last. Nothing happens if somebody else has moved it since, or while the
+// domain has no CPU that it may use.
 void place_by_kernel(Thread& thread, abi::ThreadWord word, abi::Cause cause);
 
 // The caller has just moved the thread to queued on `cpu`, and has written its placement.
@@ -52,7 +53,7 @@ void left_unplaced(abi::ThreadWord word);
 [[gnu::always_inline]] inline bool wake_here(Cpu& self, Thread& thread, std::uint64_t now) {
     const std::uint32_t here = self.number;
     const auto hint = root_domain.wake_hint_to(thread, here);
-    if (!hint.given || tracing(core::kTraceWake)) [[unlikely]]
+    if (!hint.given || !root_domain.has_cpu(static_cast<std::uint8_t>(here)) || tracing(core::kTraceWake)) [[unlikely]]
         return false;
     if (!thread.word().wake_waiting(here).done) [[unlikely]]
         return false;

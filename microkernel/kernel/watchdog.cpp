@@ -32,7 +32,7 @@ RefPtr<Thread> find_starved(Cpu& cpu, std::uint64_t now, std::uint64_t& since) {
             word.cpu() != cpu.number)
             return;
         const auto start = thread.line.runnable_since.load(std::memory_order_relaxed);
-        if (!too_long(start)) return;
+        if (!too_long(start) || !too_long(root_domain.usable_since(thread))) return;
         since = start;
         found = RefPtr(thread);
     });

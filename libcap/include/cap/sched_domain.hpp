@@ -29,6 +29,10 @@ public:
         return reply.result2;
     }
 
+    // The domain loses that CPU, and has it again: done when cpus() says so.
+    [[nodiscard]] Result<void> take_cpu(std::uint32_t cpu) const;
+    [[nodiscard]] Result<void> return_cpu(std::uint32_t cpu) const;
+
     // What became of the wakes of the thread in this line of the status table, of one moment; all 0 if the line is free.
     // abi::kGoneThreads: of the domain's threads that have gone, together, as it comes while some are just going.
     [[nodiscard]] Result<abi::WakeLedger> wake_ledger(std::uint64_t line) const;

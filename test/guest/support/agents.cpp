@@ -61,35 +61,56 @@ std::uint64_t Agents::run(cap::Ring& ring, void* argument) {
     }
 }
 
+// A CPU that has come back may be what threads wait for.
+void Agents::look_at_cpu(Seat& seat, std::uint32_t index) {
+    if (server_.line(index).domain == 0 || !stranded_.exchange(false)) {
+        return;
+    }
+    for (std::uint32_t line = 0; line < abi::kMaxThreads; ++line) {
+        look(seat, line);
+    }
+}
+
 void Agents::look(Seat& seat, std::uint32_t index) {
+    if (index >= abi::kMaxThreads) {
+        return look_at_cpu(seat, index);
+    }
     const Line line = server_.line(index);
-    if (index >= abi::kMaxThreads || line.word.state() != abi::ThreadState::kUnplaced || line.domain == 0) {
+    if (line.word.state() != abi::ThreadState::kUnplaced || line.domain == 0) {
+        return;
+    }
+    std::uint64_t usable = server_.cpus_of(line.affinity);
+    if (usable == 0) {
+        stranded_ = true;  // first: what is returned from now on is heard of by who looks at the flag
+        usable = server_.cpus_of(line.affinity);
+    }
+    if (usable == 0) {
         return;
     }
     if (manner_ == Manner::kPlain) {
         const std::uint32_t last = line.word.cpu();
-        const auto first = static_cast<std::uint32_t>(std::countr_zero(line.affinity));
-        commit(line, (line.affinity >> last & 1) != 0 ? last : first, 0, abi::kNoSlice);
+        const auto first = static_cast<std::uint32_t>(std::countr_zero(usable));
+        commit(line, (usable >> last & 1) != 0 ? last : first, 0, abi::kNoSlice);
     } else if (seat.late_count < seat.late.size() && seat.random.one_in(6)) {
         seat.late[seat.late_count++] = index;
     } else {
-        place_anywhere(seat, line);
+        place_anywhere(seat, line, usable);
     }
 }
 
-void Agents::place_anywhere(Seat& seat, const Line& line) {
+void Agents::place_anywhere(Seat& seat, const Line& line, std::uint64_t usable) {
     Random& random = seat.random;
     // Never without one: threads spin until another does something.
     constexpr std::uint64_t kSlices[] = {1, 200 * kMicrosecond, kMillisecond};
     constexpr std::uint32_t kFlags[] = {
         0, 0, 0, abi::kCommitHead, abi::kCommitPreempt, abi::kCommitHead | abi::kCommitPreempt};
     const auto somewhere = [&] {
-        return commit(line, any_cpu(random, line.affinity), kFlags[random.below(std::size(kFlags))],
+        return commit(line, any_cpu(random, usable), kFlags[random.below(std::size(kFlags))],
                       kSlices[random.below(std::size(kSlices))]);
     };
     if (manner_ == Manner::kHints && random.one_in(8)) {
         const auto flags = static_cast<std::uint32_t>(random.below(4));
-        server_.hint(line.ref, flags, any_cpu(random, line.affinity), 1 + random.below(kMillisecond));
+        server_.hint(line.ref, flags, any_cpu(random, usable), 1 + random.below(kMillisecond));
     }
     const bool first = somewhere();
     if (random.one_in(4) && somewhere() && first) {
@@ -108,10 +129,10 @@ bool Agents::commit(const Line& line, std::uint32_t cpu, std::uint32_t flags, st
     return good;
 }
 
-std::uint32_t Agents::any_cpu(Random& random, std::uint64_t affinity) const {
+std::uint32_t Agents::any_cpu(Random& random, std::uint64_t usable) const {
     for (;;) {
         const auto cpu = static_cast<std::uint32_t>(random.below(cpus_));
-        if ((affinity >> cpu & 1) != 0) {
+        if ((usable >> cpu & 1) != 0) {
             return cpu;
         }
     }

@@ -5,6 +5,7 @@
 //     kPlain  where the thread ran last, or else on the first CPU that it may use; no slices
 //     kChaos  anywhere that it may run, with some slice and any flags, often late, often to two CPUs at once; threads are
 //             recalled for no reason
+//     (a thread that may use no CPU of the domain is left alone until one is returned)
 //     kHints  as kChaos, and threads are given hints and deprived of them: one that never waits may stay where it is
 #pragma once
 
@@ -43,9 +44,10 @@ private:
 
     static std::uint64_t run(cap::Ring& ring, void* argument);
     void look(Seat& seat, std::uint32_t index);
-    void place_anywhere(Seat& seat, const Line& line);
+    void look_at_cpu(Seat& seat, std::uint32_t index);
+    void place_anywhere(Seat& seat, const Line& line, std::uint64_t usable);
     bool commit(const Line& line, std::uint32_t cpu, std::uint32_t flags, std::uint64_t slice_ns);
-    [[nodiscard]] std::uint32_t any_cpu(Random& random, std::uint64_t affinity) const;
+    [[nodiscard]] std::uint32_t any_cpu(Random& random, std::uint64_t usable) const;
     static std::array<std::optional<Seat>, abi::kMaxCpus>& storage();
 
     Manner manner_;
@@ -53,6 +55,7 @@ private:
     std::atomic<std::uint64_t> accepted_{0};
     std::atomic<std::uint64_t> refused_{0};
     std::atomic<std::uint64_t> accepted_twice_{0};
+    std::atomic<bool> stranded_{false};  // some thread was left alone
     std::array<std::optional<Seat>, abi::kMaxCpus>& seats_;
     DomainServer server_;  // last: its end is the agents' end
 };

@@ -80,6 +80,14 @@ Line DomainServer::line(std::uint32_t index) const {
     }
 }
 
+std::uint64_t DomainServer::cpus_of(std::uint64_t mask) const {
+    std::uint64_t cpus = 0;
+    for (std::uint32_t cpu = 0; cpu < t_.cpus(); ++cpu) {
+        cpus |= std::uint64_t{cpu_line(cpu).domain != 0} << cpu;
+    }
+    return cpus & mask;
+}
+
 std::uint64_t DomainServer::listen() {
     std::uint64_t taken = 0;
     for (AgentSeat& agent : agents_) {

@@ -82,6 +82,8 @@ public:
 
     [[nodiscard]] Line line(std::uint32_t index) const;
     [[nodiscard]] Line line(const Worker& worker) const { return line(worker.ref.index); }
+    // Of the mask, those that are the domain's, as the CPUs' lines say.
+    [[nodiscard]] std::uint64_t cpus_of(std::uint64_t mask) const;
     [[nodiscard]] Line cpu_line(std::uint32_t cpu) const { return line(abi::kMaxThreads + cpu); }
 
     [[nodiscard]] cap::Result<void> commit(const Worker& worker, std::uint32_t sequence, std::uint32_t cpu,

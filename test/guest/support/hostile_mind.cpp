@@ -27,7 +27,8 @@ constexpr abi::Op kOperations[] = {
     kDetach,       kGetCpus,       kLogWrite,
     kPowerOff,     kCpuStats,      kCreateNotification,
     kJoin,         kSuspend,       kResume,
-    kCancel,       kPoll,
+    kCancel,       kPoll,          kTakeCpu,
+    kReturnCpu,    kReturnCpu,     kWakeLedger,
 };
 
 constexpr std::uint64_t kEdges[] = {
@@ -187,6 +188,9 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
                                      static_cast<std::uint32_t>(random_.below(8))),
                     random_.next() >> random_.below(64)};
         case kPoll: return {random_.next(), random_.one_in(2) ? 1 + random_.below(15) : 0, random_.next()};
+        case kTakeCpu:
+        case kReturnCpu: return {random_.below(cpus_)};
+        case kWakeLedger: return {random_.below(abi::kMaxThreads), scratch};
         case kLogWrite: return {scratch, random_.below(16)};
         case kCpuStats: return {random_.below(cpus_), scratch};
         default: return {random_.next() >> random_.below(64)};

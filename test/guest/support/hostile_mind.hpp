@@ -11,6 +11,8 @@
 
 #include "abi/calls.hpp"
 #include "abi/ring.hpp"
+#include "abi/sched.hpp"
+#include "abi/stats.hpp"
 #include "cap/env.hpp"
 #include "support/random.hpp"
 
@@ -68,7 +70,9 @@ private:
     std::array<Known, kMaxKnown> known_{};
     std::size_t known_count_ = 0;
     std::size_t given_count_ = 0;
-    alignas(64) std::array<std::uint64_t, 16> scratch_{};  // what the kernel reads, and overwrites
+    alignas(64) std::array<std::uint64_t, 24> scratch_{};  // what the kernel reads, and overwrites
+    static_assert(sizeof scratch_ >= sizeof(cox::abi::CpuStats) &&
+                  sizeof scratch_ >= sizeof(cox::abi::WakeLedger));
 };
 
 }  // namespace test
