@@ -2,8 +2,9 @@
 # Interface targets that carry the flags of the three worlds: cox_kernel_flags, cox_user_flags, cox_host_flags.
 
 if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang" OR CMAKE_CXX_COMPILER_VERSION VERSION_LESS 19)
-    message(FATAL_ERROR "Coxswain needs clang 19 or newer (package clang-19; scripts/setup installs it), "
-                        "found ${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}.")
+    message(FATAL_ERROR "Coxswain needs clang 19 or newer (package clang-19; scripts/setup installs it), found "
+                        "\"${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}\". find_package(Coxswain) before "
+                        "project(), or --toolchain .../CoxswainToolchain.cmake, chooses it.")
 endif()
 
 # For a bare target clang knows no C++ headers. The host's libstdc++ headers serve: take the host's search path, in its
@@ -31,9 +32,13 @@ if(NOT libstdcxx_found)
 endif()
 
 # What all code is held to. Thread-safety analysis is on everywhere: core/ is compiled in all three worlds.
+set(warnings_are_errors "")
+if(COXSWAIN_WARNINGS_ARE_ERRORS)
+    set(warnings_are_errors "-Werror;")
+endif()
 add_library(cox_common_flags INTERFACE)
 target_compile_options(cox_common_flags INTERFACE
-    $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Werror;-Wthread-safety;-Werror=thread-safety>)
+    $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;${warnings_are_errors}-Wthread-safety;-Werror=thread-safety>)
 target_compile_definitions(cox_common_flags INTERFACE
     COX_DEBUG_CHECKS=$<BOOL:${COXSWAIN_DEBUG_CHECKS}>)
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-# Functions that declare what runs in the guest.
+# Functions that declare what runs in the guest, for this tree and for others: docs/out-of-tree.md.
 
 set(COXSWAIN_PROGRAM_DIR "${CMAKE_BINARY_DIR}/programs")
+cmake_path(SET COXSWAIN_SCRIPTS NORMALIZE "${CMAKE_CURRENT_LIST_DIR}/../scripts")
 
 # coxswain_program(<name> <source>... [FOLDER <folder>])
 # A user program, linked with libcap. It is <build>/programs/[<folder>/]<name>, and [<folder>/]<name> in the archive.
@@ -14,16 +15,78 @@ function(coxswain_program name)
         set(target "${arg_FOLDER}_${name}")
         set(path "${arg_FOLDER}/${name}")
     endif()
-    set(script "${PROJECT_SOURCE_DIR}/libcap/program.ld")
+    if(NOT TARGET cox_user_flags) # out of the tree: only now has the project enabled its language
+        include("${CMAKE_CURRENT_FUNCTION_LIST_DIR}/CoxswainFlags.cmake")
+    endif()
     add_executable(${target} ${arg_UNPARSED_ARGUMENTS})
-    target_link_libraries(${target} PRIVATE cox_user_flags cox_libcap)
-    target_link_options(${target} PRIVATE "-Wl,-T,${script}")
+    target_link_libraries(${target} PRIVATE cox_user_flags Coxswain::libcap)
     set_target_properties(${target} PROPERTIES
+        CXX_STANDARD 23 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF
         OUTPUT_NAME "${name}"
-        RUNTIME_OUTPUT_DIRECTORY "${COXSWAIN_PROGRAM_DIR}/${arg_FOLDER}"
-        LINK_DEPENDS "${script}")
+        RUNTIME_OUTPUT_DIRECTORY "${COXSWAIN_PROGRAM_DIR}/${arg_FOLDER}")
     set_property(GLOBAL APPEND PROPERTY COXSWAIN_PROGRAM_TARGETS ${target})
     set_property(GLOBAL APPEND PROPERTY COXSWAIN_PROGRAM_PATHS "${path}")
+endfunction()
+
+# coxswain_policy_table(<variable> <policy>...)
+# Writes the table of these policies, known_policies() of sched-server/registry.hpp, and sets the variable to its path.
+# Each policy is defined by a function sched::make_<policy>().
+function(coxswain_policy_table variable)
+    set(policies ${ARGN})
+    list(REMOVE_DUPLICATES policies)
+    list(SORT policies)
+    set(declarations "")
+    set(entries "")
+    foreach(policy IN LISTS policies)
+        if(NOT policy MATCHES "^[a-z][a-z0-9_]*$")
+            message(FATAL_ERROR "A policy is called as its file, and that is part of a function's name: small letters, "
+                                "digits and _ only, not \"${policy}\".")
+        endif()
+        string(APPEND declarations "Policy& make_${policy}(PolicyStorage& storage);\n")
+        string(APPEND entries "    {\"${policy}\", make_${policy}},\n")
+    endforeach()
+    string(MD5 key "${policies}") # a folder may have several
+    string(SUBSTRING "${key}" 0 8 key)
+    set(table "${CMAKE_CURRENT_BINARY_DIR}/policy_table_${key}.cpp")
+    file(CONFIGURE OUTPUT "${table}" @ONLY CONTENT [[
+// SPDX-License-Identifier: MIT
+// Written by coxswain_policy_table().
+#include "registry.hpp"
+
+namespace sched {
+
+@declarations@
+namespace {
+
+constexpr PolicyEntry kPolicies[] = {
+@entries@};
+
+}  // namespace
+
+std::span<const PolicyEntry> known_policies() { return kPolicies; }
+
+}  // namespace sched
+]])
+    set(${variable} "${table}" PARENT_SCOPE)
+endfunction()
+
+# coxswain_server(<name> [POLICIES <source>...] [FOLDER <folder>])
+# A scheduler server, as a program of that name: with the policies of sched-server/policies, and with those in the given
+# files, each called as its file. One that is called like one of these takes its place.
+function(coxswain_server name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "FOLDER" "POLICIES")
+    if(arg_UNPARSED_ARGUMENTS)
+        message(FATAL_ERROR "coxswain_server(${name}): ${arg_UNPARSED_ARGUMENTS} is behind no keyword.")
+    endif()
+    list(TRANSFORM arg_POLICIES REPLACE "^(.*/)?(.*)\\.cpp$" "\\2" OUTPUT_VARIABLE own)
+    get_property(policies GLOBAL PROPERTY COXSWAIN_POLICIES)
+    coxswain_policy_table(table ${policies} ${own})
+    coxswain_program(${name} "${table}" ${arg_POLICIES} FOLDER "${arg_FOLDER}")
+    set(target "${name}")
+    if(arg_FOLDER)
+        set(target "${arg_FOLDER}_${name}")
+    endif()
+    target_link_libraries(${target} PRIVATE Coxswain::sched_server)
 endfunction()
 
 # coxswain_guest_test(<name> <source>... [CPUS <n>...] [LABELS <label>...] [TIMEOUT <seconds>] [MACHINE <machine>]
@@ -47,12 +110,13 @@ function(coxswain_guest_test name)
 endfunction()
 
 # coxswain_guest_run(<test> PROGRAM <program> CPUS <n> TIMEOUT <seconds> [MACHINE <machine>] [MODEL <CPU model>] [LABELS <label>...]
-#                    [NAME <name>] [APPEND <word>...] [MATCH <regex>...] [EXPECT <verdict>])
+#                    [NAME <name>] [APPEND <word>...] [MATCH <regex>...] [EXPECT <verdict>] [QEMU <argument>...])
 # One more run of a program that exists already, under the test name <test>. NAME: of its log, where another run of the
-# program with as many CPUs has the usual one.
+# program with as many CPUs has the usual one. QEMU: more arguments for it.
 function(coxswain_guest_run test)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROGRAM;CPUS;TIMEOUT;MACHINE;MODEL;NAME;EXPECT" "LABELS;APPEND;MATCH")
-    set(command "${COXSWAIN_PYTHON}" "${PROJECT_SOURCE_DIR}/scripts/guest-test" --build "${CMAKE_BINARY_DIR}"
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROGRAM;CPUS;TIMEOUT;MACHINE;MODEL;NAME;EXPECT"
+        "LABELS;APPEND;MATCH;QEMU")
+    set(command "${COXSWAIN_PYTHON}" "${COXSWAIN_SCRIPTS}/guest-test" --build "${CMAKE_BINARY_DIR}"
         --program ${arg_PROGRAM} --cpus ${arg_CPUS} --timeout ${arg_TIMEOUT})
     if(arg_MACHINE)
         list(APPEND command --machine ${arg_MACHINE})
@@ -73,6 +137,9 @@ function(coxswain_guest_run test)
     foreach(pattern IN LISTS arg_MATCH)
         list(APPEND command --match "${pattern}")
     endforeach()
+    if(arg_QEMU)
+        list(APPEND command -- ${arg_QEMU})
+    endif()
     if(arg_CPUS GREATER 1)
         list(APPEND arg_LABELS smp)
     endif()

@@ -13,7 +13,7 @@ endforeach()
 cox_lint(tidy "${COXSWAIN_PYTHON}" "${lint_dir}/tidy.py" --root "${PROJECT_SOURCE_DIR}" --build "${CMAKE_BINARY_DIR}")
 set_tests_properties(lint.tidy PROPERTIES RUN_SERIAL ON TIMEOUT 600) # it takes every core itself
 
-set(program_images "${program_targets}")
+get_property(program_images GLOBAL PROPERTY COXSWAIN_PROGRAM_TARGETS)
 list(TRANSFORM program_images REPLACE "(.+)" "$<TARGET_FILE:\\1>")
 cox_lint(registers "${COXSWAIN_PYTHON}" "${lint_dir}/registers.py" "$<TARGET_FILE:kernel>")
 cox_lint(segments "${COXSWAIN_PYTHON}" "${lint_dir}/segments.py" "$<TARGET_FILE:kernel>" ${program_images})

@@ -73,6 +73,9 @@ public:
     // thread of another one, so a policy that leaves CPUs idle on purpose keeps to 1.
     [[nodiscard]] virtual std::uint32_t depth() const { return 1; }
 
+    // No CPU idles longer than this while an enqueued thread may run there: what simulations and tests hold it to.
+    [[nodiscard]] virtual std::uint64_t may_idle_ns() const { return 0; }
+
     // A CPU whose thread shall make room, now, for what pick_next() says for it next. Asked when every CPU has
     // what depth() allows, until the answer is none or pick_next() gives none.
     [[nodiscard]] virtual std::optional<std::uint32_t> preempt(std::uint64_t /*now_ns*/) {

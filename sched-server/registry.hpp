@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// The table of policies by name. Each policies/<name>.cpp defines one function that constructs its policy in
-// storage given to it; policies/registry.cpp lists them.
+// The table of policies by name. Each policies/<name>.cpp defines sched::make_<name>(), which constructs its policy
+// in storage given to it; the build writes the table from the files' names (coxswain_policy_table() in
+// cmake/CoxswainGuest.cmake), so there is no list to be edited.
 #pragma once
 
 #include "policy.hpp"
@@ -36,6 +37,7 @@ Policy& construct_policy(PolicyStorage& storage) {
     return *new (storage.bytes) T();
 }
 
+// In alphabetical order.
 [[nodiscard]] std::span<const PolicyEntry> known_policies();
 
 // nullptr if there is none of that name.

@@ -87,8 +87,7 @@ cap::Result<void> make_worker(const cap::Env& env, const Options& options, std::
     seat.go = TRY(env.process.create_notification());
     const std::uint64_t cpu = options.fault == Fault::kOneCpu ? 0 : index % env.info.cpu_count;
     const bool pinned = !in_domain || options.fault == Fault::kOneCpu;
-    const cap::ThreadOptions placement{
-        .affinity = pinned ? std::uint64_t{1} << cpu : 0, .label = index, .first_cpu = cpu};
+    const cap::ThreadOptions placement{.affinity = pinned ? std::uint64_t{1} << cpu : 0, .first_cpu = cpu};
     seat.thread = TRY(cap::create_sibling(env, run_worker, &seat, placement));
     TRY(seat.thread.start());
     all_seats[seat_count++] = &seat;

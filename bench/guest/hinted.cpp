@@ -2,18 +2,17 @@
 //
 // The smallest scheduler server there can be, for one CPU: it places each thread once, and hints that from then on the kernel
 // shall wake and rotate it there without asking. Under it the program bench/switches counts what switches cost so.
+#include "child.hpp"
+
 #include "cap/env.hpp"
 #include "cap/machine.hpp"
 #include "cap/sched_domain.hpp"
-#include "cap/spawn.hpp"
 #include "cap/threads.hpp"
-#include "core/cpio.hpp"
 #include "core/event_consumer.hpp"
 
 #include <atomic>
 #include <bit>
 #include <cstdint>
-#include <optional>
 
 namespace {
 
@@ -78,29 +77,14 @@ cap::Result<void> attach(const cap::Env& env, Server& server) {
     return agent.start();
 }
 
-cap::Result<std::uint64_t> run_switches(const cap::Env& env, cap::SchedDomain domain) {
-    const auto archive = cox::core::CpioArchive::open(env.archive());
-    const auto image = archive ? archive->find("bench/switches") : std::nullopt;
-    if (!image) {
-        return cap::fail(abi::Error::kBadArgument);
-    }
-    const cap::GivenCap caps[] = {{"log", env.log.slot(), abi::kWrite}};
-    const auto child = TRY(cap::spawn(env, {.name = "switches",
-                                            .image = *image,
-                                            .arguments = "hinted_",
-                                            .caps = caps,
-                                            .domain = domain.slot()}));
-    TRY(child.thread.start());
-    return child.process.wait_exit(env.ring);
-}
-
 }  // namespace
 
 int cap_main(const cap::Env& env) {
     Server server;
     server.domain = env.find<cap::SchedDomain>("domain").value_or(cap::SchedDomain());
     const auto attached = attach(env, server);
-    const auto ended = attached ? run_switches(env, server.domain) : cap::fail(attached.error());
+    const auto ended = attached ? bench::run_child(env, server.domain, "bench/switches", "hinted_")
+                                : cap::fail(attached.error());
     const bool good = ended && *ended == 0;
     if (!ended) {
         env.log.print("error: hinted: {}", ended.error());

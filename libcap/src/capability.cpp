@@ -49,4 +49,18 @@ Result<void> SchedDomain::commit(abi::ThreadRef ref, std::uint32_t sequence, std
     return invoke(abi::Op::kCommit, ref.raw(), abi::commit_word(sequence, cpu, flags), slice_ns);
 }
 
+Result<abi::WakeLedger> SchedDomain::wake_ledger(std::uint64_t line) const {
+    abi::WakeLedger ledger{};
+    for (;;) {
+        const auto reply =
+            cap_call(slot(), abi::Op::kWakeLedger, line, reinterpret_cast<std::uint64_t>(&ledger));
+        if (reply.result < 0) {
+            return fail(static_cast<abi::Error>(reply.result));
+        }
+        if (reply.result == 1) {  // else the thread has moved while it was read
+            return ledger;
+        }
+    }
+}
+
 }  // namespace cap

@@ -70,6 +70,8 @@ enum class Op : std::uint16_t {
     kWaitEvents = 0x0503,  // ring only, kRead: completes with 1 when the calling agent's ring has events
     kDetach = 0x0504,      // kManage: the domain falls back
     kGetCpus = 0x0505,     // kRead: -> how many CPUs the domain has, second result: their mask
+    kWakeLedger =
+        0x0506,  // kRead: a0 line or kGoneThreads, a1 WakeLedger* -> 1: read in one piece, 0: read again
 
     // Log.
     kLogWrite = 0x0600,  // kWrite: a0 address, a1 length (at most kMaxLogLine): one line, whole

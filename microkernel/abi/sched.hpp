@@ -45,14 +45,15 @@ enum class Cause : std::uint8_t {
 };
 
 // The one word that says where a thread is, and why.
-//   bits 0..7 state, 8..15 CPU (where it runs, is queued, or ran last), 16..23 requests,
-//   bit 24 wake pending, bit 25 placed by the kernel, 26..31 cause, 32..63 sequence number.
+//   bits 0..7 state, 8..15 CPU (where it runs, is queued, or ran last), 16..22 requests,
+//   bit 23 wake owed: a wake has made it runnable, and nobody has placed it since; bit 24 wake pending, bit 25 placed by the kernel, 26..31 cause, 32..63 sequence number.
 struct ThreadWord {
     std::uint64_t raw = 0;
 
     constexpr ThreadState state() const { return static_cast<ThreadState>(raw & 0xff); }
     constexpr std::uint32_t cpu() const { return raw >> 8 & 0xff; }
-    constexpr std::uint32_t requests() const { return raw >> 16 & 0xff; }
+    constexpr std::uint32_t requests() const { return raw >> 16 & 0x7f; }
+    constexpr bool wake_owed() const { return raw >> 23 & 1; }
     constexpr bool wake_pending() const { return raw >> 24 & 1; }
     constexpr bool placed_by_kernel() const { return raw >> 25 & 1; }
     constexpr Cause cause() const { return static_cast<Cause>(raw >> 26 & 0x3f); }
@@ -76,14 +77,42 @@ struct alignas(64) StatusLine {
     std::atomic<std::uint64_t> runnable_since;  // TSC when it last became runnable
     std::atomic<std::uint64_t> wakes;           // so far
     std::atomic<std::uint64_t> affinity;        // mask of CPUs
-    std::atomic<std::uint64_t> label;           // ThreadParams::label
+    std::atomic<std::uint64_t> label;           // ThreadParams::label; CPU line: TopologyWord
     std::atomic<std::uint32_t> domain;          // 0: in no domain; else the domain's number
     std::atomic<std::uint32_t> calls;           // since creation, up to its last stop, modulo 2^32
 };
 static_assert(sizeof(StatusLine) == 64);
 
+// A CPU's place, in the `label` of its line, from the boot on: bits 0..15 core, 16..31 last-level cache, 32..47 node (package).
+// CPUs with the same number share the thing: those with one core are its SMT threads.
+struct TopologyWord {
+    std::uint64_t raw = 0;
+
+    constexpr std::uint32_t core() const { return raw & 0xffff; }
+    constexpr std::uint32_t cache() const { return raw >> 16 & 0xffff; }
+    constexpr std::uint32_t node() const { return raw >> 32 & 0xffff; }
+    friend constexpr bool operator==(TopologyWord, TopologyWord) = default;
+};
+
 inline constexpr std::uint32_t kStatusLines = kMaxThreads + kMaxCpus;
 inline constexpr std::uint32_t kStatusTablePages = (kStatusLines * 64 + 4095) / 4096;
+
+// What became of a thread's wakes, since it was created: kWakeLedger. At any time
+//     wakes = hinted + committed + by_kernel + cancelled + coalesced + 1 if word.wake_owed()
+// but for what is just being counted, which is in `wakes` already.
+struct WakeLedger {
+    std::uint64_t word;       // ThreadWord, while the counts were read
+    std::uint64_t ref;        // ThreadRef; 0: the line is free
+    std::uint64_t wakes;      // as in the line: its start, and whatever would have woken it
+    std::uint64_t hinted;     // placed by a hint
+    std::uint64_t committed;  // placed by a commit
+    std::uint64_t by_kernel;  // placed by the kernel: in fallback; of a system thread, all
+    std::uint64_t cancelled;  // the thread has gone
+    std::uint64_t coalesced;  // there was nothing to place: it ran, was queued, or was runnable already
+};
+static_assert(sizeof(WakeLedger) == 64);
+inline constexpr std::uint64_t kGoneThreads =
+    ~std::uint64_t{0};  // kWakeLedger: not a line, but these together
 
 // Event ring of one agent: a header line, then entries. An entry is a line's index in its low half and
 // the lap of its position in its high half: lap = position / kEventEntries + 1. The kernel reserves a

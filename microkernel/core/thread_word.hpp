@@ -9,6 +9,9 @@
 // A suspended thread remembers in "wake pending" what it comes back to: with it, it is runnable; without, it still waits, and a
 // wake that comes meanwhile sets the bit.
 //
+// "Wake owed" stands in an unplaced or suspended thread that a wake has made runnable, until somebody places it: the wake that was
+// to be placed is counted then, once (kernel/wake_ledger.hpp).
+//
 // Atomics: a transition releases what its caller wrote to the thread (registers, floating-point state) and acquires what the last
 // one released, so whoever wins a thread sees it whole. seq_cst, because posting an event relies on "change the state, full
 // fence, look at the token" (core/event_token.hpp).
@@ -54,12 +57,12 @@ public:
     }
 
     // created → unplaced; created → queued, for threads that the kernel places by itself. Anyone, and only one.
-    Transition start() { return start_as(ThreadState::kUnplaced, 0); }
+    Transition start() { return start_as(ThreadState::kUnplaced, kWakeOwed); }
     Transition start_to_queue() { return start_as(ThreadState::kQueued, kPlacedByKernel); }
 
     // waiting → unplaced; waiting → queued, for threads that the kernel places by itself. Anyone. A thread that is still
-    // running, or suspended, keeps the wake pending.
-    Transition wake() { return wake_as(ThreadState::kUnplaced, {}, 0); }
+    // running, or suspended, keeps the wake pending. Fails for one that is runnable when resumed, as for one that is unplaced.
+    Transition wake() { return wake_as(ThreadState::kUnplaced, {}, kWakeOwed); }
     Transition wake_to_queue() { return wake_as(ThreadState::kQueued, {}, kPlacedByKernel); }
     // The same, to the queue of another CPU, as the server's hint says.
     Transition wake_hinted(std::uint32_t cpu) { return wake_as(ThreadState::kQueued, cpu, 0); }
@@ -141,7 +144,7 @@ public:
         return change_from(
             expected, s == ThreadState::kWaiting || s == ThreadState::kUnplaced,
             make(ThreadState::kSuspended, expected.cpu(), expected.sequence() + 1, Cause::kSuspended) |
-                (s == ThreadState::kUnplaced ? kWakePending : 0));
+                (s == ThreadState::kUnplaced ? kWakePending | (expected.raw & kWakeOwed) : 0));
     }
 
     // suspended → waiting; or, woken meanwhile or runnable before: → unplaced, or queued for threads that the kernel
@@ -152,7 +155,7 @@ public:
                                                         : ThreadState::kUnplaced;
         return change_from(expected, expected.state() == ThreadState::kSuspended,
                            make(to, expected.cpu(), expected.sequence() + 1, Cause::kResumed) |
-                               (to == ThreadState::kQueued ? kPlacedByKernel : 0));
+                               (to == ThreadState::kQueued ? kPlacedByKernel : expected.raw & kWakeOwed));
     }
 
     // created, waiting, unplaced or suspended → gone, if nothing has changed since `expected`. Anyone.
@@ -170,7 +173,7 @@ public:
         word_.store(make(ThreadState::kFree, 0, old.sequence(), Cause::kNone), std::memory_order_seq_cst);
     }
 
-    static constexpr std::uint64_t kWakePending = 1 << 24, kPlacedByKernel = 1 << 25;
+    static constexpr std::uint64_t kWakeOwed = 1 << 23, kWakePending = 1 << 24, kPlacedByKernel = 1 << 25;
     static constexpr std::uint64_t kCauseMask = std::uint64_t{0x3f} << 26;
     static constexpr unsigned kRequestShift = 16;
 
@@ -207,8 +210,10 @@ private:
                 case ThreadState::kWaiting:
                     return make(state, cpu.value_or(w.cpu()), w.sequence() + 1, Cause::kWoken) | bits;
                 case ThreadState::kRunning:
-                case ThreadState::kQueued:
-                case ThreadState::kSuspended: return w.raw | kWakePending;
+                case ThreadState::kQueued: return w.raw | kWakePending;
+                case ThreadState::kSuspended:
+                    if (w.wake_pending()) return std::nullopt;
+                    return w.raw | kWakePending | kWakeOwed;
                 default: return std::nullopt;
             }
         });

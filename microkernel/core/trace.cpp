@@ -14,6 +14,8 @@ std::optional<std::uint32_t> parse_trace_classes(std::string_view text) {
         const auto* found = std::ranges::find(kTraceClassNames, name);
         if (found != std::end(kTraceClassNames))
             classes |= 1u << (found - kTraceClassNames);
+        else if (name == "names")
+            classes |= kTraceNames;
         else if (name == "all")
             classes |= (1u << std::size(kTraceClassNames)) - 1;
         else

@@ -28,8 +28,10 @@ inline constexpr std::uint32_t kTraceDispatch = 1, kTraceStop = 2, kTraceWake = 
                                kTraceInterrupt = 256;
 inline constexpr std::string_view kTraceClassNames[] = {"dispatch", "stop",      "wake", "event",    "commit",
                                                         "ipi",      "shootdown", "call", "interrupt"};
+// Beside them, `trace=names`: no records, but the threads' names, and where a live view finds the kernel's tables.
+inline constexpr std::uint32_t kTraceNames = 512;
 
-// "dispatch,stop" or "all". Nothing: an unknown name.
+// "dispatch,stop" or "all" (which leaves out "names"). Nothing: an unknown name.
 std::optional<std::uint32_t> parse_trace_classes(std::string_view text);
 
 // What a and b hold: docs/tracing.md.

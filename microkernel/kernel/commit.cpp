@@ -55,6 +55,7 @@ core::Result<void> SchedDomain::place(Thread& thread, abi::ThreadWord word, std:
     if (!thread.allowed_on(cpu_of(commit))) return core::fail(Error::kAffinity);
     const auto placed = thread.word().place(word, cpu_of(commit));
     if (!placed.done) return core::fail(Error::kStaleSequence);
+    if (word.wake_owed()) WakeCounts::add(thread.wake_counts.committed);
     left_unplaced(word);
     thread.slice = slice_ticks(slice_ns);
     thread.place_flags = static_cast<std::uint32_t>(flags_of(commit));

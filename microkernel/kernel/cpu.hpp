@@ -11,6 +11,7 @@
 #include "core/inbox.hpp"
 #include "core/intrusive_queue.hpp"
 #include "core/timer_queue.hpp"
+#include "core/topology.hpp"
 #include "kernel/thread.hpp"
 
 namespace cox {
@@ -42,6 +43,7 @@ struct Cpu {
 
     std::uint32_t number = 0;
     std::uint32_t apic_id = 0;
+    core::CpuPlace place;          // read by itself at its start
     std::uint32_t locks_held = 0;  // debug build: LockRank bits
 
     // Dispatch (dispatch.cpp). Each thread here is held by one reference.

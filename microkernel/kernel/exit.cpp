@@ -63,6 +63,7 @@ void kill_thread(Thread& thread, std::uint64_t code) {
         }
         const auto killed = thread.word().kill(before);
         if (!killed.done) continue;  // it has moved meanwhile
+        if (before.wake_owed()) thread.wake_counts.cancelled.fetch_add(1, std::memory_order_release);
         if (before.state() == ThreadState::kUnplaced) left_unplaced(before);
         return finish_exit(thread, killed.word);
     }

@@ -73,6 +73,16 @@ std::uint64_t number(const core::CommandLine& options, std::string_view key, std
     return value.value_or(otherwise);
 }
 
+// Each has read its place before it arrived.
+void init_cpu_lines() {
+    std::array<core::CpuPlace, abi::kMaxCpus> places;
+    std::array<abi::TopologyWord, abi::kMaxCpus> words;
+    const auto count = online_cpus().size();
+    std::ranges::transform(online_cpus(), places.begin(), &Cpu::place);
+    core::number_places(std::span(places).first(count), std::span(words).first(count));
+    for (const Cpu& cpu : online_cpus()) root_domain.init_cpu_line(cpu.number, words[cpu.number]);
+}
+
 }  // namespace
 
 extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_t information) {
@@ -107,7 +117,7 @@ extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_
     selftest_init(options.find("selftest").value_or(""));
     watchdog_init(number(options, "watchdog_ms", 5000));
     smp_start(acpi->madt);
-    for (const Cpu& cpu : online_cpus()) root_domain.init_cpu_line(cpu.number);
+    init_cpu_lines();
     print(
         "coxswain: kernel version=1 cpus={} boot={} tsc_hz={} timer={} frames={} apic={} "
         "wakes_by={} fpu={}",

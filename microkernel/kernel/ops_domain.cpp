@@ -2,7 +2,9 @@
 #include "kernel/calls.hpp"
 #include "kernel/process.hpp"
 #include "kernel/sched_domain.hpp"
+#include "kernel/thread_table.hpp"
 #include "kernel/trace.hpp"
+#include "kernel/user_memory.hpp"
 
 namespace cox {
 
@@ -45,10 +47,24 @@ core::Result<Reply> wait_events(const Invocation& call, SchedDomain& domain) {
     return Reply{1, 0, !events};
 }
 
+core::Result<Reply> wake_ledger(const Invocation& call, const SchedDomain& domain) {
+    abi::WakeLedger copy{};
+    bool whole = true;
+    if (call.args[0] == abi::kGoneThreads)
+        domain.gone_wakes().read(copy);
+    else if (call.args[0] >= abi::kMaxThreads)
+        return core::fail(Error::kBadArgument);
+    else if (const auto thread = thread_at(static_cast<std::uint32_t>(call.args[0])))
+        whole = read_ledger(*thread, copy);
+    TRY(copy_to_user(call.caller.process->space(), call.args[1], &copy, sizeof copy));
+    return Reply{whole};
+}
+
 abi::Rights needed(Op op) {
     switch (op) {
         case Op::kCommit: return abi::kWrite;
         case Op::kWaitEvents:
+        case Op::kWakeLedger:
         case Op::kGetCpus: return abi::kRead;
         default: return abi::kManage;
     }
@@ -67,6 +83,7 @@ core::Result<Reply> invoke_domain(const Invocation& call, const Cap& cap) {
         case Op::kWaitEvents: return wait_events(call, *domain);
         case Op::kDetach: TRY(domain->detach(*call.caller.process)); return Reply{};
         case Op::kGetCpus: return Reply{static_cast<std::int64_t>(online_cpus().size()), online_mask()};
+        case Op::kWakeLedger: return wake_ledger(call, *domain);
         default: return core::fail(Error::kBadOperation);
     }
 }

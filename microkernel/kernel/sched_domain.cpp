@@ -247,7 +247,10 @@ void set_cpu_line(std::uint32_t cpu, abi::ThreadState state) {
 }
 }  // namespace
 
-void SchedDomain::init_cpu_line(std::uint32_t cpu) { set_cpu_line(cpu, abi::ThreadState::kWaiting); }
+void SchedDomain::init_cpu_line(std::uint32_t cpu, abi::TopologyWord place) {
+    status_line(abi::kMaxThreads + cpu).label.store(place.raw, std::memory_order_relaxed);
+    set_cpu_line(cpu, abi::ThreadState::kWaiting);
+}
 
 void SchedDomain::cpu_busy(std::uint32_t cpu) { set_cpu_line(cpu, abi::ThreadState::kRunning); }
 

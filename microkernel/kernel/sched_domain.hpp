@@ -56,7 +56,11 @@ public:
     void post_event(std::uint32_t line, std::uint32_t cpu);
     void cpu_idle(std::uint32_t cpu);
     void cpu_busy(std::uint32_t cpu);
-    void init_cpu_line(std::uint32_t cpu);  // boot: it is idle
+    void init_cpu_line(std::uint32_t cpu, abi::TopologyWord place);  // boot: it is idle
+
+    // A thread of the domain is about to give its line back: its wakes stay counted here.
+    void thread_ended(const Thread& thread) { gone_wakes_.add(thread); }
+    const GoneWakes& gone_wakes() const { return gone_wakes_; }
 
     void server_gone(const Process& server);
     void agent_gone(Thread& agent);
@@ -104,6 +108,8 @@ private:
     std::atomic<Mode> mode_{Mode::kKernel};
     std::atomic<std::uint64_t> agent_mask_{0};
     std::atomic<const Process*> server_{nullptr};  // compared only
+
+    GoneWakes gone_wakes_;
 
     SpinLock lock_{LockRank::kDomain};
     Agent agents_[abi::kMaxCpus];

@@ -67,6 +67,14 @@ const Kind* chosen;
 
 bool keeps_tlb;
 
+namespace {
+std::atomic<bool> forgetful{false};
+}
+
+bool forgets_wake(const Thread& thread) {
+    return forgetful.load(std::memory_order_relaxed) && thread.domain && forgetful.exchange(false);
+}
+
 void selftest_init(std::string_view name) {
     if (name.empty()) return;
     if (name == "fast-clock") {
@@ -77,6 +85,11 @@ void selftest_init(std::string_view name) {
     if (name == "keep-tlb") {
         keeps_tlb = true;
         print("selftest: no CPU flushes its TLB for another");
+        return;
+    }
+    if (name == "forget-wake") {
+        forgetful = true;
+        print("selftest: one wake that the kernel places is not counted");
         return;
     }
     for (const Kind& kind : kKinds) {

@@ -38,6 +38,7 @@ std::array<std::uint8_t, 256> number_by_apic_id;
 void init_this_cpu(Cpu& cpu) {
     arch::enable_features();
     cpu.self = &cpu;
+    cpu.place = arch::cpu_place();
     cpu.tables.load(&cpu, cpu.number);
 }
 

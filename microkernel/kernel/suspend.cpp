@@ -51,8 +51,10 @@ bool resume_thread(Thread& thread) {
         if (!resumed.done) continue;  // woken, killed, or resumed by another
         if (resumed.word.state() == ThreadState::kWaiting)
             tell_server(thread, resumed.word);
-        else
+        else if (thread.domain || before.wake_owed())
             made_runnable(thread, resumed.word, now);
+        else
+            resumed_to_queue(thread, resumed.word, now);
         return true;
     }
 }

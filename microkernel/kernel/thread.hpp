@@ -4,6 +4,7 @@
 // Who owns what:
 //   frame, fpu, slices, queue link   the CPU in the state word while running or queued; else whoever wins the next transition
 //   the state word                   compare-and-swap by the transitions of core/thread_word.hpp
+//   the wakes' counts                wake_ledger.hpp
 //   timer node                       the CPU in `timer_cpu` (timers.hpp)
 //   place, request, timer_record     whoever holds the right to push them (inbox_records.hpp)
 //   the rest                         written before the thread starts
@@ -20,6 +21,7 @@
 #include "kernel/object.hpp"
 #include "kernel/park.hpp"
 #include "kernel/ring.hpp"
+#include "kernel/wake_ledger.hpp"
 
 namespace cox {
 
@@ -62,6 +64,8 @@ public:
     core::InboxNode place{static_cast<std::uint8_t>(RecordKind::kPlace)};
     core::InboxNode request{static_cast<std::uint8_t>(RecordKind::kRequest)};
     core::InboxNode timer_record{static_cast<std::uint8_t>(RecordKind::kTimer)};
+
+    WakeCounts wake_counts;
 
     // Placement: written by whoever has moved the thread to queued, before it is pushed to the CPU.
     std::uint64_t slice = 0;  // ticks; 0: none

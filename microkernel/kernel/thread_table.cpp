@@ -8,6 +8,7 @@
 #include "arch/asm.hpp"
 #include "arch/paging.hpp"
 #include "kernel/process.hpp"
+#include "kernel/sched_domain.hpp"
 
 namespace cox {
 
@@ -89,6 +90,7 @@ Thread::~Thread() = default;
 
 void Thread::destroy() {
     const auto index = ref.index;
+    if (domain) domain->thread_ended(*this);
     word().free();
     this->~Thread();
     SpinGuard guard(lock);

@@ -12,6 +12,7 @@
 #include "kernel/log.hpp"
 #include "kernel/panic.hpp"
 #include "kernel/process.hpp"
+#include "kernel/thread_table.hpp"
 
 namespace cox {
 
@@ -59,6 +60,10 @@ void trace_init(std::string_view classes, std::uint64_t pages) {
     }
     print("trace: address=0x{:x} bytes={} records={} classes=0x{:x}", arch::virtual_to_physical(header),
           pages * abi::kPageSize, shape->capacity, *wanted);
+    if (*wanted & core::kTraceNames)
+        print("live: table=0x{:x} threads={} cpus={} stats=0x{:x} stride={} tsc_hz={}", status_table_frame(),
+              abi::kMaxThreads, cpus, arch::image_to_physical(&online_cpus().front().stats), sizeof(Cpu),
+              arch::clock.tsc_hz);
     if (*wanted & core::kTraceCall) direct_calls = 0;
     trace_classes = *wanted;
 }

@@ -8,6 +8,7 @@
 #include "kernel/inbox_records.hpp"
 #include "kernel/run_queue.hpp"
 #include "kernel/sched_domain.hpp"
+#include "kernel/selftest.hpp"
 #include "kernel/trace.hpp"
 
 namespace cox {
@@ -29,10 +30,20 @@ void write_kernel_placement(Thread& thread) {
     thread.place_flags = 0;
 }
 
+// The wake has not made the thread runnable, whose word is this now; `done`: it has set a bit there.
+[[gnu::noinline]] void place_nobody(Thread& thread, bool done, abi::ThreadWord word) {
+    if (done && word.state() == ThreadState::kSuspended)
+        return;  // it is owed until the thread was resumed and placed
+    auto& counts = thread.wake_counts;
+    (word.state() == ThreadState::kGone ? counts.cancelled : counts.coalesced)
+        .fetch_add(1, std::memory_order_release);
+}
+
 [[gnu::noinline]] void wake_unhinted(Thread& thread, std::uint64_t now) {
     const auto woken = thread.domain ? thread.word().wake() : thread.word().wake_to_queue();
     // Else it had not blocked yet, and will not; or it is suspended; or it has gone.
-    if (woken.done && !woken.word.wake_pending()) made_runnable(thread, woken.word, now);
+    if (!woken.done || woken.word.wake_pending()) return place_nobody(thread, woken.done, woken.word);
+    made_runnable(thread, woken.word, now);
 }
 
 // A hint has moved it to queued on `number`.
@@ -55,6 +66,13 @@ void write_kernel_placement(Thread& thread) {
 void made_runnable(Thread& thread, abi::ThreadWord word, std::uint64_t since) {
     if (tracing(core::kTraceWake)) trace(core::TraceEvent::kWake, thread.ref, word.raw, 0, since);
     if (word.state() == ThreadState::kUnplaced) return became_unplaced(thread, word);
+    WakeCounts::add(thread.wake_counts.by_kernel);
+    write_kernel_placement(thread);
+    enqueue_on(word.cpu(), thread);
+}
+
+void resumed_to_queue(Thread& thread, abi::ThreadWord word, std::uint64_t since) {
+    if (tracing(core::kTraceWake)) trace(core::TraceEvent::kWake, thread.ref, word.raw, 0, since);
     write_kernel_placement(thread);
     enqueue_on(word.cpu(), thread);
 }
@@ -63,9 +81,12 @@ bool start_thread(Thread& thread) {
     if (thread.word().load().state() != ThreadState::kCreated) return false;
     const auto now = arch::rdtsc();
     thread.line.runnable_since.store(now, std::memory_order_relaxed);
-    const auto started = thread.domain ? thread.word().start() : thread.word().start_to_queue();
-    if (!started.done) return false;
     thread.line.wakes.fetch_add(1, std::memory_order_relaxed);
+    const auto started = thread.domain ? thread.word().start() : thread.word().start_to_queue();
+    if (!started.done) {
+        place_nobody(thread, false, started.word);
+        return false;
+    }
     made_runnable(thread, started.word, now);
     return true;
 }
@@ -77,7 +98,9 @@ void wake(Thread& thread) {
     const auto hint = root_domain.wake_hint(thread);
     if (!hint.given) return wake_unhinted(thread, now);
     const auto woken = thread.word().wake_hinted(hint.cpu);
-    if (!woken.done || woken.word.wake_pending()) return;
+    if (!woken.done || woken.word.wake_pending()) [[unlikely]]
+        return place_nobody(thread, woken.done, woken.word);
+    WakeCounts::add(thread.wake_counts.hinted);
     thread.slice = hint.slice;
     if (tracing(core::kTraceWake)) return place_traced(thread, hint.cpu, woken.word, now);
     place_woken(thread, hint.cpu, now);
@@ -109,6 +132,7 @@ void place_by_kernel(Thread& thread, abi::ThreadWord word, Cause cause) {
     const auto cpu = kernel_choice(thread, word.cpu());
     const auto placed = thread.word().place_by_kernel(word, cpu, cause);
     if (!placed.done) return;
+    if (word.wake_owed() && !forgets_wake(thread)) WakeCounts::add(thread.wake_counts.by_kernel);
     if (tracing(core::kTraceCommit)) trace(core::TraceEvent::kPlace, thread.ref, placed.word.raw);
     left_unplaced(word);
     write_kernel_placement(thread);

@@ -12,8 +12,10 @@ void wake(Thread& thread);
 // A created thread begins in the same way. False: it has been started before, or has gone.
 [[nodiscard]] bool start_thread(Thread& thread);
 
-// The caller has just moved the thread to unplaced (a thread of the domain) or to queued (one that the kernel places).
+// The caller has just moved the thread to unplaced (a thread of the domain) or, for a wake, to queued (one that the kernel places).
 void made_runnable(Thread& thread, abi::ThreadWord word, std::uint64_t since);
+// The same to queued without a wake: it was runnable before.
+void resumed_to_queue(Thread& thread, abi::ThreadWord word, std::uint64_t since);
 
 // The caller has just moved the thread to unplaced. Posts its event, or places it if there is no server.
 void became_unplaced(Thread& thread, abi::ThreadWord word);

@@ -26,15 +26,16 @@ _TRIAL_S = 20.0
 _TRIAL = Step(repetition=0, workers=1, cpus=1, server=True, oversubscribed=False)
 _KVM = ("-accel", "kvm")
 _QUIRK = "quirk=pvm"
+_NATIVE_SIZE = "giant"
 _SOFTWARE_MODEL = "host,-arch-capabilities"  # plain `host` is refused there
 
 
 def _candidates(options: RunOptions) -> list[Accelerator]:
     hardware = host.has_hardware_virtualisation()
     name, model = ("kvm", "host") if hardware else ("kvm_pvm", _SOFTWARE_MODEL)
-    found = [Accelerator(name, _KVM, model, "")]
+    found = [Accelerator(name, _KVM, model, "", size=_NATIVE_SIZE)]
     if options.boot == "pvh":
-        found.append(Accelerator("kvm_pvm", _KVM, _SOFTWARE_MODEL, "", (_QUIRK,)))
+        found.append(Accelerator("kvm_pvm", _KVM, _SOFTWARE_MODEL, "", (_QUIRK,), _NATIVE_SIZE))
     return found
 
 

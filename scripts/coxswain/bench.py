@@ -18,12 +18,11 @@ from .boot import Boot, run_qemu
 from .ending import Ending, judge
 from .errors import ExitCode, HarnessError
 from .guest_log import clean, parse
-from .qemu import Accelerator, Machine
+from .qemu import COUNTING, Machine
 
 _BASELINE = ROOT / "bench" / "baseline.json"
 _PEERS = ROOT / "bench" / "peers.json"
 _SLACK = 0.03
-_COUNTING = Accelerator("tcg", ("-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"), "max", "counting")
 
 Counts = dict[str, float]
 
@@ -39,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--build", type=Path, required=True, metavar="DIR", help="the build tree")
     add("--timeout", type=float, default=60.0, metavar="SECONDS", help="of each program (60)")
     add("--json", type=Path, metavar="FILE", help="also there (default: bench.json in the build tree)")
+    add("--cpus", type=int, default=1, metavar="N", help="(1); no ratchet holds for more")
     add("--append", default="", metavar="WORDS", help="more kernel arguments")
     group = made.add_mutually_exclusive_group()
     group.add_argument("--ratchet", action="store_true", help="fail where more is needed than was committed")
@@ -62,7 +62,7 @@ def _measure(args: argparse.Namespace) -> Counts:
     artifacts.require()
     counts: Counts = {}
     for program in args.programs:
-        machine = Machine(cpus=1, accelerator=_COUNTING)
+        machine = Machine(cpus=args.cpus, accelerator=COUNTING)
         line = qemu.command(machine, artifacts, [f"root={program}", *args.append.split()])
         counts |= counts_of(run_qemu(line, args.timeout), program)
     return counts

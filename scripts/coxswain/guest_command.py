@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from . import junit, symbolize, trace_run
+from . import accel, junit, options as run_options, symbolize, trace_run
 from .artifacts import Artifacts
 from .boot import Boot, run_qemu
-from .errors import ExitCode
+from .errors import EnvironmentProblem, ExitCode, Skip
 from .guest_log import Line, clean
-from .qemu import MACHINES, TCG, Machine, check_extra, command
+from .qemu import MACHINES, TCG, Accelerator, Machine, check_extra, command
 from .suite_verdict import TestOutcome, Verdict, classify
 
 _EXPECTED = {"pass": Verdict.PASS, "fail": Verdict.CASES_FAILED, "panic": Verdict.PANIC, "unsupported": Verdict.UNSUPPORTED,
@@ -37,7 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--machine-option", action="append", default=[], metavar="KEY=VALUE", help="of -machine; repeatable")
     add("--memory", default="256M", help="(256M)")
     add("--cpu-model", default="", help="(max)")
-    add("--accel", choices=("tcg",), default="tcg", help="(tcg)")
+    add("--accel", choices=("tcg", "kvm"), default="tcg",
+        help="kvm: what scripts/run finds, with the quirk if need be; ends with 77 where there is none (tcg)")
     add("--seed", type=int, default=int(os.environ.get("COXSWAIN_SEED", "1")), help="(COXSWAIN_SEED, or 1)")
     add("--append", default="", metavar="WORDS", help="more kernel arguments; {symbol:NAME} is the address of the kernel's NAME")
     add("--expect", choices=sorted(_EXPECTED), default="pass", help="(pass)")
@@ -56,10 +57,19 @@ def _label(args: argparse.Namespace, machine: Machine) -> str:
     return re.sub(r"[^A-Za-z0-9_.+-]", "_", ".".join(parts))
 
 
+def _accelerator(args: argparse.Namespace) -> Accelerator:
+    if args.accel == "tcg":
+        return replace(TCG, reason="guest tests run under it")
+    try:
+        return accel.choose(run_options.parse(["--build-dir", str(args.build), "--accel", "kvm", "--boot", args.boot]))
+    except EnvironmentProblem as problem:
+        raise Skip(f"skipped: {problem}") from None
+
+
 def _machine(args: argparse.Namespace, memory_file: str = "") -> Machine:
     return Machine(
         cpus=args.cpus,
-        accelerator=replace(TCG, reason="guest tests run under it"),
+        accelerator=_accelerator(args),
         machine=args.machine or ("pc" if args.boot == "iso" else "microvm"),
         machine_options=tuple(args.machine_option),
         boot=args.boot,

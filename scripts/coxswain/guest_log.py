@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_a-z])")
 _FIRST_LINE = "coxswain: kernel "
-_RECORD = re.compile(r"(coxswain|trace|run|worker|cpu|result|suite|case|bench|panic|error): (.*)")
+_RECORD = re.compile(r"(coxswain|trace|live|run|worker|cpu|workload|result|suite|case|bench|panic|error): (.*)")
 _FIELD = re.compile(r'([a-z][a-z0-9_]*)=("(?:[^"\\]|\\.)*"|[^\s"]\S*)')
 _TOKEN = re.compile(r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+|"')
 _FREE_TEXT = ("panic", "error")

@@ -41,6 +41,7 @@ class RunOptions:
     ctest: bool
     manifest: str
     trace: str  # classes; empty: none
+    top: bool
     append: tuple[str, ...]  # more kernel arguments
     extra: tuple[str, ...]  # more QEMU arguments
 
@@ -60,13 +61,20 @@ def _cpus(text: str) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _positive(text: str) -> int:
+def cpu_count(text: str) -> int:
+    number = positive(text)
+    if number > _MAX_CPUS:
+        raise argparse.ArgumentTypeError(f"not a number from 1 to {_MAX_CPUS}: {text!r}")
+    return number
+
+
+def positive(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
         raise argparse.ArgumentTypeError(f"not a number above 0: {text!r}")
     return int(text)
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
@@ -76,14 +84,14 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _word(text: str) -> str:
+def word(text: str) -> str:
     """A value of the kernel's command line, which knows no quoting."""
     if not re.fullmatch(r"[A-Za-z0-9_.+-]+", text):
         raise argparse.ArgumentTypeError(f"letters, digits and _ . + - only: {text!r}")
     return text
 
 
-def _seed(text: str) -> int:
+def seed(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,19}", text):
         raise argparse.ArgumentTypeError(f"not a whole number: {text!r}")
     return int(text)
@@ -101,22 +109,23 @@ def parser() -> argparse.ArgumentParser:
     add("target", nargs="?", default="process-scale", choices=sorted(TARGETS), help="what to measure (%(default)s)")
     add("--workers", type=_numbers, default=(1, 2, 4), metavar="LIST", help="numbers of workers (1,2,4)")
     add("--cpus", type=_cpus, metavar="LIST", help="CPUs of each run, or one number for all (as many as workers)")
-    add("--policy", type=_word, default="round_robin", help="of the scheduler server (%(default)s)")
-    add("--repeats", type=_positive, default=3, metavar="N", help="interleaved pairs; a claim needs 15 (%(default)s)")
+    add("--policy", type=word, default="round_robin", help="of the scheduler server (%(default)s)")
+    add("--repeats", type=positive, default=3, metavar="N", help="interleaved pairs; a claim needs 15 (%(default)s)")
     add("--accel", choices=("auto", "kvm", "tcg"), default="auto", help="(%(default)s)")
     add("--boot", choices=("iso", "pvh"), default="pvh", help="GRUB from an ISO, or QEMU directly (%(default)s)")
-    add("--size", type=_word, help="of the workload, as the manifest names it (the manifest's own)")
-    add("--seed", type=_seed, default=1, help="(%(default)s)")
-    add("--timeout", type=_seconds, default=120.0, metavar="SECONDS", help="for each boot (120)")
+    add("--size", type=word, help="of the workload, as the manifest names it (the manifest's own; under KVM giant)")
+    add("--seed", type=seed, default=1, help="(%(default)s)")
+    add("--timeout", type=seconds, default=120.0, metavar="SECONDS", help="for each boot (120)")
     add("--out", type=Path, metavar="DIR", help="for the results (BUILD/results/TARGET/TIME)")
     add("--json", nargs="?", const=STDOUT, default="", metavar="FILE", help="a copy of result.json, or to stdout")
     add("--csv", nargs="?", const=STDOUT, default="", metavar="FILE", help="a copy of runs.csv, or to stdout")
     add("--dry-run", action="store_true", help="print the QEMU command lines and boot nothing")
     add("--verbose", action="store_true", help="show command lines and all that the guest prints")
-    add("--manifest", type=_word, help="in the archive (the target's own)")
+    add("--manifest", type=word, help="in the archive (the target's own)")
     add("--append", default="", metavar="WORDS", help="more kernel arguments")
     add("--trace", nargs="?", const="all", default="", metavar="CLASSES",
         help="one more boot, not measured, whose trace is drawn (docs/tracing.md); classes like dispatch,stop,wake, or all")
+    add("--top", action="store_true", help="show what each CPU does while it does it; no claim is made then")
     add("--build-dir", type=Path, default=ROOT / "build", metavar="DIR", help="(build)")
     add("--no-build", action="store_true", help="take what is in the build directory as it is")
     add("--ctest", action="store_true", help="end with 77 where the host is too busy or too small to judge")
@@ -177,6 +186,7 @@ def parse(argv: list[str]) -> RunOptions:
         ctest=args.ctest,
         manifest=args.manifest or TARGETS[args.target].manifest,
         trace=classes(args.trace) if args.trace else "",
+        top=args.top,
         append=tuple(kernel_words(args.append.split())),
         extra=check_extra(extra),
     )

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from . import host, qemu
 from .artifacts import ROOT
 
+_INSTALLED_FROM = ROOT / "scripts" / "installed-from"  # cmake --install writes it
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -29,7 +31,10 @@ def _git(*arguments: str) -> str | None:
 
 
 def git_state() -> str:
-    """The commit, with "-dirty" where files that git knows differ from it; "unknown" without a repository."""
+    """The commit, with "-dirty" where files that git knows differ from it; "unknown" without a repository. Where the
+    scripts were installed, that of the tree which they came from, with "-installed"."""
+    if _INSTALLED_FROM.exists():
+        return f"{_INSTALLED_FROM.read_text().strip()}-installed"
     commit = _git("rev-parse", "HEAD")
     if commit is None:
         return "unknown"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .boot import Boot
 from .ending import Ending, Judgement, error_lines, judge
+from .guest_log import Line
 from .plan import Step, Target
 from .scale_log import ScaleLog
 from .verify import NotVerified, stated_reason, verify
@@ -35,10 +36,14 @@ class Run:
         return self.log.result.ns
 
     def refused_by_guest(self) -> str:
-        """The guest's own word on a command line or manifest that it cannot follow; other errors are its failures."""
-        if self.judgement.ending is not Ending.FAILED:
-            return ""
-        return next(filter(_USAGE.match, error_lines(self.boot.lines)), "")
+        return usage_error(self.judgement, self.boot.lines)
+
+
+def usage_error(judgement: Judgement, lines: list[Line]) -> str:
+    """The guest's own word on a command line or manifest that it cannot follow; other errors are its failures."""
+    if judgement.ending is not Ending.FAILED:
+        return ""
+    return next(filter(_USAGE.match, error_lines(lines)), "")
 
 
 def judge_run(step: Step, boot: Boot, target: Target, policy: str, free_cpus: float, log_name: str = "") -> Run:

@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import accel, build, claim, host, options as run_options, plan, provenance, results, symbolize, table, trace_boot
+from . import accel, build, claim, compare_command, compare_options, host, options as run_options, plan, provenance, results, symbolize, table, trace_boot
 from .aggregate import aggregate
 from .artifacts import Artifacts
 from .claim import Claim
@@ -52,6 +52,8 @@ def _decide(session: Session, options: RunOptions, planned: int) -> Outcome:
     notes: list[str] = []
     if session.interrupted is not None:
         verdict = Claim(claim.NONE, f"{session.interrupted.signal_name} after {len(runs)} of {planned} runs")
+    elif options.top:
+        verdict = Claim(claim.NONE, "watched with --top, which takes time from the host's CPUs")
     elif session.settled is not None:
         verdict = session.settled
         notes.append(f"ended after {len(runs)} of {planned} runs, since none of the others could undo the refusal")
@@ -116,6 +118,9 @@ def _last_words(session: Session, code: ExitCode, folder: Path, reason: str) -> 
 def main(argv: list[str]) -> ExitCode:
     if argv[:1] == [STORM]:
         return run_storm(argv[1:])
+    if compare_options.asks_for(argv):
+        _require_modules()
+        return compare_command.main(argv)
     options = run_options.parse(argv)
     steps = plan.make(options.workers, options.cpus, options.repeats, host.cpus())
     if options.dry_run:

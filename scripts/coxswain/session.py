@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
-from . import claim
+from . import claim, top
 from .artifacts import Artifacts
-from .boot import run_qemu
+from .boot import Boot, run_qemu
 from .claim import Claim
-from .ending import Ending
+from .ending import Ending, Judgement
 from .errors import ExitCode, Interrupted
 from .guest_log import Line, clean
 from .host import FreeCpus
@@ -19,9 +21,10 @@ from .plan import Step
 from .progress import Progress
 from .qemu import Accelerator, Machine, command
 from .run import Run, judge_run
+from .trace_run import guest_memory
 
 
-def kernel_arguments(options: RunOptions, step: Step) -> list[str]:
+def kernel_arguments(options: RunOptions, step: Step, usual_size: str) -> list[str]:
     words = [
         f"manifest={options.manifest}",
         f"workers={step.workers}",
@@ -29,8 +32,8 @@ def kernel_arguments(options: RunOptions, step: Step) -> list[str]:
         f"seed={options.seed}",
         f"server={'on' if step.server else 'off'}",
     ]
-    if options.size:
-        words.append(f"size={options.size}")
+    if size := options.size or usual_size:
+        words.append(f"size={size}")
     return [*words, *options.append]
 
 
@@ -44,7 +47,8 @@ def qemu_command(options: RunOptions, accelerator: Accelerator, step: Step, make
         memory_file=memory_file,
         extra=options.extra,
     )
-    return command(machine, Artifacts(options.build_dir), [*kernel_arguments(options, step), *words], make_iso)
+    arguments = [*kernel_arguments(options, step, accelerator.size), *words]
+    return command(machine, Artifacts(options.build_dir), arguments, make_iso)
 
 
 class Session:
@@ -77,24 +81,43 @@ class Session:
         options = self.options
         name = step.name(options.target.row)
         log_name = f"{number:03}-{name.replace('/', '-')}.log"
-        line = qemu_command(options, self.accelerator, step)
         self._progress.starts(name)
-        if options.verbose:
-            self._progress.note(shlex.join(line))
-        with open(self.folder / "commands.txt", "a", encoding="utf-8") as commands:
-            commands.write(f"{log_name}: {shlex.join(line)}\n")
         meter = FreeCpus()
-        boot = run_qemu(line, options.timeout_s, self.folder / log_name, self._show if options.verbose else None)
+        boot = self._watched_boot(step, log_name) if options.top else self._boot(self._command(step), log_name, self._show)
         free = meter.since(boot.cpu_s)
         run = judge_run(step, boot, options.target, options.policy, free, log_name)
         self._progress.ended(f"{run.ns / 1e6:.0f} ms" if run.verified else run.problem)
         return run
 
+    def _command(self, step: Step, memory_file: str = "", words: tuple[str, ...] = ()) -> list[str]:
+        return qemu_command(self.options, self.accelerator, step, memory_file=memory_file, words=words)
+
+    def _boot(self, line: list[str], log_name: str, on_line: Callable[[Line], None]) -> Boot:
+        if self.options.verbose:
+            self._progress.note(shlex.join(line))
+        with open(self.folder / "commands.txt", "a", encoding="utf-8") as commands:
+            commands.write(f"{log_name}: {shlex.join(line)}\n")
+        return run_qemu(line, self.options.timeout_s, self.folder / log_name, on_line)
+
+    def _watched_boot(self, step: Step, log_name: str) -> Boot:
+        with guest_memory(Machine.memory) as memory, top.watch(memory) as seen:
+            line = self._command(step, memory.path, top.KERNEL_WORDS)
+            return self._boot(line, log_name, lambda each: (seen(each), self._show(each))[0])
+
     def _show(self, line: Line) -> None:
-        self._progress.note(f"  {clean(line.text)}")
+        if self.options.verbose:
+            self._progress.note(f"  {clean(line.text)}")
 
 
-def failure_code(run: Run) -> ExitCode:
+class Judged(Protocol):
+    """A run of any kind."""
+
+    @property
+    def judgement(self) -> Judgement: ...
+    def refused_by_guest(self) -> str: ...
+
+
+def failure_code(run: Judged) -> ExitCode:
     """What a run that proves nothing makes of the whole command."""
     if run.refused_by_guest():
         return ExitCode.USAGE

@@ -7,6 +7,7 @@ Reading is strict: what does not read as the kernel wrote it is an error that sa
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -155,6 +156,13 @@ def _names(area: bytes, at: int, count: int) -> dict[Ref, Name]:
             text = process.split(b"\0")[0].decode("ascii", "replace")
             names[Ref(raw & 0xFFFFFFFF, raw >> 32)] = Name(text, label, bool(domain))
     return names
+
+
+def names_so_far(read: Callable[[int, int], bytes]) -> dict[Ref, Name]:
+    """Of an area that is still being written: `read(offset, size)`."""
+    _, _, _, _, _, _, names_at, name_capacity, _, _, names = _HEADER.unpack(read(0, _HEADER.size))
+    count = min(names, name_capacity)
+    return _names(read(names_at, count * _NAME.size), 0, count)
 
 
 def decode(area: bytes) -> Trace:

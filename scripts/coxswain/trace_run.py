@@ -33,7 +33,7 @@ class GuestMemory:
     """Memory without a name in any file system, so that none is left behind however this process ends."""
 
     def __init__(self, descriptor: int, size: int) -> None:
-        self._descriptor, self._size = descriptor, size
+        self.descriptor, self._size = descriptor, size
         self.path = f"/proc/{os.getpid()}/fd/{descriptor}"
 
     def area(self, lines: list[Line]) -> bytes:
@@ -47,7 +47,7 @@ class GuestMemory:
             raise BadTrace(str(error)) from None
         if address + size > min(self._size, _LOW_MEMORY):
             raise BadTrace(f"{size} bytes at 0x{address:x} are not in the guest's first {self._size} bytes")
-        return os.pread(self._descriptor, size, address)
+        return os.pread(self.descriptor, size, address)
 
 
 @contextmanager

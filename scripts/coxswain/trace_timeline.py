@@ -117,18 +117,22 @@ class Timeline:
     def _names(self) -> dict[Ref, str]:
         agents = {event.ref: event.cpu for event in self.events if event.kind == "dispatch" and event.b & AGENT}
         refs = sorted({event.ref for event in self.events if event.ref} | self.trace.names.keys())
-        names = {ref: self._plain_name(ref, agents.get(ref)) for ref in refs}
+        numbers: Counter[str] = Counter()  # of each process's threads in the domain
+        names = {ref: self._plain_name(ref, agents.get(ref), numbers) for ref in refs}
         shared = Counter(names.values())
         return {ref: f"{name}:{ref}" if shared[name] > 1 else name for ref, name in names.items()}
 
-    def _plain_name(self, ref: Ref, agent_of: int | None) -> str:
+    def _plain_name(self, ref: Ref, agent_of: int | None, numbers: Counter[str]) -> str:
         known = self.trace.names.get(ref)
         if known is None:
             return f"thread:{ref}"
         base = re.sub(r"[^\w.+-]", "_", known.process.rsplit("/", 1)[-1]) or "process"
         if agent_of is not None:
             return f"{base}/agent{agent_of}"
-        return f"{base}/{known.label}" if known.domain else base
+        if not known.domain:
+            return base
+        numbers[base] += 1
+        return f"{base}/{numbers[base] - 1}"
 
     def name(self, ref: Ref) -> str:
         return self._names[ref]

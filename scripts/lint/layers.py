@@ -45,6 +45,8 @@ FOLDERS = {
     "test/boot/": "test/guest",
     "test/guest/": "test/guest",
     "test/": "test/host",
+    "cmake/template/": "workers",
+    "cmake/template/policies/": "policies",
 }
 ROOTS = ["microkernel", "microkernel/arch/x86_64", "libcap/include", "sched-server", "workers", "bench"]
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<(cap/[^>]+)>)')

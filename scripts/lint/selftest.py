@@ -110,6 +110,7 @@ class Layers(Case):
             ("microkernel/arch/x86_64/a.S", '#include "kernel/thread.hpp"', "arch must not include kernel"),
             ("libcap/src/a.cpp", '#include "kernel/thread.hpp"', "libcap must not include kernel"),
             ("sched-server/policies/a.cpp", "#include <cap/log.hpp>", "policies must not include libcap"),
+            ("cmake/template/policies/a.cpp", "#include <cap/log.hpp>", "policies must not include libcap"),
             ("workers/a.cpp", '#include "arch/paging.hpp"', "workers must not include arch"),
             ("workers/a.cpp", '#include "nowhere.hpp"', "nowhere.hpp is in no layer"),
         ]:

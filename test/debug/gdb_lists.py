@@ -79,8 +79,8 @@ def problems(text: str) -> list[str]:
     expected += [("domain", "workers/primes")] * WORKERS + [("system", "sched-server"), ("system", "workers/root")]
     if kinds != expected:
         wrong.append(f"the threads are {kinds}")
-    if sorted(row[5] for row in threads if row[6] == "domain") != [str(label) for label in range(WORKERS)]:
-        wrong.append("the workers' labels are not 0, 1, 2")
+    if sorted(row[5] for row in threads if row[6] == "domain") != ["0"] * WORKERS:
+        wrong.append("the workers' labels are not 0, which the manifest leaves them")
     for ref, state, cpu, _cause, sequence, *_, process in (row[:8] for row in threads):
         name = f"{ref} {process}"
         if state == "running" and cpus[int(cpu)][1] != name:

@@ -3,6 +3,7 @@
 // Manifests. An accepted one is consistent, as root/manifest.hpp promises; blank lines and comments before it change
 // nothing but line numbers; arguments expand into the buffer or not at all.
 #include "root/manifest.hpp"
+#include "abi/sched_label.hpp"
 
 #include <array>
 #include <memory>
@@ -49,6 +50,7 @@ void check_consistent(const Manifest& from) {
     for (const Program& program : from.programs) {
         FUZZ_CHECK(from.find_program(program.name) == &program && !program.program.empty());
         FUZZ_CHECK(program.instances(from.run) >= 1 && program.instances(from.run) <= kMaxInstances);
+        FUZZ_CHECK(abi::SchedLabel::unpack(program.label).fits());
         check_grants(from, program.grants, true);
         check_expansion(from, program.arguments);
     }
@@ -73,7 +75,8 @@ void check_same(const Manifest& a, const Manifest& b, std::uint32_t lines) {
         const Program& one = a.programs[i];
         const Program& other = b.programs[i];
         FUZZ_CHECK(one.name == other.name && one.program == other.program && one.count == other.count);
-        FUZZ_CHECK(one.arguments == other.arguments && one.exit_code == other.exit_code);
+        FUZZ_CHECK(one.arguments == other.arguments && one.exit_code == other.exit_code &&
+                   one.label == other.label);
         FUZZ_CHECK(one.line + lines == other.line && one.grants.size() == other.grants.size());
     }
 }
@@ -125,6 +128,7 @@ pages = 3
 program = workers/primes
 count = workers
 domain = no
+label = priority:200 period_us:0x2710 budget_us:2000
 arguments = index={index} of={workers} size={size} seed={seed} fault={fault}
 exit = 7
 cap.log = write

@@ -65,6 +65,7 @@ constexpr Row kRows[] = {
     {kWaitEvents, ObjectType::kSchedDomain, abi::kRead, Door::kRing, {}, Error::kBadOperation},
     {kDetach, ObjectType::kSchedDomain, abi::kManage, Door::kBoth, {}, Error::kNotAttached},
     {kGetCpus, ObjectType::kSchedDomain, abi::kRead, Door::kBoth, {}, Error::kOk},
+    {kWakeLedger, ObjectType::kSchedDomain, abi::kRead, Door::kBoth, {0}, Error::kBadAddress},
     {kLogWrite, ObjectType::kLog, abi::kWrite, Door::kBoth, {0, 2000}, Error::kBadArgument},
     {kPowerOff, ObjectType::kMachine, abi::kManage, Door::kBoth, {0}, Error::kBadArgument},
     {kCpuStats, ObjectType::kMachine, abi::kRead, Door::kBoth, {~0ull, 0}, Error::kBadArgument},

@@ -8,6 +8,7 @@
 #include "support/free_pages.hpp"
 #include "support/observe.hpp"
 #include "support/owned.hpp"
+#include "support/wake_ledger.hpp"
 
 namespace {
 
@@ -60,6 +61,9 @@ std::uint64_t duration_ns(const Case& t) {
 void nothing_is_lost(Case& t) {
     Agents agents(t, Manner::kHints);
     REQUIRE(t, !t.failed());
+    static std::optional<WakeLedgerCheck> ledger;
+    ledger.emplace(agents.server().domain(), t.env.clock);
+    const auto looker = MUST(t, Sibling::start(t.env, WakeLedgerCheck::look_always, &*ledger));
     static std::optional<Chaos> chaos;  // too large for a stack
     chaos.emplace(t, agents.server(), std::min<std::size_t>(t.cpus(), Chaos::kMaxRings));
     take_in_advance(t);  // beside what stays
@@ -88,8 +92,11 @@ void nothing_is_lost(Case& t) {
     }
     const bool exercised = chaos->exercised();
     chaos.reset();
+    (void)ledger->look_at_rest();
+    ledger->report(t);
     REQUIRE(t, !t.failed());
     REQUIRE(t, exercised);
+    REQUIRE(t, ledger->looks() > 1);
     const abi::CpuStats last = MUST(t, sum_of_stats(t));
     t.env.log.print("chaos: commits={} refused={} dropped={}", agents.accepted(), agents.refused(),
                     last.dropped_completions - first.dropped_completions);

@@ -11,8 +11,10 @@ import signal
 import sys
 import time
 
+import top_case
 import trace_case
 from support import TARGETS, scale_texts, suite_texts
+from workload_case import WORKLOADS, workload_texts
 
 
 def argument(name: str) -> str:
@@ -59,6 +61,19 @@ def scaling_run(how: str, words: dict[str, str]) -> int:
     return 33
 
 
+def workload_run(how: str, words: dict[str, str]) -> int:
+    """Under fifo everything takes half as long."""
+    if words["policy"] == "nosuch":
+        say('error: policy "nosuch" unknown; known: fifo round_robin')
+        return 35
+    changes = {"wrong": {"verified": "no", "reason": '"made so"'}, "fallback": {"fallback_dispatches": 5}}
+    times = 10_000 if words["policy"] == "fifo" else 20_000
+    workload, cpus = WORKLOADS[words["manifest"]], int(argument("-smp"))
+    for text in workload_texts(workload, words["policy"], cpus, words["size"], words["seed"], times, changes.get(how)):
+        say(text)
+    return 35 if how == "wrong" else 33
+
+
 def leave_trace(how: str) -> None:
     """The known trace in the guest's memory, where -object says that this is."""
     path = argument("-object").split("mem-path=")[1].split(",")[0]
@@ -79,7 +94,9 @@ def main() -> int:
     words = dict(word.split("=", 1) for word in argument("-append").split())
     how = misbehaviour(words)
     say("\x1b[2JSeaBIOS (fake)")
-    if "-object" in sys.argv:
+    if "names" in words.get("trace", ""):
+        top_case.leave(argument("-object").split("mem-path=")[1].split(",")[0], say)
+    elif "-object" in sys.argv:
         leave_trace(how)
     if how == "hang":
         hang()
@@ -92,7 +109,9 @@ def main() -> int:
     if how == "qemu-error":
         print("qemu: could not do it", file=sys.stderr)
         return 1
-    return guest_test(how) if "root" in words else scaling_run(how, words)
+    if "root" in words:
+        return guest_test(how)
+    return workload_run(how, words) if words["manifest"] in WORKLOADS else scaling_run(how, words)
 
 
 sys.exit(main())

@@ -32,6 +32,12 @@ class RunTest(CommandTest):
         self.assertNotIn("memory-backend", (self.latest / "commands.txt").read_text())
         self.assertIn("run: phase=end", (self.latest / "trace.log").read_text())
 
+    def test_top_says_what_each_cpu_does_and_makes_no_claim(self):
+        done = self.run_("--repeats", "1", "--workers", "1", "--top", FAKE_QEMU_NS="1500000000")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, r"top: [0-9.]+s cpu0=primes/0\+1 cpu1=idle\+0 unplaced=1 wakes/s=0 ")
+        self.assertIn("claim: none\nreason: watched with --top", done.stdout)
+
     def test_a_trace_that_is_wrong_or_missing_fails(self):
         for how, code, text in (("odd-trace", 1, "trace is wrong: "), ("bad-trace", 1, "trace is wrong: CPU 1, record 3"),
                                 ("no-trace", 1, "trace is wrong: the kernel did not say where its trace is")):  # fmt: skip

@@ -75,7 +75,7 @@ class ReadingTest(unittest.TestCase):
         more = [(3, 1, "workers/primes", 0, 1), (3, 2, "workers/primes", 0, 1), (4, 1, "a b\x01<c", 0, 0)]
         timeline = Timeline(decode(known(names=more)))
         self.assertEqual([timeline.name(Ref(*ref)) for ref in ((3, 1), (3, 2), (4, 1), (0, 1))],
-                         ["primes/0:3.1", "primes/0:3.2", "a_b__c", "thread:0.1"])  # fmt: skip
+                         ["primes/0", "primes/1", "a_b__c", "thread:0.1"])  # fmt: skip
         self.assertEqual(decode(known(names=more * 2)).nameless, 2)
 
     def test_numbers_are_those_of_the_kernel(self):

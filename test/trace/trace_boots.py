@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from coxswain import signals, trace_run, trace_svg, trace_text  # noqa: E402
+from coxswain import signals, top, trace_run, trace_svg, trace_text  # noqa: E402
 from coxswain.artifacts import Artifacts  # noqa: E402
 from coxswain.boot import run_qemu  # noqa: E402
 from coxswain.ending import Ending, judge  # noqa: E402
@@ -118,7 +118,36 @@ def broken(build: Path) -> None:
         need(any(str(event.ref) in text for text in found), f"without a {kind} of {event.ref} this is wrong: {found}")
 
 
-CASES = {each.__name__: each for each in (whole, flags, classes, overrun, broken)}
+class Looks:
+    """Stands where the display stands, and keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.seen: list[top.Look] = []
+
+    def show(self, look: top.Look) -> None:
+        self.seen.append(look)
+
+    def close(self) -> None:
+        pass
+
+
+def live(build: Path) -> None:
+    """While it runs, each CPU is seen to run a worker of the domain, and the server is seen to commit; with nothing recorded."""
+    display = Looks()
+    with trace_run.guest_memory(Machine.memory) as memory, top.watch(memory, display, period_s=0.01) as seen:
+        words = [*(word for word in SCALE if word != "size=smoke"), "size=small", *top.KERNEL_WORDS]
+        done = run_qemu(command(Machine(CPUS, TCG, memory_file=memory.path), Artifacts(build), words), 60, on_line=seen)
+        need(judge(done).ending is Ending.PASSED, f"the boot itself failed: {judge(done).detail}")
+    need(display.seen, "nobody was shown anything")
+    for cpu in range(CPUS):
+        ran = {look.cpus[cpu].runs for look in display.seen}
+        need({"primes/0", "primes/1"} & ran, f"CPU {cpu} was seen to run {ran}")
+    need(any(row.rates["commits"] > 0 for look in display.seen for row in look.cpus), "no commit was seen")
+    need(any(look.wakes > 0 for look in display.seen), "no wake was seen")
+    need(all(0 <= row.idle <= 1 for look in display.seen for row in look.cpus), "a CPU idled for more than all of its time")
+
+
+CASES = {each.__name__: each for each in (whole, flags, classes, overrun, broken, live)}
 
 
 def main() -> int:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "root/manifest.hpp"
 
+#include "abi/sched_label.hpp"
+
 #include <catch2/catch.hpp>
 
 #include <array>
@@ -56,6 +58,7 @@ pages = 3
 program = workers/primes
 count = workers
 domain = no
+label = priority:200 weight:50 group:1 period_us:10000 budget_us:2000
 arguments = index={index} of={workers} size={size} seed={seed} fault={fault}
 exit = 7
 cap.log = write
@@ -108,12 +111,16 @@ TEST_CASE("manifest: everything that a manifest can say", "[manifest]") {
     CHECK(worker.program == "workers/primes");
     CHECK(worker.instances(m.run) == 4);
     CHECK_FALSE(worker.domain);
+    CHECK(
+        abi::SchedLabel::unpack(worker.label) ==
+        abi::SchedLabel{.priority = 200, .weight = 50, .group = 1, .period_us = 10'000, .budget_us = 2'000});
     CHECK(worker.exit_code == 7);
     CHECK(worker.grants[2].name == "page");
     CHECK(worker.grants[2].object == "result");
     const manifest::Program& helper = *m.find_program("helper");
     CHECK(helper.instances(m.run) == 3);
     CHECK(helper.domain);
+    CHECK(helper.label == 0);
     CHECK(helper.cpus == 0);
 }
 
@@ -174,6 +181,12 @@ TEST_CASE("manifest: errors name line and key and what is allowed", "[manifest]"
     check_error(with("[program p]\ncpus = 3-1"), 4, "cpus", "below 64");
     check_error(with("[program p]\ncpus = 1,,2"), 4, "cpus", "below 64");
     check_error(with("[program p]\ncount = 0"), 4, "count", "from 1 to 64, or workers");
+    for (const char* label :
+         {"", "urgent", "priority", "priority:", "priority:0", "priority:256", "priority:-1", "colour:1",
+          "priority:1 priority:2", "weight:4096", "group:4096", "period_us:150", "period_us:6553600",
+          "budget_us:5", "budget_us:655360", "priority:1,weight:2"}) {
+        check_error(with(std::string("[program p]\nlabel = ") + label), 4, "label", "ATTRIBUTE:NUMBER");
+    }
     check_error(with("[program p]\narguments = {name}"), 4, "arguments", "{index}");
     check_error(with("[program p]\narguments = {index"), 4, "arguments", "{index}");
     check_error(with("[program p]\narguments = index}"), 4, "arguments", "no other brace");

@@ -208,6 +208,50 @@ TEST_CASE("a suspended thread comes back to what it was, or to the wake that cam
     CHECK(state.clear_requests(kSuspend).word == word(ThreadState::kRunning));
 }
 
+TEST_CASE("a wake is owed until somebody places the thread", "[thread_word]") {
+    std::atomic<std::uint64_t> raw{word(ThreadState::kCreated).raw};
+    ThreadStateWord state(raw);
+    CHECK(state.start().word.wake_owed());
+    CHECK((state.load().requests() == 0 && !state.load().wake_pending()));
+    CHECK_FALSE(state.place(state.load(), kCpu).word.wake_owed());
+    REQUIRE(state.dispatch().done);
+    CHECK_FALSE(state.wake().word.wake_owed());  // it runs: there is nothing to place
+    REQUIRE(state.unplace(Cause::kSliceEnd).done);
+    CHECK_FALSE(state.load().wake_owed());
+    CHECK_FALSE(state.wake().done);
+    CHECK_FALSE(state.place_by_kernel(state.load(), kCpu, Cause::kNoServer).word.wake_owed());
+    // From a wait: by the server, by the kernel, by a hint, by the kernel at once.
+    raw = word(ThreadState::kWaiting).raw;
+    CHECK((state.wake().word.wake_owed() && !state.wake().done));
+    CHECK_FALSE(state.place_by_kernel(state.load(), kCpu, Cause::kNoServer).word.wake_owed());
+    raw = word(ThreadState::kWaiting).raw;
+    CHECK_FALSE(state.wake_hinted(kCpu).word.wake_owed());
+    raw = word(ThreadState::kWaiting).raw;
+    CHECK_FALSE(state.wake_to_queue().word.wake_owed());
+    // Kept through a suspension, whether the wake came before it or during it; a second one changes nothing.
+    raw = word(ThreadState::kWaiting).raw;
+    REQUIRE(state.wake().done);
+    CHECK(state.suspend(state.load()).word.wake_owed());
+    CHECK(state.resume(state.load(), false).word.wake_owed());
+    raw = word(ThreadState::kWaiting).raw;
+    CHECK_FALSE(state.suspend(state.load()).word.wake_owed());
+    const Transition first = state.wake();
+    CHECK((first.done && first.word.wake_owed()));
+    const Transition second = state.wake();
+    CHECK((!second.done && second.word == first.word));
+    CHECK_FALSE(state.resume(state.load(), true).word.wake_owed());
+    // Suspended while it was runnable without one.
+    REQUIRE(state.dispatch().done);
+    REQUIRE(state.request(cox::abi::kRequestSuspend).done);
+    REQUIRE(state.unplace(Cause::kSliceEnd).word.state() == ThreadState::kSuspended);
+    CHECK_FALSE(state.wake().done);
+    CHECK_FALSE(state.resume(state.load(), false).word.wake_owed());
+    // With the thread it ends.
+    raw = word(ThreadState::kWaiting).raw;
+    REQUIRE(state.wake().done);
+    CHECK_FALSE(state.kill(state.load()).word.wake_owed());
+}
+
 TEST_CASE("a commit or kill made from old knowledge changes nothing", "[thread_word]") {
     std::atomic<std::uint64_t> raw{word(ThreadState::kUnplaced).raw};
     ThreadStateWord state(raw);

@@ -14,6 +14,7 @@ TEST_CASE("trace= names classes, all of them, or none") {
     CHECK(parse_trace_classes("stop,call") == (kTraceStop | kTraceCall));
     CHECK(parse_trace_classes("interrupt,interrupt") == kTraceInterrupt);
     CHECK(parse_trace_classes("all") == 0x1ffu);
+    CHECK(parse_trace_classes("names,ipi") == (kTraceNames | kTraceIpi));
     for (const auto* text :
          {"colour", "dispatch,colour", "dispatch stop", ",", "dispatch,,stop", "Dispatch", "al"})
         CHECK_FALSE(parse_trace_classes(text));

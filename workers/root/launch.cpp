@@ -14,6 +14,7 @@ struct Image {
     std::string_view arguments;
     const manifest::Grants& grants;
     std::uint64_t index;
+    std::uint64_t label;
 };
 
 cap::Result<cap::Spawned> spawn(Context& context, const Image& image, const Placement& placement) {
@@ -39,7 +40,7 @@ cap::Result<cap::Spawned> spawn(Context& context, const Image& image, const Plac
                             .caps = std::span(caps).first(count),
                             .domain = domain,
                             .affinity = placement.affinity,
-                            .label = image.index,
+                            .label = image.label,
                             .first_cpu = placement.first_cpu});
 }
 
@@ -59,7 +60,7 @@ cap::Result<cap::Spawned> spawn_watched(Context& context, const Image& image, co
 
 cap::Result<cap::Spawned> launch(Context& context, const manifest::Program& program, std::uint64_t index,
                                  const Placement& placement, std::uint64_t exit_tag) {
-    const Image image{program.name, program.program, program.arguments, program.grants, index};
+    const Image image{program.name, program.program, program.arguments, program.grants, index, program.label};
     return spawn_watched(context, image, placement, exit_tag);
 }
 
@@ -79,7 +80,7 @@ cap::Result<void> await_ready(Context& context) {
 
 cap::Result<void> launch_server(Context& context, std::string_view program) {
     const manifest::Server& server = context.manifest.server;
-    const Image image{"sched-server", program, server.arguments, server.grants, 0};
+    const Image image{"sched-server", program, server.arguments, server.grants, 0, 0};
     context.server_exit_tag = context.server_exit_tag == kServerExit ? kNextServerExit : kServerExit;
     context.server = TRY(spawn_watched(context, image, {}, context.server_exit_tag));
     TRY(await_ready(context));

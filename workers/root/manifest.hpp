@@ -85,6 +85,7 @@ struct Program {
     std::uint64_t count = 1;  // 0: as many as Run::workers
     bool domain = true;       // its threads run in the scheduling domain
     std::uint64_t cpus = 0;   // where they may run; 0: anywhere
+    std::uint64_t label = 0;  // of its main thread: abi/sched_label.hpp
     std::string_view arguments;
     std::uint64_t exit_code = 0;  // expected
     Grants grants;

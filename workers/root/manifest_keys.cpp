@@ -23,6 +23,10 @@ constexpr Text kNumberAllowed = "must be a number";
 constexpr Text kSecondsAllowed = "must be a number of seconds from 1 to 86400";
 constexpr Text kArgumentsAllowed =
     "may hold the placeholders {index} {workers} {size} {seed} {fault} {policy} {cpus} and no other brace";
+constexpr Text kLabelAllowed =
+    "must be ATTRIBUTE:NUMBER..., each once: priority to 255, weight and group to 4095, period_us in "
+    "hundreds to "
+    "6553500, budget_us in tens to 655350";
 constexpr Text kGrantAllowed =
     "must be [OBJECT] RIGHT..., each right once, among read write execute manage grant";
 constexpr std::uint64_t kAnyNumber = ~std::uint64_t{0};
@@ -86,6 +90,7 @@ constexpr Key<Program> kProgramKeys[] = {
     {"domain", "must be yes or no",
      [](Program& program, Text value) { return read_choice(value, "yes", "no", program.domain); }},
     {"cpus", kCpusAllowed, [](Program& program, Text value) { return read_cpus(value, program.cpus); }},
+    {"label", kLabelAllowed, [](Program& program, Text value) { return read_label(value, program.label); }},
     {"arguments", kArgumentsAllowed,
      [](Program& program, Text value) { return read_arguments(value, program.arguments); }},
     {"exit", kNumberAllowed,
@@ -116,7 +121,7 @@ constexpr Text key_names(const Server&) {
 }
 constexpr Text key_names(const Object&) { return "unknown; an object has each, memory also pages"; }
 constexpr Text key_names(const Program&) {
-    return "unknown; [program NAME] has program count domain cpus arguments exit cap.NAME";
+    return "unknown; [program NAME] has program count domain cpus label arguments exit cap.NAME";
 }
 
 constexpr Text key_names(const Event&) { return "unknown; [event NAME] has at_ms do expect"; }

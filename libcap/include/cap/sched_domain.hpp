@@ -29,6 +29,10 @@ public:
         return reply.result2;
     }
 
+    // What became of the wakes of the thread in this line of the status table, of one moment; all 0 if the line is free.
+    // abi::kGoneThreads: of the domain's threads that have gone, together, as it comes while some are just going.
+    [[nodiscard]] Result<abi::WakeLedger> wake_ledger(std::uint64_t line) const;
+
     // One commit in a call of its own; agents put theirs into the ring instead.
     [[nodiscard]] Result<void> commit(abi::ThreadRef ref, std::uint32_t sequence, std::uint32_t cpu,
                                       std::uint32_t flags, std::uint64_t slice_ns) const;

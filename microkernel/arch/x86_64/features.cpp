@@ -22,9 +22,7 @@ constexpr std::uint64_t kCr0Monitor = 1 << 1, kCr0Emulate = 1 << 2, kCr0Task = 1
 constexpr std::uint64_t kCr4Fxsr = 1 << 9, kCr4XmmExceptions = 1 << 10, kCr4Umip = 1 << 11,
                         kCr4Smep = 1 << 20, kCr4Smap = 1 << 21, kCr4Global = 1 << 7, kCr4Xsave = 1 << 18;
 
-struct Registers {
-    std::uint32_t eax, ebx, ecx, edx;
-};
+using Registers = core::CpuidRegisters;
 
 Registers cpuid(std::uint32_t leaf, std::uint32_t subleaf = 0) {
     Registers r{};
@@ -109,5 +107,7 @@ void enable_features() {
               (features.xsave ? kCr4Xsave : 0));
     if (features.xsave) write_xcr0(FpuState::kXcr0);
 }
+
+core::CpuPlace cpu_place() { return core::read_place(cpuid); }
 
 }  // namespace cox::arch

@@ -75,6 +75,7 @@ public:
     DomainServer& operator=(const DomainServer&) = delete;
 
     [[nodiscard]] cap::SchedDomain domain() const { return domain_; }
+    [[nodiscard]] std::uint64_t table_address() const { return table_; }
     [[nodiscard]] AgentSeat& agent(std::uint32_t cpu) { return agents_[cpu]; }
     [[nodiscard]] cap::Result<void> add_agent(std::uint32_t cpu, cap::ThreadFunction function,
                                               void* argument);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What this CPU offers, and what of it is used. CPUID is asked once, and only here (boot.S and trampoline.S ask it for
-// long mode and for the APIC id).
+// What this CPU offers, and what of it is used, and where it stands. CPUID is asked only here, once (boot.S and trampoline.S ask
+// it for long mode and for the APIC id).
 #pragma once
 #include <cstdint>
 #include <string_view>
+
+#include "core/topology.hpp"
 
 namespace cox::arch {
 
@@ -28,5 +30,8 @@ std::string_view adjust_features(std::string_view without, std::string_view quir
 
 // Turns on, on this CPU, what `features` has: NX, SMEP, SMAP, UMIP, SSE, XSAVE with AVX, write protection.
 void enable_features();
+
+// Of the executing CPU.
+core::CpuPlace cpu_place();
 
 }  // namespace cox::arch

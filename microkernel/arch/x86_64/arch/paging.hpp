@@ -41,6 +41,11 @@ inline Physical virtual_to_physical(const void* address) {
     return reinterpret_cast<std::uint64_t>(address) - kPhysicalMap;
 }
 
+// Of what the kernel's image holds: its statics.
+inline Physical image_to_physical(const void* address) {
+    return reinterpret_cast<std::uint64_t>(address) - kKernelBase;
+}
+
 using Table = std::uint64_t;  // one entry; a table is 512 of them
 
 inline unsigned table_index(std::uint64_t address, unsigned level) {
