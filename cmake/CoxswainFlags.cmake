@@ -42,14 +42,15 @@ target_compile_options(cox_common_flags INTERFACE
 target_compile_definitions(cox_common_flags INTERFACE
     COX_DEBUG_CHECKS=$<BOOL:${COXSWAIN_DEBUG_CHECKS}>)
 
-# What the kernel and user programs share. Frame pointers are kept for backtraces. abort() stays undefined, so that a
-# misuse of std::expected::value() is a link error. -O2 in every build type: unoptimised code is too slow under TCG.
+# What the kernel and user programs share. Frame pointers are kept for backtraces, but for functions that call none. abort()
+# stays undefined, so that a misuse of std::expected::value() is a link error. -O2 in every build type: unoptimised code is
+# too slow under TCG.
 add_library(cox_guest_flags INTERFACE)
 target_link_libraries(cox_guest_flags INTERFACE cox_common_flags)
 target_compile_options(cox_guest_flags INTERFACE
     --target=x86_64-unknown-none-elf
     ${guest_headers}
-    -ffreestanding -fno-pic -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer
+    -ffreestanding -fno-pic -fno-omit-frame-pointer -momit-leaf-frame-pointer
     -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables -O2 -g
     $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions;-fno-rtti;-fno-threadsafe-statics;-fno-c++-static-destructors>)
 # Linked as a Linux target because clang 19 would hand a bare x86-64 target to the system's g++.

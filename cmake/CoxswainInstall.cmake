@@ -14,8 +14,9 @@ list(TRANSFORM core_headers REPLACE "(.+)" "${source_dir}/microkernel/core/\\1.h
 install(DIRECTORY "${source_dir}/microkernel/abi" DESTINATION "${include_dir}" FILES_MATCHING PATTERN "*.hpp")
 install(FILES ${core_headers} DESTINATION "${include_dir}/core")
 install(DIRECTORY "${source_dir}/libcap/include/cap" DESTINATION "${include_dir}" FILES_MATCHING PATTERN "*.hpp")
-file(GLOB policy_headers CONFIGURE_DEPENDS "${source_dir}/sched-server/policy*.hpp")
-install(FILES ${policy_headers} "${source_dir}/sched-server/registry.hpp" DESTINATION "${include_dir}/sched-server")
+set(policy_headers attributes machine parameter policy registry report task)
+list(TRANSFORM policy_headers REPLACE "(.+)" "${source_dir}/sched-server/\\1.hpp")
+install(FILES ${policy_headers} DESTINATION "${include_dir}/sched-server")
 install(DIRECTORY "${source_dir}/sched-server/policies" DESTINATION "${include_dir}/sched-server"
     FILES_MATCHING PATTERN "*.hpp")
 

@@ -4,8 +4,8 @@
 // program needs of a C++ run-time beside that (failed assertions, pure virtual calls) ends here too.
 #include "cap/env.hpp"
 #include "cap/layout.hpp"
+#include "cap/own_slots.hpp"
 #include "core/assert.hpp"
-#include "own_slots.hpp"
 #include "tls.hpp"
 
 #include <new>
@@ -30,7 +30,6 @@ struct Forever {
 Forever<Ring> main_ring;
 Forever<AddressSpace> address_space;
 const Env* program_env = nullptr;
-abi::CapSlot process_slot;
 
 using Constructor = void (*)();
 extern "C" const Constructor __init_array_start[];
@@ -54,7 +53,7 @@ std::optional<abi::CapSlot> Env::find_slot(std::string_view name) const {
     return slot ? std::optional(slot) : std::nullopt;
 }
 
-abi::CapSlot own_process() { return process_slot; }
+abi::CapSlot detail::process_slot;
 
 std::string_view Env::arguments() const { return info.arguments; }
 
@@ -84,7 +83,7 @@ extern "C" [[noreturn]] void cap_start(const abi::StartInfo* info, std::uint64_t
         .space = address_space.make(info->free_address, kFreeEnd),
     };
     program_env = &env;
-    process_slot = env.process.slot();
+    detail::process_slot = env.process.slot();
     set_this_ring(env.ring);
     for (const Constructor* constructor = __init_array_start; constructor != __init_array_end;
          ++constructor) {

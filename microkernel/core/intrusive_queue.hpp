@@ -53,18 +53,30 @@ public:
     T* pop_front() {
         T* const element = head_;
         if (element != nullptr) {
-            remove(*element);
+            drop_front(*element);
         }
         return element;
     }
 
+    // The front leaves, which is `element`.
+    [[gnu::always_inline]] void drop_front(T& element) {
+        QueueNode<T>& front = element.*Node;
+        COX_ASSERT(front.linked_);
+        front.linked_ = false;
+        T* const second = std::exchange(front.next_, nullptr);
+        head_ = second;
+        (second != nullptr ? (second->*Node).previous_ : tail_) = nullptr;
+        --size_;
+    }
+
     // The front leaves, and `element` comes to the back, in one. Not when empty.
-    void rotate(T& element) {
+    [[gnu::always_inline]] void rotate(T& element) {
         QueueNode<T>& node = element.*Node;
         COX_ASSERT(!node.linked_);
-        node.previous_ = tail_;
+        T* const last = tail_;
+        node.previous_ = last;
         node.linked_ = true;
-        (tail_->*Node).next_ = &element;
+        (last->*Node).next_ = &element;
         tail_ = &element;
         QueueNode<T>& front = head_->*Node;
         front.linked_ = false;
@@ -106,7 +118,7 @@ public:
     [[nodiscard]] Iterator end() const { return Iterator(nullptr); }
 
 private:
-    void insert(T& element, T* previous, T* next) {
+    [[gnu::always_inline]] void insert(T& element, T* previous, T* next) {
         QueueNode<T>& node = element.*Node;
         COX_ASSERT(!node.linked_);
         node.next_ = next;

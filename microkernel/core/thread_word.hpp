@@ -67,6 +67,14 @@ public:
     // The same, to the queue of another CPU, as the server's hint says.
     Transition wake_hinted(std::uint32_t cpu) { return wake_as(ThreadState::kQueued, cpu, 0); }
 
+    // The common case of it: fails unless the thread waits.
+    Transition wake_waiting(std::uint32_t cpu) {
+        return change([cpu](ThreadWord w) -> std::optional<std::uint64_t> {
+            if (w.state() != ThreadState::kWaiting) return std::nullopt;
+            return make(ThreadState::kQueued, cpu, w.sequence() + 1, Cause::kWoken);
+        });
+    }
+
     // unplaced → queued, if nothing has changed since `expected`: by a commit of the server, or by the kernel for the
     // cause given. Anyone.
     Transition place(ThreadWord expected, std::uint32_t cpu) {
@@ -81,7 +89,8 @@ public:
     Transition dispatch() {
         return change([](ThreadWord w) -> std::optional<std::uint64_t> {
             if (w.state() != ThreadState::kQueued || w.requests() != 0) return std::nullopt;
-            return with_state(w, ThreadState::kRunning);
+            return w.raw - static_cast<std::uint64_t>(ThreadState::kQueued) +
+                   static_cast<std::uint64_t>(ThreadState::kRunning);
         });
     }
 
@@ -98,6 +107,16 @@ public:
             if (w.wake_pending()) return w.raw & ~kWakePending;
             if (w.requests() & abi::kRequestSuspend)
                 return make(ThreadState::kSuspended, w.cpu(), w.sequence() + 1, Cause::kSuspended);
+            return make(ThreadState::kWaiting, w.cpu(), w.sequence() + 1, Cause::kBlocked);
+        });
+    }
+
+    // The common case of it: fails when anything else is to be done, or the kernel has placed the thread.
+    Transition block_placed() {
+        return change([](ThreadWord w) -> std::optional<std::uint64_t> {
+            if (w.state() != ThreadState::kRunning || w.requests() != 0 ||
+                w.raw & (kWakePending | kPlacedByKernel))
+                return std::nullopt;
             return make(ThreadState::kWaiting, w.cpu(), w.sequence() + 1, Cause::kBlocked);
         });
     }

@@ -160,6 +160,14 @@ core::Result<void> AddressSpace::protect(std::uint64_t address, std::uint64_t pa
     return {};
 }
 
+bool AddressSpace::find_page(Page& page, std::uint64_t address) const {
+    const auto seen = generation.load();  // first: a change after it makes the page stale
+    const auto entry = address < abi::kUserTop ? arch::read_entry(top_, address) : 0;
+    if (!entry) return false;
+    page = {address / abi::kPageSize, seen, physical_to_virtual<std::byte>(entry & arch::kAddressMask)};
+    return true;
+}
+
 void* AddressSpace::resolve(std::uint64_t address, abi::Rights access) {
     if (address >= abi::kUserTop) return nullptr;
     const auto* entry = arch::find_entry(top_, address);

@@ -45,14 +45,21 @@ public:
     template <class Use>
     core::Result<void> with_page(std::uint64_t address, abi::Rights access, Use use);
 
-    // The kernel's own view of the word at `address`, a multiple of 4: of the space that this CPU has loaded, and until it serves
-    // a shootdown. No lock: a frame that is unmapped meanwhile is released after that. nullptr: not mapped.
-    const std::atomic<std::uint32_t>* find_word(std::uint64_t address) const {
-        if (address >= abi::kUserTop) return nullptr;
-        const auto entry = arch::read_entry(top_, address);
-        if (!entry) return nullptr;
-        return arch::physical_to_virtual<std::atomic<std::uint32_t>>((entry & arch::kAddressMask) +
-                                                                     address % abi::kPageSize);
+    // A page in the kernel's own view. It is what it was found to be as long as the space has the generation that it had before
+    // the look: whatever changes entries raises that, and then waits for the CPUs that have the space loaded.
+    struct Page {
+        std::uint64_t number = 0, generation = 0;  // 0: none
+        std::byte* bytes = nullptr;
+    };
+    bool is_current(const Page& page, std::uint64_t address) const {
+        return page.number == address / abi::kPageSize && page.generation == generation.load();
+    }
+    // No lock. False: not mapped.
+    bool find_page(Page& page, std::uint64_t address) const;
+    // The word at `address`, a multiple of 4, in a page that is current: of the space that this CPU has loaded, and until it
+    // serves a shootdown: a frame that is unmapped meanwhile is released after that.
+    static const std::atomic<std::uint32_t>& word_in(const Page& page, std::uint64_t address) {
+        return *reinterpret_cast<const std::atomic<std::uint32_t>*>(page.bytes + address % abi::kPageSize);
     }
 
     Physical top() const { return top_; }

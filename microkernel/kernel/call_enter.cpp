@@ -140,7 +140,7 @@ void set_result(Thread& thread, std::int64_t result) {
 
 // Written, if the time has passed. Else true: the wait has ended.
 bool end_wait(Cpu& cpu, Thread& thread) {
-    thread.waiting = Thread::Waiting::kNot;
+    thread.resume &= ~Thread::kInEnter;
     disarm_timeout(cpu, thread);
     if (!std::exchange(thread.timed_out, false)) return true;
     set_result(thread, static_cast<std::int64_t>(Error::kTimedOut));
@@ -153,7 +153,7 @@ bool wait(Cpu& cpu, Thread& thread) {
     thread.timed_out = false;
     if (!thread.ring.begin_wait(thread.enter.wanted, thread.enter.deadline)) return false;
     if (thread.enter.deadline != kNever) arm_timeout(cpu, thread, thread.enter.deadline);
-    thread.waiting = Thread::Waiting::kInEnter;
+    thread.resume |= Thread::kInEnter;
     return block_current(cpu) || !end_wait(cpu, thread);
 }
 

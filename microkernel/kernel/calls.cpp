@@ -38,47 +38,42 @@ core::Result<Reply> invoke_any(const Invocation& call, const Cap& cap) {
     }
 }
 
-constexpr CallResult error(Error error) { return {static_cast<std::int64_t>(error), 0}; }
+}  // namespace
 
-// As call_capability.
 [[gnu::noinline]] CallResult call_any(std::uint64_t slot, std::uint64_t op, std::uint64_t a0,
                                       std::uint64_t a1, std::uint64_t a2, std::uint64_t a3) {
-    if (op > 0xffff) return error(Error::kBadOperation);
+    if (op > 0xffff) return failed(Error::kBadOperation);
     const auto named = abi::CapSlot::from_raw(slot);
     const auto reply = invoke({current_thread(), named, static_cast<Op>(op), {{a0, a1, a2, a3}}, nullptr});
-    return reply ? CallResult{reply->value, reply->second} : error(reply.error());
+    return reply ? CallResult{reply->value, reply->second} : failed(reply.error());
 }
 
-[[gnu::noinline]] CallResult call_nop(std::uint64_t slot) {
-    return call_any(slot, static_cast<std::uint64_t>(Op::kNop), 0, 0, 0, 0);
-}
-
-// What a thread does to itself and to its process needs no reference: it holds them.
+namespace {
 
 [[gnu::noinline]] CallResult call_yield(std::uint64_t slot, std::uint64_t op, std::uint64_t a0,
-                                        std::uint64_t a1, std::uint64_t a2, std::uint64_t a3) {
-    const Thread& thread = current_thread();
-    if (!thread.process->caps.names(abi::CapSlot::from_raw(slot), thread, abi::kRead)) [[clang::musttail]]
+                                        std::uint64_t a1, std::uint64_t a2, std::uint64_t a3);
+
+// By a slot that is not known, or without a right that yielding does not need.
+[[gnu::noinline]] CallResult yield_by(std::uint64_t slot, std::uint64_t op, std::uint64_t a0,
+                                      std::uint64_t a1, std::uint64_t a2, std::uint64_t a3) {
+    Thread& thread = current_thread();
+    const auto named = abi::CapSlot::from_raw(slot);
+    if (thread.process->caps.recall(named, thread)) [[clang::musttail]]
+        return call_yield(slot, op, a0, a1, a2, a3);
+    if (!thread.process->caps.names(named, thread, abi::kRead)) [[clang::musttail]]
         return call_any(slot, op, a0, a1, a2, a3);
-    this_cpu().exit_work |= kYield;
+    leave_to_do(kYield);
     return {0, 0};
 }
 
-[[gnu::noinline]] CallResult call_unpark(std::uint64_t slot, std::uint64_t op, std::uint64_t a0,
-                                         std::uint64_t a1, std::uint64_t a2, std::uint64_t a3) {
-    Process& process = *current_thread().process;
-    if (!process.caps.names(abi::CapSlot::from_raw(slot), process, abi::kWrite)) [[clang::musttail]]
-        return call_any(slot, op, a0, a1, a2, a3);
-    return {process.parked.unpark(a0, a1), 0};
-}
-
-[[gnu::noinline]] CallResult call_park(std::uint64_t slot, std::uint64_t op, std::uint64_t a0,
-                                       std::uint64_t a1, std::uint64_t a2, std::uint64_t a3) {
-    Thread& thread = current_thread();
-    if (!thread.process->caps.names(abi::CapSlot::from_raw(slot), *thread.process, abi::kRead))
-        [[clang::musttail]]
-        return call_any(slot, op, a0, a1, a2, a3);
-    return {park_private(thread, a0, a1, a2), 0};
+CallResult call_yield(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
+                      std::uint64_t a2, std::uint64_t a3) {
+    if (!CapTable::knows(abi::CapSlot::from_raw(slot), current_thread())) [[unlikely]]
+        [[clang::musttail]] return yield_by(slot, op, a0, a1, a2, a3);
+    if (!something_to_do()) [[likely]]
+        [[clang::musttail]] return switch_by_yield(any(), any(), any(), any(), any(), any());
+    leave_to_do(kYield);
+    return {0, 0};
 }
 
 }  // namespace
@@ -111,7 +106,8 @@ extern "C" {
 CallResult call_capability(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
                            std::uint64_t a2, std::uint64_t a3) {
     if (op == static_cast<std::uint64_t>(Op::kNop)) {
-        if (!current_thread().process->caps.holds(abi::CapSlot::from_raw(slot))) return call_nop(slot);
+        if (!current_thread().process->caps.holds(abi::CapSlot::from_raw(slot))) [[clang::musttail]]
+            return call_any(slot, op, 0, 0, 0, 0);
         return {nop_result(a0), 0};
     }
     if (op == static_cast<std::uint64_t>(Op::kYield)) [[clang::musttail]]
@@ -129,12 +125,13 @@ CallResult call_thread_exit(std::uint64_t code) {
     return {static_cast<std::int64_t>(code & ~0ull >> 1), 0};
 }
 
-CallResult call_unknown() { return error(Error::kBadCall); }
+CallResult call_unknown() { return failed(Error::kBadCall); }
 }
 
 void handle_call(Thread& thread) {
     auto& f = thread.frame;
     ++thread.calls;
+    leave_to_do(kLook);  // it may not switch by itself: there is more of the kernel on the stack
     if (tracing(core::kTraceCall)) trace_call(f.rdi, f.rsi, f.rax);
     const auto result = [&] {
         switch (static_cast<abi::Call>(f.rax)) {

@@ -9,6 +9,7 @@
 
 #include "abi/calls.hpp"
 #include "core/result.hpp"
+#include "kernel/call_result.hpp"
 #include "kernel/cap_table.hpp"
 #include "kernel/completion.hpp"
 #include "kernel/cpu.hpp"
@@ -33,12 +34,6 @@ struct Reply {
 // What kWaitExit and kJoin do: at once if it has come, else in flight.
 core::Result<Reply> wait_for(Ending& ending, const Invocation& call);
 
-// What goes back in RAX and RDX, where C++ returns it.
-struct CallResult {
-    std::int64_t value;
-    std::uint64_t second;
-};
-
 // The functions of the calls, from the registers as C++ passes them. Of the current thread.
 extern "C" {
 CallResult call_capability(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
@@ -47,6 +42,27 @@ CallResult call_enter();
 CallResult call_thread_exit(std::uint64_t code);
 CallResult call_unknown();
 }
+
+// What call_capability does with most operations, and with some: what a thread does to itself and to its process needs no
+// reference, since it holds them (park.cpp).
+CallResult call_any(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
+                    std::uint64_t a2, std::uint64_t a3);
+CallResult call_park(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
+                     std::uint64_t a2, std::uint64_t a3);
+CallResult call_unpark(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
+                       std::uint64_t a2, std::uint64_t a3);
+
+// For the arguments of a jump that takes none: whatever the registers hold.
+inline std::uint64_t any() {
+    std::uint64_t value;
+    asm volatile("" : "=r"(value));
+    return value;
+}
+// entry.S: a successful call's last step, in place of a return, when it has nothing to return to (something_to_do).
+extern "C" CallResult switch_by_park(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
+                                     std::uint64_t a2, std::uint64_t a3);
+extern "C" CallResult switch_by_yield(std::uint64_t slot, std::uint64_t op, std::uint64_t a0,
+                                      std::uint64_t a1, std::uint64_t a2, std::uint64_t a3);
 
 // The current thread's call, from its complete frame: for who did not come through entry.S's door.
 void handle_call(Thread& thread);

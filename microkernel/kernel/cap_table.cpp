@@ -20,8 +20,13 @@ Error CapTable::why_not(abi::CapSlot slot) const {
 }
 
 // Empties an entry; the reference that it held is the caller's to release, without the lock.
-Object* CapTable::take(Entry& from) {
-    Object* object = from.object.exchange(nullptr);
+Object* CapTable::take(std::uint32_t index) {
+    Entry& from = entry(index);
+    Object* object = from.object.load(std::memory_order_relaxed);
+    // Of another table's slot of the same name it is forgotten for nothing.
+    const auto name = abi::CapSlot{index, from.generation.load(std::memory_order_relaxed) + 1}.raw();
+    if (object->known_slot.load(std::memory_order_relaxed) == name) object->known_slot.store(0);
+    from.object.store(nullptr);
     from.generation.fetch_add(1);  // release: pairs with find()
     return object;
 }
@@ -73,11 +78,18 @@ core::Result<void> CapTable::drop(abi::CapSlot slot) {
         SpinGuard guard(lock_);
         Entry* found = find(slot);
         if (!found) return core::fail(why_not(slot));
-        object = take(*found);
+        object = take(slot.index);
         lowest_free_ = std::min(lowest_free_, slot.index);
     }
     object->release();
     return {};
+}
+
+bool CapTable::recall(abi::CapSlot slot, Object& object) {
+    SpinGuard guard(lock_);
+    if (!names(slot, object, abi::kRead | abi::kWrite)) return false;
+    object.known_slot.store(slot.raw(), std::memory_order_release);
+    return true;
 }
 
 void CapTable::clear() {
@@ -87,7 +99,7 @@ void CapTable::clear() {
             SpinGuard guard(lock_);
             closed_ = true;
             if (i >= slots_) return;
-            if (entry(i).object.load()) object = take(entry(i));
+            if (entry(i).object.load()) object = take(i);
         }
         if (object) object->release();
     }

@@ -30,6 +30,13 @@ public:
 
     core::Result<abi::CapSlot> add(Cap cap);  // kNoSlot, kNoMemory; kWrongState after clear()
     core::Result<Cap> look_up(abi::CapSlot slot) const;
+    // Whether the slot names `object`, this table's process or a thread of it, for reading and writing, as it did when
+    // recall() was asked. Emptying the slot makes it forgotten first, so that the answer was right when it was read.
+    static bool knows(abi::CapSlot slot, const Object& object) {
+        return object.known_slot.load(std::memory_order_acquire) == slot.raw();
+    }
+    // True: now knows() is.
+    bool recall(abi::CapSlot slot, Object& object);
     // Whether the slot names `object` with these rights.
     bool names(abi::CapSlot slot, const Object& object, abi::Rights needed) const {
         const Entry* found = find(slot);
@@ -64,7 +71,7 @@ private:
     // Gives back the reference that was taken, if any was.
     core::Result<Cap> refuse(abi::CapSlot slot, Object* taken) const;
     abi::Error why_not(abi::CapSlot slot) const COX_REQUIRES(lock_);
-    Object* take(Entry& entry) COX_REQUIRES(lock_);
+    Object* take(std::uint32_t index) COX_REQUIRES(lock_);
     bool grow() COX_REQUIRES(lock_);
 
     mutable SpinLock lock_{LockRank::kCapTable};

@@ -31,31 +31,28 @@ inline void use_up(Thread& t, std::uint64_t ran) {
 inline void load_fpu(Cpu& cpu, Thread& t) {
     t.fpu.restore();
     cpu.fpu_owner = &t;
-    t.fpu_cpu = cpu.number;
+    t.fpu_cpu = &cpu;
+}
+
+// FS base, and where its registers are saved at the next entry.
+inline void load_registers(Cpu& cpu, Thread& t, std::uint64_t now) {
+    constexpr std::uint32_t kMsrFsBase = 0xc0000100;
+    t.switched_in = now;
+    const auto fs_base = t.fs_base;
+    // A user can set the base to 0, by loading the selector, without the kernel seeing it.
+    if (cpu.loaded_fs_base | fs_base) {
+        arch::write_msr(kMsrFsBase, fs_base);
+        cpu.loaded_fs_base = fs_base;
+    }
+    const auto top = reinterpret_cast<std::uint64_t>(&t.frame + 1);
+    cpu.frame_top = top;
+    cpu.tables.set_entry_stack(top);
 }
 
 // All but the floating-point state.
 inline void load_context(Cpu& cpu, Thread& t, std::uint64_t now) {
-    constexpr std::uint32_t kMsrFsBase = 0xc0000100;
-    t.switched_in = now;
-    // A user can set the base to 0, by loading the selector, without the kernel seeing it.
-    if (cpu.loaded_fs_base | t.fs_base) {
-        arch::write_msr(kMsrFsBase, t.fs_base);
-        cpu.loaded_fs_base = t.fs_base;
-    }
-    AddressSpace& space = t.process->space();
-    if (cpu.active_space.load(std::memory_order_relaxed) != &space) load_space(cpu, &space);
-    cpu.frame_top = reinterpret_cast<std::uint64_t>(&t.frame + 1);
-    cpu.tables.set_entry_stack(cpu.frame_top);
-}
-
-// A parked thread runs again: its result.
-inline void finish_park(Cpu& cpu, Thread& t) {
-    t.frame.rax = t.frame.rdx = 0;
-    if (t.enter.deadline != kNever) end_timed_park(cpu, t);
-    t.waiting = Thread::Waiting::kNot;
-    t.park.space = nullptr;
-    t.park.pinned = {};
+    load_registers(cpu, t, now);
+    load_space(cpu, &t.process->space());
 }
 
 }  // namespace cox

@@ -26,6 +26,7 @@ inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
 
 // What is left to do when a system call's function returns, once the thread's frame is complete.
 enum ExitWork : std::uint32_t {
+    kNothing = 0,
     kLook = 1,         // who runs here, or until when, may have changed: leave_kernel
     kExitThread = 2,   // thread_exit
     kWaitInEnter = 4,  // cap_enter waits
@@ -52,7 +53,8 @@ struct Cpu {
     RunQueue queue;
     std::uint32_t kernel_placed_queued = 0;  // how many in `queue` the kernel placed
     bool preempt_current = false;            // a commit asked for it
-    Thread* fpu_owner = nullptr;             // whose state the registers hold; not dereferenced
+    bool timed_well = false;      // the timer needs no look when one more is queued (run_queue.cpp)
+    Thread* fpu_owner = nullptr;  // whose state the registers hold; not dereferenced
     std::uint64_t loaded_fs_base = 0;
     std::uint64_t since = 0;  // TSC up to which time is accounted
     bool line_busy = false;   // this CPU's status line says that it runs threads of the domain
@@ -85,6 +87,18 @@ static_assert(offsetof(Cpu, exit_work) == CPU_EXIT_WORK);
 
 // What the executing CPU does next, or until when, may have changed.
 inline void look_again(Cpu& cpu) { cpu.exit_work |= kLook; }
+
+// The call of the executing CPU's current thread leaves something to do.
+inline void leave_to_do(ExitWork work) {
+    asm volatile("orl %0, %%gs:%c1" : : "i"(work), "i"(CPU_EXIT_WORK) : "memory", "cc");
+}
+
+// Whether there is something; also of one that did not come through entry.S's door.
+inline bool something_to_do() {
+    bool something;
+    asm volatile("cmpl $0, %%gs:%c1" : "=@ccne"(something) : "i"(CPU_EXIT_WORK));
+    return something;
+}
 
 inline Cpu& this_cpu() {
     Cpu* cpu;

@@ -5,9 +5,12 @@
 // What leave_kernel looks at besides has not changed since this CPU last left the kernel, or exit_work would say kLook. What
 // other CPUs ask comes with an interrupt, which is taken as soon as the next thread runs. The timer stays as it is armed: that is
 // right if it is early enough for the turn of the next one.
+//
+// The quick way calls nothing, so that it saves no registers: whatever is not quick is a jump, to functions that see to the rest.
 #include "kernel/calls.hpp"
 #include "kernel/context.hpp"
 #include "kernel/dispatch.hpp"
+#include "kernel/run_queue.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/trace.hpp"
 
@@ -15,36 +18,33 @@ namespace cox {
 
 using abi::Cause;
 
+extern "C" arch::TrapFrame* yield_directly();
+extern "C" arch::TrapFrame* park_directly();
+
 namespace {
 
 bool ends_late_enough(const Cpu& cpu, const Thread& t, std::uint64_t start) {
     return t.slice == 0 || start + t.slice - t.slice_used >= cpu.armed_deadline;
 }
 
-// The head of the queue, if it can be switched to. Its requests are looked at by the transition.
-Thread* next_thread(const Cpu& cpu, std::uint64_t now) {
-    Thread* const next = cpu.queue.front();
-    if (!next || cpu.kernel_placed_queued || tracing(core::kTraceStop | core::kTraceDispatch)) return nullptr;
-    if (next->waiting == Thread::Waiting::kInEnter || next->interrupted || next->frame.rip >= abi::kUserTop)
-        return nullptr;
-    return ends_late_enough(cpu, *next, now) ? next : nullptr;
-}
-
-[[gnu::noinline]] arch::TrapFrame* ordinary_way(Cpu& cpu, std::uint64_t ran = 0) {
-    use_up(*cpu.current, ran);
+// What is to be done is done by all who could have a part in it.
+[[gnu::noinline]] arch::TrapFrame* ordinary_way(Cpu& cpu, ExitWork work) {
+    cpu.exit_work |= work;
     finish_exit_work(cpu);
     return leave_kernel(cpu);
 }
 
-// Woken before it was parked, or to die.
-[[gnu::noinline]] arch::TrapFrame* stays(Cpu& cpu, std::uint64_t ran, bool woken) {
-    Thread& t = *cpu.current;
-    t.waiting = Thread::Waiting::kNot;
-    if (!woken) return ordinary_way(cpu, ran);
-    use_up(t, ran);
-    finish_park(cpu, t);
-    cpu.exit_work = 0;
-    return &t.frame;
+// The current thread's context is saved already, but it has been woken before it was parked, or was asked for something.
+[[gnu::noinline]] arch::TrapFrame* ordinary_way_after(Cpu& cpu, ExitWork work, std::uint64_t ran) {
+    use_up(*cpu.current, ran);
+    return ordinary_way(cpu, work);
+}
+
+// The next thread has more to do than to run on. Nothing is decided yet: what can be done here is done, then it is tried again.
+[[gnu::noinline]] arch::TrapFrame* resume_first(Cpu& cpu, ExitWork work, Thread& next) {
+    if (next.resume != Thread::kInPark) return ordinary_way(cpu, work);
+    finish_park(cpu, next);
+    return work == kYield ? yield_directly() : park_directly();
 }
 
 void account(Cpu& cpu, std::uint64_t now) {
@@ -59,64 +59,85 @@ void account(Cpu& cpu, std::uint64_t now) {
     return leave_kernel(cpu);
 }
 
-// The current thread has stopped, `next` has left the queue. The frame to go on with.
-[[gnu::always_inline]] inline arch::TrapFrame* switch_to(Cpu& cpu, Thread& next, std::uint64_t now) {
-    cpu.exit_work = 0;
+[[gnu::noinline]] arch::TrapFrame* go_on_in_other_space(Cpu& cpu, Thread& next) {
+    load_space(cpu, &next.process->space());
+    return &next.frame;
+}
+
+// A thread of `process` has stopped, `next` has left the queue. The frame to go on with.
+[[gnu::always_inline]] inline arch::TrapFrame* switch_to(Cpu& cpu, const Process& process, Thread& next,
+                                                         std::uint64_t now) {
     if (!next.word().dispatch().done) [[unlikely]]
         return look_at_request(cpu, next);
     cpu.current = &next;
     ++cpu.stats.server_dispatches;
     load_fpu(cpu, next);
-    load_context(cpu, next, now);
-    if (next.waiting == Thread::Waiting::kParked) finish_park(cpu, next);
-    return &next.frame;
+    load_registers(cpu, next, now);
+    return next.process.get() == &process ? &next.frame : go_on_in_other_space(cpu, next);
 }
 
-[[gnu::noinline]] arch::TrapFrame* yield_directly(Cpu& cpu) {
-    Thread& t = *cpu.current;
-    const auto now = arch::rdtsc();
-    Thread* const next = next_thread(cpu, now);
-    if (!next) return ordinary_way(cpu);
-    const auto hint = root_domain.rotate_hint(t);
-    if (!hint.given) return ordinary_way(cpu);
-    const auto ran = save_context(t, now);
-    if (!t.word().requeue_placed(Cause::kYielded).done) [[unlikely]]
-        return ordinary_way(cpu, ran);
-    account(cpu, now);
-    t.slice = hint.slice;
-    t.slice_used = t.turn_used = 0;
-    t.queued_since = now;
-    cpu.queue.rotate(t);
-    return switch_to(cpu, *next, now);
-}
-
-[[gnu::noinline]] arch::TrapFrame* park_directly(Cpu& cpu) {
-    Thread& t = *cpu.current;
-    const auto now = arch::rdtsc();
-    Thread* const next = next_thread(cpu, now);
-    if (!next || t.enter.deadline != kNever) return ordinary_way(cpu);
-    if (!root_domain.wake_hint(t).given) return ordinary_way(cpu);
-    const auto ran = save_context(t, now);
-    t.waiting = Thread::Waiting::kParked;
-    const auto blocked = t.word().block();
-    if (!blocked.done || blocked.word.state() == abi::ThreadState::kRunning) [[unlikely]]
-        return stays(cpu, ran, blocked.done);
-    account(cpu, now);
-    (void)cpu.queue.pop_front();
-    t.release();
-    return switch_to(cpu, *next, now);
+// The stopped thread has been killed meanwhile, and the reference by which it was current was the last.
+[[gnu::noinline]] arch::TrapFrame* switch_from_dead(Cpu& cpu, Thread& stopped, Thread& next,
+                                                    std::uint64_t now) {
+    const RefPtr<Process> process = stopped.process;
+    stopped.destroy_dropped();
+    return switch_to(cpu, *process, next, now);
 }
 
 }  // namespace
 
-// What is left of a call that changes who runs. Its thread's frame is complete.
-extern "C" arch::TrapFrame* finish_call() {
+// Of the current thread, its frame complete, from entry.S: -> the frame to go on with.
+
+extern "C" arch::TrapFrame* yield_directly() {
     Cpu& cpu = this_cpu();
-    switch (cpu.exit_work) {
-        case kYield: return yield_directly(cpu);
-        case kPark: return park_directly(cpu);
-        default: return ordinary_way(cpu);
-    }
+    Thread& t = *cpu.current;
+    const auto now = arch::rdtsc();
+    Thread* const next = cpu.queue.front();
+    if (!next || cpu.kernel_placed_queued || tracing(core::kTraceStop | core::kTraceDispatch)) [[unlikely]]
+        return ordinary_way(cpu, kYield);
+    if (next->resume) [[unlikely]]
+        return resume_first(cpu, kYield, *next);
+    const auto hint = root_domain.rotate_hint(t);
+    if (!hint.given || !ends_late_enough(cpu, *next, now)) [[unlikely]]
+        return ordinary_way(cpu, kYield);
+    t.slice = hint.slice;
+    const auto ran = save_context(t, now);
+    if (!t.word().requeue_placed(Cause::kYielded).done) [[unlikely]]
+        return ordinary_way_after(cpu, kYield, ran);
+    account(cpu, now);
+    t.slice_used = t.turn_used = 0;
+    t.queued_since = now;
+    if (t.queue_link.linked()) [[unlikely]]
+        return check_queued(t, false);
+    cpu.queue.rotate(t);
+    return switch_to(cpu, *t.process, *next, now);
 }
+
+extern "C" arch::TrapFrame* park_directly() {
+    Cpu& cpu = this_cpu();
+    Thread& t = *cpu.current;
+    const auto now = arch::rdtsc();
+    Thread* const next = cpu.queue.front();
+    if (!next || cpu.kernel_placed_queued || tracing(core::kTraceStop | core::kTraceDispatch)) [[unlikely]]
+        return ordinary_way(cpu, kPark);
+    if (next->resume) [[unlikely]]
+        return resume_first(cpu, kPark, *next);
+    // Hinted to another CPU: whether it may wake there is the ordinary way's to find out.
+    if (!root_domain.wakes_on(t, cpu.number) || !ends_late_enough(cpu, *next, now)) [[unlikely]]
+        return ordinary_way(cpu, kPark);
+    const auto ran = save_context(t, now);
+    if (!t.word().block_placed().done) [[unlikely]]
+        return ordinary_way_after(cpu, kPark, ran);
+    account(cpu, now);
+    if (!next->queue_link.linked()) [[unlikely]]
+        return check_queued(*next, true);
+    cpu.queue.drop_front(*next);
+    if (t.drop()) [[unlikely]]
+        return switch_from_dead(cpu, t, *next, now);
+    return switch_to(cpu, *t.process, *next, now);
+}
+
+// What is left of a call that changes who runs, and is not for one of these.
+extern "C" arch::TrapFrame* finish_call() { return ordinary_way(this_cpu(), kNothing); }
 
 }  // namespace cox

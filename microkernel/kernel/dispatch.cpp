@@ -131,13 +131,17 @@ bool begin(Cpu& cpu, Thread& thread) {
 }
 
 [[gnu::noinline]] void trace_dispatch(Thread& t) {
-    const unsigned kind = t.is_agent() | (t.domain != nullptr) << 1 | t.interrupted << 2;
+    const unsigned kind =
+        t.is_agent() | (t.domain != nullptr) << 1 | (t.resume & Thread::kInterrupted ? 4u : 0u);
     trace(core::TraceEvent::kDispatch, t.ref, t.word().load().raw, kind | t.slice << 8);
 }
 
 void count_dispatch(Cpu& cpu, Thread& t) {
     if (tracing(core::kTraceDispatch)) trace_dispatch(t);
-    if (std::exchange(t.interrupted, false)) return;
+    if (t.resume & Thread::kInterrupted) {
+        t.resume &= ~Thread::kInterrupted;
+        return;
+    }
     if (t.is_agent())
         ++cpu.stats.agent_dispatches;
     else if (!t.domain)
@@ -153,11 +157,10 @@ bool switch_in(Cpu& cpu, std::uint64_t now) {
     Thread& t = *cpu.current;
     count_dispatch(cpu, t);
     if (t.domain && !std::exchange(cpu.line_busy, true)) root_domain.cpu_busy(cpu.number);
-    if (cpu.fpu_owner != &t || t.fpu_cpu != cpu.number) load_fpu(cpu, t);
+    if (cpu.fpu_owner != &t || t.fpu_cpu != &cpu) load_fpu(cpu, t);
     load_context(cpu, t, now);
-    if (t.waiting == Thread::Waiting::kNot) return true;
-    if (t.waiting == Thread::Waiting::kInEnter) return finish_enter(cpu, t);
-    finish_park(cpu, t);
+    if (t.resume & Thread::kInEnter) return finish_enter(cpu, t);
+    if (t.resume & Thread::kInPark) finish_park(cpu, t);
     return true;
 }
 
@@ -167,7 +170,7 @@ bool choose(Cpu& cpu, std::uint64_t now, bool& fresh) {
         if (cpu.current) settle_current(cpu, now);
         if (cpu.agent_ready) {
             if (cpu.current) {
-                cpu.current->interrupted = true;
+                cpu.current->resume |= Thread::kInterrupted;
                 if (!requeue_current(cpu, true, cpu.current->word().load().cause()))
                     continue;  // a request came: settle it
             }
@@ -263,6 +266,7 @@ arch::TrapFrame* leave_kernel(Cpu& cpu) {
             if (cpu.reap_list) reap(cpu);
             arm_timer(cpu, now);
             cpu.exit_work = cpu.reap_list ? kLook : 0;
+            cpu.timed_well = false;
             return &cpu.current->frame;
         }
         note_idle(cpu);

@@ -34,6 +34,9 @@ public:
         return {};
     }
 
+    // A slot by which the table of its own process names it for reading and writing; 0: none is known (cap_table.hpp).
+    std::atomic<std::uint64_t> known_slot{0};
+
     void retain() { references_.fetch_add(1, std::memory_order_relaxed); }
 
     // For those who hold no reference but know that the memory is an Object's for ever (thread_table.hpp).
@@ -46,9 +49,14 @@ public:
     }
 
     void release() {
-        // acq_rel: the last one sees what all the others did with the object
-        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
+        if (drop()) destroy();
     }
+    // In two steps. True: it was the last reference, and destroy_dropped() is to follow.
+    [[nodiscard]] bool drop() {
+        // acq_rel: the last one sees what all the others did with the object
+        return references_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+    }
+    void destroy_dropped() { destroy(); }
 
 protected:
     ~Object() = default;

@@ -32,7 +32,8 @@ bool on_kernel_stack(std::uint64_t address) {
     return address < top && top - address <= arch::kStackBytes && top - address >= 16;
 }
 
-// The kernel keeps frame pointers: each frame is {caller's frame, return address}.
+// The kernel keeps frame pointers, but for functions that call none: each frame is {caller's frame, return address}. So a fault in
+// such a function is shown without that function's caller.
 void backtrace(std::uint64_t rip, std::uint64_t rbp) {
     say("panic: frame=0x{:x}", rip);
     for (int depth = 0; depth < 32 && on_kernel_stack(rbp); ++depth) {

@@ -25,10 +25,12 @@ public:
     // Under the lock that an unpark of the same word takes: if load() is `expected`, the thread stands here and waits as soon
     // as its call ends (wait_parked). Else false.
     template <class Load>
-    bool park(Thread& thread, std::uint64_t key, std::uint32_t expected, Load load);
+    bool park(Thread& thread, std::uint64_t key, std::uint32_t expected, std::uint64_t deadline, Load load);
     // -> how many of those parked on `key` were woken, at most `count`; or kMisaligned.
     std::int64_t unpark(std::uint64_t key, std::uint64_t count);
     void leave(Thread& thread);
+    // The first in its bucket, held by a reference, if it is parked on `key` and without a time-out. Else unpark() has to look.
+    [[gnu::always_inline]] Thread* take_first(std::uint64_t key);
 
 private:
     struct alignas(64) Bucket {
@@ -45,16 +47,15 @@ private:
     Bucket buckets_[kBuckets];
 };
 
-// The current thread, by its call; the wait itself is left to wait_parked. 0, or kMisaligned, kBadAddress, kBadArgument, kValueChanged.
-std::int64_t park_private(Thread& thread, std::uint64_t address, std::uint64_t expected,
-                          std::uint64_t timeout_ns);
+// The current thread, by its call; the wait itself is left to wait_parked. 0, or kMisaligned, kBadArgument, kValueChanged. On a word
+// of its own: call_park (calls.hpp).
 std::int64_t park_shared(Thread& thread, MemoryObject& memory, std::uint64_t offset, std::uint64_t expected,
                          std::uint64_t timeout_ns);
 
 // The current thread, its frame complete, waits.
 void wait_parked(Cpu& cpu, Thread& thread);
-// Its wait, with a time-out, is over, and it runs again; its result is written if the time has passed.
-void end_timed_park(Cpu& cpu, Thread& thread);
+// It runs again, and is still Thread::kInPark; its result is written if its time has passed.
+void finish_park(Cpu& cpu, Thread& thread);
 // It has gone. Any CPU.
 void forget_park(Thread& thread);
 

@@ -28,6 +28,7 @@ core::Result<Reply> make_poller(const Invocation& call) {
     const auto poller = TRY(thread.process->new_thread(cpu, cpus, &thread));
     poller->line.label.store(call.args[2], std::memory_order_relaxed);
     poller->frame.rip = abi::kUserTop;
+    poller->resume = Thread::kPolls;
     poller->poll.limit = call.args[0] == abi::kForever ? kNever : arch::clock.to_ticks(call.args[0]);
     if (trace_classes) trace_name(*poller);
     const auto slot = thread.process->caps.add({RefPtr<Object>(*poller), abi::kAllRights});

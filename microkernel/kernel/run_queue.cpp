@@ -34,7 +34,7 @@ void make_room(Cpu& cpu) {
         return look_again(cpu);
     }
     for (Thread* t = cpu.queue.front(); t; t = cpu.queue.next(*t)) {
-        if (!t->interrupted || !t->domain) continue;
+        if (!(t->resume & Thread::kInterrupted) || !t->domain) continue;
         remove_queued(cpu, *t);
         return unplace_queued(cpu, *t, Cause::kRecalled);
     }
@@ -110,18 +110,20 @@ void accept(Cpu& cpu, Thread& t) {
     if (t.domain && placed_by_kernel(t) && root_domain.attached())
         return unplace_queued(cpu, t, Cause::kReturned);
     t.slice_used = t.turn_used = 0;
-    t.interrupted = false;
+    t.resume &= ~Thread::kInterrupted;
     if (t.place_flags & abi::kCommitPreempt) make_room(cpu);
     push_queued(cpu, t, t.place_flags & abi::kCommitHead);
 }
 
-void accept_woken(Cpu& cpu, Thread& t, std::uint64_t now) {
+arch::TrapFrame* check_queued(const Thread& thread, bool queued) {
+    COX_ASSERT(thread.queue_link.linked() == queued);
+    return nullptr;
+}
+
+void look_at_timer(Cpu& cpu) {
     check_owner(cpu);
-    t.slice_used = t.turn_used = 0;
-    t.interrupted = false;
-    t.queued_since = now;
-    cpu.queue.push_back(t);
-    if (!is_timed_well(cpu)) look_again(cpu);
+    cpu.timed_well = is_timed_well(cpu);
+    if (!cpu.timed_well) look_again(cpu);
 }
 
 void remove_queued(Cpu& cpu, Thread& thread) {

@@ -7,11 +7,22 @@
 
 namespace cox {
 
+// The queue's own assertion, for direct.cpp, which can only jump here.
+arch::TrapFrame* check_queued(const Thread& thread, bool queued);
+
 // A queued thread's placement has arrived at this CPU. Takes over a reference.
 void accept(Cpu& cpu, Thread& thread);
 
-// The same for one that a hint has woken here just now: its affinity was looked at, and requests come with a record.
-void accept_woken(Cpu& cpu, Thread& thread, std::uint64_t now);
+// The same for one that a hint has woken here just now: its affinity was looked at, and requests come with a record. Unless
+// Cpu::timed_well, look_at_timer() is to follow.
+// Whether the timer is armed early enough for one more is looked at once, until leave_kernel has looked at everything: meanwhile there are
+// only direct switches, which take nobody whose turn ends earlier.
+void look_at_timer(Cpu& cpu);
+inline void accept_woken(Cpu& cpu, Thread& thread, std::uint64_t now) {
+    thread.slice_used = thread.turn_used = 0;
+    thread.queued_since = now;
+    cpu.queue.push_back(thread);
+}
 
 // What requests and affinity make of a thread that is queued here, in the queue or on its way into it. False: it has left.
 bool settle_queued(Cpu& cpu, Thread& thread);

@@ -46,6 +46,12 @@ public:
         std::uint64_t slice = 0;  // ticks; 0: none
     };
     Hint wake_hint(const Thread& thread) const { return hint(thread, abi::kHintWake); }
+    // The same, if it names that CPU; else none.
+    Hint wake_hint_to(const Thread& thread, std::uint32_t cpu) const;
+    bool wakes_on(const Thread& thread, std::uint32_t cpu) const {
+        const auto word = thread.hint_line.word.load(std::memory_order_relaxed);
+        return says(thread, word, abi::kHintWake) && (word >> 8 & 0xff) == cpu;
+    }
     Hint rotate_hint(const Thread& thread) const { return hint(thread, abi::kHintRotate); }
     bool is_agent_of(const Thread& thread, std::uint32_t cpu) const {
         return thread.agent_cpu == cpu &&
@@ -92,6 +98,8 @@ private:
     };
 
     void destroy() override {}
+    bool says(const Thread& thread, std::uint64_t word, std::uint32_t flag) const;
+    static std::uint64_t slice_of(const Thread& thread);
     [[gnu::always_inline]] Hint hint(const Thread& thread, std::uint32_t flag) const;
     core::Result<void> map_hints(Process& server, std::uint64_t address);
     bool become_server(const Process& server);
@@ -125,13 +133,28 @@ inline std::uint64_t slice_ticks(std::uint64_t slice_ns) {
     return arch::clock.to_ticks(std::clamp(slice_ns, abi::kMinSliceNs, kMaxSliceNs));
 }
 
+// A thread outside the domain has a line of its own, in which there are none.
+inline bool SchedDomain::says(const Thread& thread, std::uint64_t word, std::uint32_t flag) const {
+    return word & flag && word >> 32 == thread.ref.generation && attached();
+}
+
+inline std::uint64_t SchedDomain::slice_of(const Thread& thread) {
+    return slice_ticks(thread.hint_line.slice_ns.load(std::memory_order_relaxed));
+}
+
 inline SchedDomain::Hint SchedDomain::hint(const Thread& thread, std::uint32_t flag) const {
     const auto word = thread.hint_line.word.load(std::memory_order_relaxed);  // read once
-    if (!(word & flag) || word >> 32 != thread.ref.generation || !attached() || !thread.domain) return {};
+    if (!says(thread, word, flag)) return {};
     const std::uint32_t cpu = word >> 8 & 0xff;
     if (flag == abi::kHintWake && (cpu >= abi::kMaxCpus || !thread.allowed_on(cpu))) return {};
-    const auto slice_ns = thread.hint_line.slice_ns.load(std::memory_order_relaxed);
-    return {true, cpu, slice_ticks(slice_ns)};
+    return {true, cpu, slice_of(thread)};
+}
+
+inline SchedDomain::Hint SchedDomain::wake_hint_to(const Thread& thread, std::uint32_t cpu) const {
+    const auto word = thread.hint_line.word.load(std::memory_order_relaxed);  // read once
+    if (!says(thread, word, abi::kHintWake) || (word >> 8 & 0xff) != cpu || !thread.allowed_on(cpu))
+        return {};
+    return {true, cpu, slice_of(thread)};
 }
 
 }  // namespace cox

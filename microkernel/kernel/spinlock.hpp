@@ -45,7 +45,7 @@ public:
     void lock() __attribute__((acquire_capability())) {
         if constexpr (kDebugChecks) check_acquire(rank_);
         // acquire: pairs with the release in unlock()
-        while (held_.exchange(true, std::memory_order_acquire)) {
+        while (held_.exchange(true, std::memory_order_acquire)) [[unlikely]] {
             while (held_.load(std::memory_order_relaxed)) arch::pause();
         }
     }

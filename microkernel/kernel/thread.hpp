@@ -17,6 +17,7 @@
 #include "core/intrusive_queue.hpp"
 #include "core/thread_word.hpp"
 #include "core/timer_queue.hpp"
+#include "kernel/address_space.hpp"
 #include "kernel/ending.hpp"
 #include "kernel/object.hpp"
 #include "kernel/park.hpp"
@@ -25,6 +26,7 @@
 
 namespace cox {
 
+struct Cpu;
 class Process;
 class SchedDomain;
 
@@ -77,8 +79,16 @@ public:
     std::uint64_t slice_used = 0;    // ticks of the slice
     std::uint64_t turn_used = 0;     // ticks since it was last at the queue's tail
     std::uint64_t runtime = 0;       // ticks
-    std::uint32_t fpu_cpu = kNoCpu;  // whose registers held its floating-point state last
-    bool interrupted = false;        // queued only because its CPU's agent went first
+    const Cpu* fpu_cpu = nullptr;    // whose registers held its floating-point state last; not dereferenced
+    // What there is to do when it is dispatched, besides loading its context; mostly nothing. Like the frame, the owner's.
+    enum Resume : std::uint8_t {
+        kInterrupted =
+            1,         // it is queued only because its CPU's agent went first: this is no dispatch of its own
+        kInEnter = 2,  // it waits in cap_enter: finish_enter
+        kInPark = 4,   // it has parked with a time-out, or on shared memory: finish_park
+        kPolls = 8,    // it has no user code to return to: poll_ring. For good
+    };
+    std::uint8_t resume = 0;
     std::atomic<bool> agent_overrun{
         false};  // it used up its budget, and is treated like any thread until it waits
 
@@ -88,8 +98,6 @@ public:
     } poll{};
 
     // cap_enter or kPark in progress.
-    enum class Waiting : std::uint8_t { kNot, kInEnter, kParked };
-    Waiting waiting = Waiting::kNot;
     bool timed_out = false;
     struct {
         std::uint32_t wanted, consumed;
@@ -101,7 +109,8 @@ public:
         std::uint64_t key = 0;
         Thread* next = nullptr;
         bool listed = false;
-        RefPtr<Object> pinned;  // the shared memory object
+        RefPtr<Object> pinned;    // the shared memory object
+        AddressSpace::Page page;  // with the word that it parked on last, for the next time
     } park;
 
     static constexpr std::uint64_t kNoCode = ~std::uint64_t{0};

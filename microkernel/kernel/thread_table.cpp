@@ -26,6 +26,7 @@ std::byte* slots;
 abi::StatusLine* lines;
 abi::HintLine* hints;
 core::EventToken tokens[abi::kStatusLines];
+constinit const abi::HintLine kNoHints{};  // of threads about which no server has a say
 
 Thread* slot(std::uint32_t index) { return reinterpret_cast<Thread*>(slots + index * kSlotSize); }
 
@@ -78,7 +79,7 @@ Thread::Thread(abi::StatusLine& status, const abi::HintLine& hint, abi::ThreadRe
                SchedDomain* in_domain, Thread* polled)
     : Object(kType, Unborn{}),
       line(status),
-      hint_line(hint),
+      hint_line(in_domain ? hint : kNoHints),
       ref(reference),
       process(owner),
       domain(in_domain),

@@ -46,22 +46,36 @@ void write_kernel_placement(Thread& thread) {
     made_runnable(thread, woken.word, now);
 }
 
-// A hint has moved it to queued on `number`.
-[[gnu::always_inline]] inline void place_woken(Thread& thread, std::uint32_t number, std::uint64_t now) {
-    thread.place_flags = 0;
+// Gives a queued thread to its CPU, with the caller's reference.
+void hand_over(std::uint32_t number, Thread& thread) {
     Cpu& self = this_cpu();
-    if (number != self.number) return enqueue_on(number, thread);
-    thread.retain();  // for the queue
-    accept_woken(self, thread, now);
+    if (number == self.number) return accept(self, thread);
+    Cpu& target = online_cpus()[number];
+    if (target.inbox.push(thread.place) == core::PushResult::kNotify) send_reschedule(self, target);
 }
 
-[[gnu::noinline]] void place_traced(Thread& thread, std::uint32_t number, abi::ThreadWord word,
-                                    std::uint64_t now) {
-    trace(core::TraceEvent::kWake, thread.ref, word.raw, 0, now);
-    place_woken(thread, number, now);
-}
+[[gnu::noinline]] void give_up(Thread& thread) { thread.release(); }
 
 }  // namespace
+
+// Not hinted, not waiting, for another CPU, or traced.
+void wake_further(Thread& thread, std::uint64_t now) {
+    const auto hint = root_domain.wake_hint(thread);
+    if (!hint.given) {
+        wake_unhinted(thread, now);
+        return give_up(thread);
+    }
+    const auto woken = thread.word().wake_hinted(hint.cpu);
+    if (!woken.done || woken.word.wake_pending()) {
+        place_nobody(thread, woken.done, woken.word);
+        return give_up(thread);
+    }
+    WakeCounts::add(thread.wake_counts.hinted);
+    if (tracing(core::kTraceWake)) trace(core::TraceEvent::kWake, thread.ref, woken.word.raw, 0, now);
+    thread.slice = hint.slice;
+    thread.place_flags = 0;
+    hand_over(hint.cpu, thread);
+}
 
 void made_runnable(Thread& thread, abi::ThreadWord word, std::uint64_t since) {
     if (tracing(core::kTraceWake)) trace(core::TraceEvent::kWake, thread.ref, word.raw, 0, since);
@@ -92,18 +106,15 @@ bool start_thread(Thread& thread) {
 }
 
 void wake(Thread& thread) {
-    thread.line.wakes.fetch_add(1, std::memory_order_relaxed);
-    const auto now = arch::rdtsc();
-    thread.line.runnable_since.store(now, std::memory_order_relaxed);
-    const auto hint = root_domain.wake_hint(thread);
-    if (!hint.given) return wake_unhinted(thread, now);
-    const auto woken = thread.word().wake_hinted(hint.cpu);
-    if (!woken.done || woken.word.wake_pending()) [[unlikely]]
-        return place_nobody(thread, woken.done, woken.word);
-    WakeCounts::add(thread.wake_counts.hinted);
-    thread.slice = hint.slice;
-    if (tracing(core::kTraceWake)) return place_traced(thread, hint.cpu, woken.word, now);
-    place_woken(thread, hint.cpu, now);
+    thread.retain();
+    wake_held(thread);
+}
+
+void wake_held(Thread& thread) {
+    const auto now = begin_wake(thread);
+    Cpu& self = this_cpu();
+    if (!wake_here(self, thread, now)) return wake_further(thread, now);
+    if (!self.timed_well) look_at_timer(self);
 }
 
 void became_unplaced(Thread& thread, abi::ThreadWord word) {
@@ -140,11 +151,8 @@ void place_by_kernel(Thread& thread, abi::ThreadWord word, Cause cause) {
 }
 
 void enqueue_on(std::uint32_t number, Thread& thread) {
-    Cpu& self = this_cpu();
     thread.retain();  // for the queue
-    if (number == self.number) return accept(self, thread);
-    Cpu& target = online_cpus()[number];
-    if (target.inbox.push(thread.place) == core::PushResult::kNotify) send_reschedule(self, target);
+    hand_over(number, thread);
 }
 
 }  // namespace cox

@@ -2,12 +2,24 @@
 // Making threads runnable, and handing them to a CPU. Any CPU; no lock held.
 #pragma once
 #include "abi/sched.hpp"
+#include "arch/asm.hpp"
+#include "kernel/cpu.hpp"
+#include "kernel/run_queue.hpp"
+#include "kernel/sched_domain.hpp"
 #include "kernel/thread.hpp"
+#include "kernel/trace.hpp"
 
 namespace cox {
 
 // What a thread waited for has come: it is queued by the kernel, or unplaced and the server told.
 void wake(Thread& thread);
+// The same, and gives up the caller's reference.
+void wake_held(Thread& thread);
+// The same in two steps, for those who look at the common case themselves: it waits, and is hinted to this CPU. Then it is queued
+// here, the reference is the queue's, and unless Cpu::timed_well look_at_timer() is to follow. False: wake_further() does the rest.
+std::uint64_t begin_wake(Thread& thread);
+bool wake_here(Cpu& self, Thread& thread, std::uint64_t now);
+void wake_further(Thread& thread, std::uint64_t now);
 
 // A created thread begins in the same way. False: it has been started before, or has gone.
 [[nodiscard]] bool start_thread(Thread& thread);
@@ -28,5 +40,26 @@ void enqueue_on(std::uint32_t cpu, Thread& thread);
 
 // An unplaced thread has been moved elsewhere by whoever calls this.
 void left_unplaced(abi::ThreadWord word);
+
+[[gnu::always_inline]] inline std::uint64_t begin_wake(Thread& thread) {
+    abi::StatusLine& line = thread.line;
+    line.wakes.fetch_add(1, std::memory_order_relaxed);
+    const auto now = arch::rdtsc();
+    line.runnable_since.store(now, std::memory_order_relaxed);
+    return now;
+}
+
+[[gnu::always_inline]] inline bool wake_here(Cpu& self, Thread& thread, std::uint64_t now) {
+    const std::uint32_t here = self.number;
+    const auto hint = root_domain.wake_hint_to(thread, here);
+    if (!hint.given || tracing(core::kTraceWake)) [[unlikely]]
+        return false;
+    if (!thread.word().wake_waiting(here).done) [[unlikely]]
+        return false;
+    WakeCounts::add(thread.wake_counts.hinted);
+    thread.slice = hint.slice;
+    accept_woken(self, thread, now);
+    return true;
+}
 
 }  // namespace cox

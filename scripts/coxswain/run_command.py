@@ -116,11 +116,11 @@ def _last_words(session: Session, code: ExitCode, folder: Path, reason: str) -> 
 
 
 def main(argv: list[str]) -> ExitCode:
-    if argv[:1] == [STORM]:
-        return run_storm(argv[1:])
     if compare_options.asks_for(argv):
         _require_modules()
         return compare_command.main(argv)
+    if argv[:1] == [STORM]:
+        return run_storm(argv[1:])
     options = run_options.parse(argv)
     steps = plan.make(options.workers, options.cpus, options.repeats, host.cpus())
     if options.dry_run:

@@ -72,6 +72,12 @@ const std::vector<Rule>& rules() {
         {"requeue of the server's",
          [](auto& w, auto) { return w.requeue_placed(Cause::kYielded); },
          {{S::kRunning, {S::kQueued, 0}}}},
+        {"wake of one that waits",
+         [](auto& w, auto) { return w.wake_waiting(kCpu); },
+         {{S::kWaiting, {S::kQueued, 1}}}},
+        {"block of the server's",
+         [](auto& w, auto) { return w.block_placed(); },
+         {{S::kRunning, {S::kWaiting, 1}}}},
         {"block", [](auto& w, auto) { return w.block(); }, {{S::kRunning, {S::kWaiting, 1}}}},
         {"unplace",
          [](auto& w, auto) { return w.unplace(Cause::kSliceEnd); },
@@ -137,7 +143,26 @@ TEST_CASE("what the kernel has placed is not requeued as the server's", "[thread
     std::atomic<std::uint64_t> raw{word(ThreadState::kRunning, ThreadStateWord::kPlacedByKernel).raw};
     ThreadStateWord state(raw);
     CHECK_FALSE(state.requeue_placed(Cause::kYielded).done);
+    CHECK_FALSE(state.block_placed().done);
     CHECK(state.requeue(Cause::kYielded).done);
+}
+
+TEST_CASE("the quick ways to wake and to block leave the same word as the others", "[thread_word]") {
+    std::atomic<std::uint64_t> quick{word(ThreadState::kWaiting).raw};
+    std::atomic<std::uint64_t> full{quick.load()};
+    CHECK(ThreadStateWord(quick).wake_waiting(kCpu + 1).word ==
+          ThreadStateWord(full).wake_hinted(kCpu + 1).word);
+    quick = full = word(ThreadState::kRunning).raw;
+    CHECK(ThreadStateWord(quick).block_placed().word == ThreadStateWord(full).block().word);
+}
+
+TEST_CASE("anything that is asked for, or a pending wake, is left to the full block", "[thread_word]") {
+    for (unsigned bit = ThreadStateWord::kRequestShift; bit < ThreadStateWord::kRequestShift + 8; ++bit) {
+        std::atomic<std::uint64_t> raw{word(ThreadState::kRunning, std::uint64_t{1} << bit).raw};
+        CHECK_FALSE(ThreadStateWord(raw).block_placed().done);
+    }
+    std::atomic<std::uint64_t> raw{word(ThreadState::kRunning, ThreadStateWord::kWakePending).raw};
+    CHECK_FALSE(ThreadStateWord(raw).block_placed().done);
 }
 
 TEST_CASE("a kill stops what would hide the thread, and nothing else does", "[thread_word]") {

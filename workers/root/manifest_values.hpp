@@ -22,10 +22,10 @@ namespace cox::manifest {
 [[nodiscard]] bool read_word(std::string_view text, std::string_view& out);
 // "[OBJECT] RIGHT...": without OBJECT, the object is `name` itself.
 [[nodiscard]] bool read_grant(std::string_view text, std::string_view name, Grant& out);
-// "kill", "replace [PROGRAM]", or a command that begins with a verb of the server's (docs/server-control.md).
-[[nodiscard]] bool read_event(std::string_view text, Event& out);
 // "ATTRIBUTE:NUMBER...", each attribute once (abi/sched_label.hpp), packed.
 [[nodiscard]] bool read_label(std::string_view text, std::uint64_t& out);
+// "kill", "replace [PROGRAM]", or a command that begins with a verb of the server's (docs/server-control.md).
+[[nodiscard]] bool read_event(std::string_view text, Event& out);
 // Only placeholders that expand_arguments() knows.
 [[nodiscard]] bool read_arguments(std::string_view text, std::string_view& out);
 

@@ -39,14 +39,14 @@ public:
     void drop() const { cap_call(slot_, abi::Op::kDrop); }
 
 protected:
-    Result<std::uint64_t> call(abi::Op op, std::uint64_t a0 = 0, std::uint64_t a1 = 0, std::uint64_t a2 = 0,
-                               std::uint64_t a3 = 0) const {
-        return to_result(cap_call(slot_, op, a0, a1, a2, a3).result);
+    template <class... Arguments>
+    Result<std::uint64_t> call(abi::Op op, Arguments... arguments) const {
+        return to_result(cap_call(slot_, op, arguments...).result);
     }
     // For operations that give nothing back.
-    Result<void> invoke(abi::Op op, std::uint64_t a0 = 0, std::uint64_t a1 = 0, std::uint64_t a2 = 0,
-                        std::uint64_t a3 = 0) const {
-        const auto result = call(op, a0, a1, a2, a3);
+    template <class... Arguments>
+    Result<void> invoke(abi::Op op, Arguments... arguments) const {
+        const auto result = call(op, arguments...);
         return result ? Result<void>() : fail(result.error());
     }
 

@@ -7,6 +7,8 @@
 #include "abi/calls.hpp"
 #include "abi/types.hpp"
 
+#include <array>
+#include <concepts>
 #include <cstdint>
 
 namespace cap {
@@ -23,15 +25,34 @@ struct EnterResult {
     std::uint64_t submitted;  // entries that the kernel took from the submission queue
 };
 
-inline CallResult cap_call(abi::CapSlot slot, abi::Op op, std::uint64_t a0 = 0, std::uint64_t a1 = 0,
-                           std::uint64_t a2 = 0, std::uint64_t a3 = 0) {
+// Of the arguments a0 to a3 as many as the operation has; the registers of the others keep what is in them.
+template <std::convertible_to<std::uint64_t>... Arguments>
+    requires(sizeof...(Arguments) <= 4)
+inline CallResult cap_call(abi::CapSlot slot, abi::Op op, Arguments... arguments) {
+    constexpr auto kCount = sizeof...(Arguments);
+    const std::array<std::uint64_t, kCount> given{static_cast<std::uint64_t>(arguments)...};
     auto rax = static_cast<std::uint64_t>(abi::Call::kCapCall);
-    std::uint64_t rdx = a0;
-    register std::uint64_t r10 asm("r10") = a1;
-    register std::uint64_t r8 asm("r8") = a2;
-    register std::uint64_t r9 asm("r9") = a3;
+    register std::uint64_t rdx asm("rdx");
+    register std::uint64_t r10 asm("r10");
+    register std::uint64_t r8 asm("r8");
+    register std::uint64_t r9 asm("r9");
+    asm volatile(""
+                 : "=r"(rdx), "=r"(r10), "=r"(r8),
+                   "=r"(r9));  // no instruction: their values are whatever they are
+    if constexpr (kCount > 0) {
+        rdx = given[0];
+    }
+    if constexpr (kCount > 1) {
+        r10 = given[1];
+    }
+    if constexpr (kCount > 2) {
+        r8 = given[2];
+    }
+    if constexpr (kCount > 3) {
+        r9 = given[3];
+    }
     asm volatile("syscall"
-                 : "+a"(rax), "+d"(rdx)
+                 : "+a"(rax), "+r"(rdx)
                  : "D"(slot.raw()), "S"(static_cast<std::uint64_t>(op)), "r"(r10), "r"(r8), "r"(r9)
                  : "rcx", "r11", "memory");
     return {static_cast<std::int64_t>(rax), rdx};

@@ -99,10 +99,11 @@ syscall_entry:
     call call_unknown
     jmp 1b
 
-finish_syscall:
+// The thread's frame is made complete.
+.macro COMPLETE_FRAME result, second
     movq %gs:CPU_FRAME_TOP, %rdi
-    movq %rax, IN_FRAME(RAX)(%rdi)
-    movq %rdx, IN_FRAME(RDX)(%rdi)
+    movq \result, IN_FRAME(RAX)(%rdi)
+    movq \second, IN_FRAME(RDX)(%rdi)
     movq %rbx, IN_FRAME(RBX)(%rdi)
     movq %rbp, IN_FRAME(RBP)(%rdi)
     movq %r12, IN_FRAME(R12)(%rdi)
@@ -113,19 +114,50 @@ finish_syscall:
     movq %gs:CPU_USER_RSP, %rax
     movq %rax, IN_FRAME(RSP)(%rdi)
     xorl %ebp, %ebp
-    call finish_call
-    // Falls through to the way out: RAX = frame of the thread to run.
+.endm
 
+finish_syscall:
+    COMPLETE_FRAME %rax, %rdx
+    call finish_call
+    jmp leave_to_user
+
+// A call that succeeds with 0 and takes its thread off the CPU ends in a jump to one of these, instead of returning: nothing of
+// what it has left on the stack is needed. Only from syscall_entry, while nothing is left to do (Cpu::exit_work).
+.macro SWITCH_BY name, function
+.global \name
+\name:
+    addq $8, %rsp                                     // the return address
+    COMPLETE_FRAME $0, $0
+    call \function
+.endm
+
+SWITCH_BY switch_by_park, park_directly
+    jmp leave_to_user
+SWITCH_BY switch_by_yield, yield_directly
+    // Falls through.
+
+// RAX = frame of the thread to run.
 .global leave_to_user
 leave_to_user:
     movq %rax, %rsp
     cmpq $VECTOR_SYSCALL, FRAME_VECTOR(%rsp)
     jne 1f
-    POP_REGISTERS
-    addq $16, %rsp
-    movq (%rsp), %rcx
-    movq 16(%rsp), %r11
-    movq 24(%rsp), %rsp
+    movq FRAME_R15(%rsp), %r15                        // RCX and R11 are the call's
+    movq FRAME_R14(%rsp), %r14
+    movq FRAME_R13(%rsp), %r13
+    movq FRAME_R12(%rsp), %r12
+    movq FRAME_RBP(%rsp), %rbp
+    movq FRAME_RBX(%rsp), %rbx
+    movq FRAME_R10(%rsp), %r10
+    movq FRAME_R9(%rsp), %r9
+    movq FRAME_R8(%rsp), %r8
+    movq FRAME_RAX(%rsp), %rax
+    movq FRAME_RDX(%rsp), %rdx
+    movq FRAME_RSI(%rsp), %rsi
+    movq FRAME_RDI(%rsp), %rdi
+    movq FRAME_RIP(%rsp), %rcx
+    movq FRAME_RFLAGS(%rsp), %r11
+    movq FRAME_RSP(%rsp), %rsp
     swapgs
     sysretq
 1:  POP_REGISTERS

@@ -21,18 +21,20 @@ struct alignas(64) FpuState {
 
     // What EDX holds does not matter: only bits that are set in XCR0 count.
     void save() {
-        if (features.xsaveopt)
+        if (features.xsaveopt) [[likely]] {
             asm volatile("xsaveopt64 %0" : "+m"(*this) : "a"(kXcr0));
-        else if (features.xsave)
+        } else if (features.xsave) {
             asm volatile("xsave64 %0" : "+m"(*this) : "a"(kXcr0));
-        else
+        } else {
             asm volatile("fxsave64 %0" : "+m"(*this));
+        }
     }
     void restore() const {
-        if (features.xsave)
+        if (features.xsave) [[likely]] {
             asm volatile("xrstor64 %0" ::"m"(*this), "a"(kXcr0));
-        else
+        } else {
             asm volatile("fxrstor64 %0" ::"m"(*this));
+        }
     }
 
     static constexpr std::uint32_t kXcr0 = 7;  // x87, SSE, AVX

@@ -7,6 +7,10 @@
 
 namespace cap {
 
-cox::abi::CapSlot own_process();
+namespace detail {
+extern cox::abi::CapSlot process_slot;
+}
+
+inline cox::abi::CapSlot own_process() { return detail::process_slot; }
 
 }  // namespace cap
