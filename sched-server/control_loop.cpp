@@ -114,6 +114,7 @@ void ControlLoop::finish_errand() {
     if (errand_.kind == Command::Kind::kSwap) {
         seat_.accept();
         server_.desk.in_charge(errand_.next->name());
+        nudge_all();  // what they have committed before is recalled in a round after that
     }
     answer(errand_.accepted);
 }
@@ -123,6 +124,10 @@ void ControlLoop::retire() {
     under_way_ = retiring_ = true;
     (void)call_.cancel(kCallTag);
     server_.retiring.store(true, std::memory_order_release);  // pairs with the agents' acquire
+    nudge_all();
+}
+
+void ControlLoop::nudge_all() {
     for (std::uint64_t rest = server_.agents; rest != 0; rest &= rest - 1) {
         (void)server_.nudges[static_cast<std::size_t>(std::countr_zero(rest))].signal(1);
     }

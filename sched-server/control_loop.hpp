@@ -28,6 +28,7 @@ private:
     void finish_errand();
     void send(Command::Kind kind);
     void retire();
+    void nudge_all();
     void answer(bool accepted);
 
     Server& server_;

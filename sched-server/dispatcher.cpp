@@ -35,13 +35,7 @@ void Dispatcher::set_policy(Policy& next, std::uint64_t now_ns) {
                 policy_->remove(record);
                 lines[enqueued++] = static_cast<std::uint16_t>(line);
                 break;
-            case Place::kPlaced:
-                policy_->stopped(record, abi::Cause::kNone, now_ns);
-                if (not_executed(record)) {
-                    withdraw_commit(record);
-                    lines[enqueued++] = static_cast<std::uint16_t>(line);
-                }
-                break;
+            case Place::kPlaced: policy_->stopped(record, abi::Cause::kNone, now_ns); break;
             case Place::kNone: break;
         }
         COX_ASSERT(record.queue == nullptr);  // or the old policy has kept it
@@ -135,9 +129,6 @@ void Dispatcher::observe_placed(Record& record, const LineView& view, std::uint6
             break;
         case Place::kNone: break;
     }
-    if (record.doubtful) {
-        inherit(record);
-    }
     place(record, cpu);
     record.affinity = view.affinity;
     record.known = true;
@@ -179,9 +170,6 @@ void Dispatcher::refused(CommitTag tag, abi::Error error, std::uint64_t now_ns) 
         word.state() == abi::ThreadState::kUnplaced && word.sequence() == tag.sequence;
     if (tag.recall) {
         end_recall(record);
-    } else if (record.doubtful && !still_unplaced) {
-        record.commit_under_way = false;
-        inherit(record);  // the old policy's commit was first
     } else if (record.commit_under_way && record.sequence == tag.sequence &&
                (still_unplaced || error == abi::Error::kNotInDomain)) {
         record.foreign = error == abi::Error::kNotInDomain;
@@ -192,7 +180,6 @@ void Dispatcher::refused(CommitTag tag, abi::Error error, std::uint64_t now_ns) 
 
 void Dispatcher::enqueue(Record& record, const LineView& view, std::uint64_t now_ns) {
     record.place = Place::kEnqueued;
-    record.doubtful = record.doubtful && record.sequence == view.word.sequence();
     record.sequence = view.word.sequence();
     record.affinity = view.affinity;
     record.runnable_since_ns = clock_.ns(view.runnable_since);
@@ -216,37 +203,18 @@ void Dispatcher::place(Record& record, std::uint32_t cpu) {
 
 void Dispatcher::leave_cpu(Record& record) {
     record.place = Place::kNone;
-    record.inherited = record.doubtful = false;
     placed_[record.cpu].remove(record);
     load_.subtract(record.cpu);
 }
 
 void Dispatcher::unplace(Record& record, abi::Cause cause, std::uint64_t now_ns) {
     leave_cpu(record);
-    record.commit_under_way = false;
+    record.commit_under_way = record.inherited = false;
     end_recall(record);
     policy_->stopped(record, cause, now_ns);
 }
 
 void Dispatcher::inherit(Record& record) { record.inherited = some_inherited_ = true; }
-
-// Its commit may not have reached the kernel yet.
-bool Dispatcher::not_executed(const Record& record) const {
-    const abi::ThreadWord word = read_line(table_[record.ref.index]).word;
-    return record.commit_under_way && word.state() == abi::ThreadState::kUnplaced &&
-           word.sequence() == record.sequence;
-}
-
-// The next policy decides anew about a thread whose commit is under way: of two commits with one sequence number only one succeeds,
-// and if it is the old one, the refusal of the new one says so.
-void Dispatcher::withdraw_commit(Record& record) {
-    leave_cpu(record);
-    end_recall(record);
-    record.commit_under_way = false;
-    record.place = Place::kEnqueued;
-    record.doubtful = true;
-    ++enqueued_;
-}
 
 void Dispatcher::forget(Record& record, std::uint64_t now_ns) {
     if (std::exchange(record.known, false)) {

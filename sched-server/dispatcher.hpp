@@ -43,7 +43,8 @@ public:
 
     // Another policy takes over: the old one loses every task, the new one, which must be ready, is given all of them, the
     // enqueued ones in the order in which they became runnable. What is at a CPU is recalled by the next fill(), so that it is placed
-    // again as the new policy wants it.
+    // again as the new policy wants it; where a commit is still on its way, by one that comes after that. So all agents make a round
+    // after this.
     void set_policy(Policy& next, std::uint64_t now_ns);
     [[nodiscard]] Policy& policy() const { return *policy_; }
 
@@ -96,9 +97,7 @@ private:
     void move_commit(Record& record, std::uint32_t cpu, CommitBatch& batch, std::uint64_t now_ns);
     void recall(Record& record, CommitBatch& batch);
     void inherit(Record& record);
-    void withdraw_commit(Record& record);
     bool recall_inherited(CommitBatch& batch);
-    [[nodiscard]] bool not_executed(const Record& record) const;
 
     Policy* policy_;
     Table table_;

@@ -202,19 +202,26 @@ void Dispatcher::recall(Record& record, CommitBatch& batch) {
     batch.push({record.ref, word.sequence(), record.cpu, abi::kCommitRecall, abi::kNoSlice});
 }
 
+// A recall that overtakes the commit would do nothing, and the commit would be executed after it.
 bool Dispatcher::recall_inherited(CommitBatch& batch) {
+    bool some_under_way = false;
     for (const PlacedList& list : placed_) {
         for (Record& record : list) {
-            if (record.inherited) {
-                if (batch.full()) {
-                    return false;
-                }
-                record.inherited = false;
-                batch.push({record.ref, record.sequence, record.cpu, abi::kCommitRecall, abi::kNoSlice});
+            if (!record.inherited) {
+                continue;
             }
+            if (movable(record) == Movable::kUnderWay) {
+                some_under_way = true;
+                continue;
+            }
+            if (batch.full()) {
+                return false;
+            }
+            record.inherited = false;
+            batch.push({record.ref, record.sequence, record.cpu, abi::kCommitRecall, abi::kNoSlice});
         }
     }
-    some_inherited_ = false;
+    some_inherited_ = some_under_way;
     return true;
 }
 

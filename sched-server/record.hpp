@@ -24,7 +24,6 @@ struct Record : Task {
     Place place = Place::kNone;
     bool commit_under_way = false;  // kPlaced by a commit whose effect has not been seen yet
     bool inherited = false;         // at a CPU as another policy or the kernel wanted it; to be recalled
-    bool doubtful = false;          // another policy's commit may still place it
     bool known = false;             // to the policy, at any time since this thread came or the policy did
     bool foreign = false;           // the kernel says that it is not this domain's
     std::uint32_t sequence = 0;     // of the unplaced word seen last, so also what the commit expects
@@ -37,8 +36,7 @@ struct Record : Task {
     void begin(abi::ThreadRef new_ref) {
         ref = new_ref;
         scratch = {};
-        known = false;
-        foreign = inherited = doubtful = false;
+        known = foreign = inherited = false;
         hints = 0;  // those in the line are of another generation, so none
     }
 };

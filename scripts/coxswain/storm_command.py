@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -19,11 +20,13 @@ from .artifacts import ROOT, Artifacts
 from .boot import Boot, run_qemu
 from .errors import ExitCode
 from .guest_log import Line, MalformedRecord, Record, clean, parse, require_clean
-from .qemu import TCG, Machine, command
+from .qemu import TCG, Accelerator, Machine, command
 from .suite_verdict import TestOutcome, Verdict, classify
 
 TARGET = "swap-storm"
 PROGRAM = "test/swap_storm"
+# Time is the number of instructions executed, all CPUs together, on one thread of the host: the same in every run.
+_COUNTED = Accelerator("tcg", ("-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"), "max", "--counted")
 KINDS = ("swap", "kill", "replace", "quiet")
 _FALL = re.compile(r"domain: falls back cause=([0-9]+)")
 _CAUSES = {12: "no_server", 13: "watchdog"}  # abi/sched.hpp
@@ -94,7 +97,8 @@ def render(storm: Storm, args: argparse.Namespace, verdict: str) -> str:
             "date": said.date,
             "target": TARGET,
             "accelerator": TCG.name,
-            "accelerator_reason": "the storm is a guest test, and those run under it",
+            "accelerator_reason": "--counted: time counts instructions" if args.counted else "guest tests run under it",
+            "counted": args.counted,
             "boot": "pvh",
             "qemu": said.qemu,
             "kernel_arguments": " ".join(_words(args)),
@@ -107,7 +111,7 @@ def render(storm: Storm, args: argparse.Namespace, verdict: str) -> str:
             "git": said.git,
         },
         **{name: storm.result.integer(name) for name in ("swaps", "refused", "kills", "killed_at_start", "replacements",
-                                                         "threads", "lost_wakes")},  # fmt: skip
+                                                         "threads", "ledger_looks", "lost_wakes")},  # fmt: skip
         "blackout_p50_ns": percentile(caused, 50),
         "blackout_p99_ns": percentile(caused, 99),
         "by_kind": {kind: _figures(storm.blackouts(kind)) for kind in KINDS},
@@ -152,7 +156,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--kills", type=_positive, default=200, metavar="N", help="(200)")
     add("--replacements", type=_positive, default=100, metavar="N", help="(100)")
     add("--cpus", type=int, choices=range(1, 65), default=4, metavar="N", help="(4)")
-    add("--seed", type=_positive, default=1, metavar="S", help="(1)")
+    add("--seed", type=_positive, default=int(os.environ.get("COXSWAIN_SEED", "1")), metavar="S", help="(COXSWAIN_SEED, or 1)")
+    add("--counted", action="store_true", help="CPUs take turns and time counts instructions: exact, on any host")
     add("--timeout", type=float, default=3600.0, metavar="SECONDS", help="(3600)")
     add("--append", default="", metavar="WORDS", help="more kernel arguments")
     add("--out", type=Path, metavar="DIR", help="for the results (BUILD/results/swap-storm/TIME)")
@@ -194,7 +199,7 @@ def main(argv: list[str]) -> ExitCode:
     artifacts = Artifacts(args.build_dir)
     artifacts.require()
     folder = results.make_folder(args.out, args.build_dir, TARGET)
-    line = command(Machine(cpus=args.cpus, accelerator=TCG, machine="microvm", boot="pvh"), artifacts, _words(args))
+    line = command(Machine(cpus=args.cpus, accelerator=_COUNTED if args.counted else TCG, machine="microvm", boot="pvh"), artifacts, _words(args))
     show = (lambda each: print(clean(each.text), file=sys.stderr)) if args.verbose else None
     boot = run_qemu(line, args.timeout, folder / "storm.log", show)
     code = _conclude(args, folder, boot, classify(boot))

@@ -11,7 +11,7 @@ from coxswain.guest_log import Line, MalformedRecord
 EVENT = "run: phase=event number={} kind={} policy=fifo blackout_ns={} took_ns=5"
 RESULT = (
     "result: target=swap-storm swaps={} refused=1 kills=1 killed_at_start=0 replacements=1 quiet=0 threads=22 "
-    "lost_wakes=0 fallback_dispatches=7 watchdog_hits=0"
+    "ledger_looks=5 lost_wakes=0 fallback_dispatches=7 watchdog_hits=0"
 )
 
 

@@ -93,7 +93,7 @@ TEST_CASE("sched hooks: a thread that is on a CPU already is adopted, with its C
     CHECK(rig.probe.take_log() == "adopt0:1");
     rig.kernel.set_affinity(line, 0b10);
     rig.settle();
-    CHECK(rig.probe.take_log() == "affinity0:2");
+    CHECK(rig.probe.take_log() == "affinity0:2 stopped0 enqueue0");  // and is recalled, once
     rig.kernel.block(1);
     rig.settle();
     CHECK(rig.probe.take_log() == "stopped0");

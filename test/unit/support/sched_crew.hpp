@@ -6,7 +6,6 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -30,10 +29,12 @@ public:
     std::uint64_t commits() const { return commits_; }
     std::uint64_t refusals() const { return refusals_; }
 
-    // Another policy takes over; the first agent makes its next round at once, since it may want other CPUs filled.
+    // Another policy takes over; every agent makes a round.
     void set_policy(sched::Policy& next) {
         dispatcher_->set_policy(next, now_ns_);
-        agents_[static_cast<std::size_t>(std::countr_zero(kernel_.cpus()))].full_stop = false;
+        for (Agent& agent : agents_) {
+            agent.full_stop = false;
+        }
     }
 
     void decide(std::uint32_t cpu);
