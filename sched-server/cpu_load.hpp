@@ -16,7 +16,7 @@ class CpuLoad {
 public:
     static constexpr std::uint32_t kLevels = 8;
 
-    explicit CpuLoad(std::uint64_t cpus) : cpus_(cpus) { at_most_.fill(cpus); }
+    explicit CpuLoad(std::uint64_t cpus) : cpus_(cpus) { at_most_.fill(~std::uint64_t{0}); }
 
     [[nodiscard]] std::uint64_t cpus() const { return cpus_; }
     [[nodiscard]] bool has(std::uint32_t cpu) const { return (cpus_ >> cpu & 1) != 0; }
@@ -40,6 +40,7 @@ public:
     }
     // Nothing more is placed there.
     void give_up(std::uint32_t cpu) { cpus_ &= ~(std::uint64_t{1} << cpu); }
+    void take_back(std::uint32_t cpu) { cpus_ |= std::uint64_t{1} << cpu; }
 
 private:
     std::uint64_t cpus_;

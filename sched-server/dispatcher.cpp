@@ -11,6 +11,9 @@ namespace sched {
 
 std::uint32_t Dispatcher::adopt(std::uint64_t now_ns) {
     std::uint32_t live = 0;
+    for (std::uint32_t cpu = 0; cpu < abi::kMaxCpus; ++cpu) {
+        follow_membership(cpu, now_ns);
+    }
     for (std::uint32_t line = 0; line < abi::kMaxThreads; ++line) {
         observe(line, now_ns);
         const LineView view = read_line(table_[line]);
@@ -135,8 +138,29 @@ void Dispatcher::observe_placed(Record& record, const LineView& view, std::uint6
     policy_->adopt(record, now_ns);
 }
 
-// Idle: a thread with a wake hint blocks without an event of its own, so this is when it is seen.
+// Taken from the domain, or returned to it, as its line says now.
+void Dispatcher::follow_membership(std::uint32_t cpu, std::uint64_t now_ns) {
+    // Acquire: pairs with the kernel's store; a commit for a CPU that was returned is not refused any more.
+    const bool ours = (may_serve_ >> cpu & 1) != 0 &&
+                      table_[abi::kMaxThreads + cpu].domain.load(std::memory_order_acquire) != 0;
+    if (ours == load_.has(cpu)) {
+        return;
+    }
+    if (cpu < places_.size()) {
+        places_[cpu].served = ours;
+    }
+    if (ours) {
+        load_.take_back(cpu);
+        policy_->cpu_returned(cpu, now_ns);
+    } else {
+        load_.give_up(cpu);
+        policy_->cpu_taken(cpu, now_ns);
+    }
+}
+
+// Taken, returned, or idle. A thread with a wake hint blocks without an event of its own, so this is when it is seen.
 void Dispatcher::observe_cpu(std::uint32_t cpu, std::uint64_t now_ns) {
+    follow_membership(cpu, now_ns);
     for (Record* record = placed_[cpu].front(); record != nullptr;) {
         Record* const next = placed_[cpu].next(*record);
         if ((record->hints & abi::kHintWake) != 0) {
@@ -161,9 +185,9 @@ void Dispatcher::refused(CommitTag tag, abi::Error error, std::uint64_t now_ns) 
         return;
     }
     Record& record = records_[tag.line];
-    if (error == abi::Error::kCpuNotYours && load_.has(tag.cpu)) {
-        load_.give_up(tag.cpu);
-        policy_->cpu_taken(tag.cpu, now_ns);
+    if (error == abi::Error::kCpuNotYours) {
+        // If the line does not say so yet, or not any more, the thread is committed again, there or elsewhere.
+        follow_membership(tag.cpu, now_ns);
     }
     const abi::ThreadWord word = read_line(table_[tag.line]).word;
     const bool still_unplaced =

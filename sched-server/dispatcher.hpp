@@ -33,7 +33,12 @@ public:
     // Places threads on `cpus` alone. With `hints` nullptr the hints of a Pick are ignored.
     Dispatcher(Policy& policy, Table table, std::uint64_t cpus, cap::Clock clock,
                abi::HintLine* hints = nullptr)
-        : policy_(&policy), table_(table), clock_(clock), load_(cpus), hints_(hints) {}
+        : policy_(&policy), table_(table), clock_(clock), load_(cpus), hints_(hints), may_serve_(cpus) {}
+    // Before adopt(). The CPUs' places, whose `served` it keeps true, and those that it may serve when the domain gets them.
+    void set_places(std::span<CpuPlace> places, std::uint64_t may_serve) {
+        places_ = places;
+        may_serve_ = may_serve;
+    }
     Dispatcher(const Dispatcher&) = delete;
     Dispatcher& operator=(const Dispatcher&) = delete;
 
@@ -76,6 +81,7 @@ private:
     void observe_placed(Record& record, const LineView& view, std::uint64_t now_ns);
     void observe_not_runnable(Record& record, abi::Cause cause, std::uint64_t now_ns);
     void observe_cpu(std::uint32_t cpu, std::uint64_t now_ns);
+    void follow_membership(std::uint32_t cpu, std::uint64_t now_ns);
 
     void enqueue(Record& record, const LineView& view, std::uint64_t now_ns);
     void dequeue(Record& record);
@@ -104,6 +110,8 @@ private:
     cap::Clock clock_;
     CpuLoad load_;
     abi::HintLine* hints_;  // written here alone; by line
+    std::span<CpuPlace> places_;
+    std::uint64_t may_serve_;
     std::uint32_t enqueued_ = 0;
     bool some_inherited_ = false;
     std::uint32_t first_cpu_ = 0;        // where fill() starts, so that no CPU is preferred

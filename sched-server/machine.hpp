@@ -20,6 +20,8 @@ struct CpuPlace {
     bool served = false;  // the policy places threads there; changes with cpu_taken() and cpu_returned()
 };
 
+// Look when it matters rather than once: what CPUs share becomes known only when the server has attached, just before the first
+// adopt() or enqueue().
 struct Machine {
     std::span<const CpuPlace> cpus;  // by number; stays valid as long as the policy
 };

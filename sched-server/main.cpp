@@ -10,6 +10,7 @@
 // in the event rings already.
 #include "agent.hpp"
 #include "cap/threads.hpp"
+#include "cap/topology.hpp"
 #include "control_loop.hpp"
 #include "options.hpp"
 #include "recorder.hpp"
@@ -89,11 +90,31 @@ cap::Result<void> for_each_cpu(std::uint64_t mask, Visit visit) {
     return {};
 }
 
+// What is known before the attach: which CPUs are served.
+Machine machine_of(std::uint64_t cpus) {
+    for (std::uint32_t cpu = 0; cpu < abi::kMaxCpus; ++cpu) {
+        places[cpu] = {.core = static_cast<std::uint16_t>(cpu), .served = (cpus >> cpu & 1) != 0};
+    }
+    return {places};
+}
+
+// What CPUs share, when the table is mapped.
+void learn_topology(const Addresses& addresses) {
+    const cap::Topology topology(reinterpret_cast<const abi::StatusLine*>(addresses.table), abi::kMaxCpus);
+    for (std::uint32_t cpu = 0; cpu < abi::kMaxCpus; ++cpu) {
+        const cap::Topology::Place place = topology.of(cpu);
+        places[cpu].core = static_cast<std::uint16_t>(place.core);
+        places[cpu].cache = static_cast<std::uint16_t>(place.cache);
+        places[cpu].node = static_cast<std::uint16_t>(place.node);
+    }
+}
+
 // From nothing to agents that run -> how many threads were adopted.
 cap::Result<std::uint32_t> start(Server& server, const Addresses& addresses) {
     const std::uint64_t agents = server.agents;
     TRY(for_each_cpu(agents, [&](std::uint32_t cpu) { return make_agent(server, cpu); }));
     TRY(attach(server, addresses));
+    learn_topology(addresses);
     TRY(for_each_cpu(agents, [&](std::uint32_t cpu) {
         return server.domain.add_agent(agent_seats[cpu].thread, cpu, agent_seats[cpu].event_ring);
     }));
@@ -104,14 +125,6 @@ cap::Result<std::uint32_t> start(Server& server, const Addresses& addresses) {
     }
     TRY(for_each_cpu(agents, [](std::uint32_t cpu) { return agent_seats[cpu].thread.start(); }));
     return adopted;
-}
-
-Machine machine_of(std::uint64_t cpus) {
-    const auto count = static_cast<std::uint32_t>(std::bit_width(cpus));
-    for (std::uint32_t cpu = 0; cpu < count; ++cpu) {
-        places[cpu] = {.core = static_cast<std::uint16_t>(cpu), .served = (cpus >> cpu & 1) != 0};
-    }
-    return {std::span(places).first(count)};
 }
 
 // The policy with a recorder before it.
@@ -179,6 +192,10 @@ cap::Result<void> serve(const cap::Env& env, const Options& options) {
         env, *domain, main_bell, options.fault, *policy,
         Dispatcher::Table(reinterpret_cast<const abi::StatusLine*>(addresses.table), abi::kStatusLines),
         reinterpret_cast<abi::HintLine*>(addresses.hints), cpus, agents);
+    {
+        const SpinGuard nobody_else_yet(server.lock);
+        server.dispatcher.set_places(places, options.cpus);
+    }
     server.handover = env.find<cap::Notification>("handover").value_or(cap::Notification());
     const cap::Notification call = TRY(open_desk(server));
     server.desk.in_charge(policy->name());

@@ -25,7 +25,7 @@ RecordEntry describe(const Task& task) {
 }  // namespace
 
 Recorder::Recorder(Policy& policy, const Machine& machine, std::span<RecordPage> pages, std::uint64_t id)
-    : policy_(policy), pages_(pages) {
+    : policy_(policy), pages_(pages), machine_(machine) {
     for (std::uint32_t number = 0; number < pages.size(); ++number) {
         RecordPageHeader& header = pages[number].header;
         header.magic = kRecordMagic;
@@ -42,8 +42,12 @@ Recorder::Recorder(Policy& policy, const Machine& machine, std::span<RecordPage>
         parameters_[static_cast<std::size_t>(&parameter - policy.parameters().data())] = ~*parameter.value;
     }
     write_parameters();
-    for (std::uint32_t cpu = 0; cpu < machine.cpus.size(); ++cpu) {
-        const CpuPlace& place = machine.cpus[cpu];
+}
+
+void Recorder::begin() const {
+    begun_ = true;
+    for (std::uint32_t cpu = 0; cpu < machine_.cpus.size(); ++cpu) {
+        const CpuPlace& place = machine_.cpus[cpu];
         write({.kind = RecordKind::kCpu,
                .cpu = static_cast<std::uint16_t>(cpu),
                .words = {place.core | std::uint64_t{place.cache} << 16 | std::uint64_t{place.node} << 32 |
@@ -99,6 +103,31 @@ void Recorder::affinity_changed(Task& task, std::uint64_t now_ns) {
     policy_.affinity_changed(task, now_ns);
 }
 
+void Recorder::gone(Task& task, std::uint64_t now_ns) {
+    learn(task);  // it may have waited
+    prepare();
+    write({.kind = RecordKind::kGone, .now_ns = now_ns, .ref = task.ref.raw()});
+    policy_.gone(task, now_ns);
+    forget(task);
+}
+
+Task* Recorder::recall(std::uint64_t now_ns) {
+    prepare();
+    Task* const task = policy_.recall(now_ns);
+    write({.kind = RecordKind::kRecall, .now_ns = now_ns, .ref = task != nullptr ? task->ref.raw() : 0});
+    return task;
+}
+
+bool Recorder::feeds_idle() const {
+    const bool feeds = policy_.feeds_idle();
+    if (feeds_idle_ != feeds) {
+        feeds_idle_ = feeds;
+        prepare();
+        write({.kind = RecordKind::kFeedsIdle, .words = {feeds}});
+    }
+    return feeds;
+}
+
 std::uint32_t Recorder::depth() const {
     const std::uint32_t depth = policy_.depth();
     if (depth != depth_) {
@@ -147,6 +176,9 @@ void Recorder::cpu_returned(std::uint32_t cpu, std::uint64_t now_ns) {
 }
 
 void Recorder::prepare() const {
+    if (!begun_) {
+        begin();
+    }
     write_parameters();
     for (const std::uint16_t line : std::span(known_).first(known_count_)) {
         write_task(*seen_[line].task);

@@ -19,7 +19,7 @@ namespace sched {
 
 class Recorder final : public Policy {
 public:
-    // `policy` has been started, on this machine, and knows no task yet. The pages are zero; `id` tells this recording from
+    // `policy` has been started, on this machine, and knows no task yet; what the CPUs share may still become known. The pages are zero; `id` tells this recording from
     // others in the same memory.
     Recorder(Policy& policy, const Machine& machine, std::span<RecordPage> pages, std::uint64_t id);
 
@@ -30,9 +30,12 @@ public:
     void stopped(Task& task, abi::Cause cause, std::uint64_t now_ns) override;
     void adopt(Task& task, std::uint64_t now_ns) override;
     void affinity_changed(Task& task, std::uint64_t now_ns) override;
+    void gone(Task& task, std::uint64_t now_ns) override;
     [[nodiscard]] std::uint32_t depth() const override;
+    [[nodiscard]] bool feeds_idle() const override;
     [[nodiscard]] std::uint64_t may_idle_ns() const override { return policy_.may_idle_ns(); }
     [[nodiscard]] std::optional<std::uint32_t> preempt(std::uint64_t now_ns) override;
+    [[nodiscard]] Task* recall(std::uint64_t now_ns) override;
     [[nodiscard]] std::uint64_t next_tick_ns() const override;
     void tick(std::uint64_t now_ns) override;
     [[nodiscard]] std::span<const Parameter> parameters() override { return policy_.parameters(); }
@@ -54,6 +57,7 @@ private:
 
     // What is written is what the policy could see before the call; answers are written behind it.
     void prepare() const;
+    void begin() const;
     void write(const RecordEntry& entry) const;
     void write_parameters() const;
     void write_task(const Task& task) const;
@@ -62,12 +66,15 @@ private:
 
     Policy& policy_;
     std::span<RecordPage> pages_;
+    Machine machine_;
     // Written by const members, too: whoever asks for depth() does not know that it is written down.
+    mutable bool begun_ = false;
     mutable std::size_t page_ = 0;
     mutable std::array<Seen, abi::kMaxThreads> seen_;
     mutable std::array<std::uint64_t, kParameters> parameters_{};
     mutable std::uint64_t next_tick_ns_ = 0;
     mutable std::uint32_t depth_ = 0;
+    mutable std::optional<bool> feeds_idle_;
     std::array<std::uint16_t, abi::kMaxThreads> known_;  // lines
     std::uint32_t known_count_ = 0;
 };

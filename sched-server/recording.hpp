@@ -36,6 +36,9 @@ enum class RecordKind : std::uint8_t {
     kDepth = 15,  // r: a. When it has changed
     kCpuTaken = 16,
     kCpuReturned = 17,
+    kGone = 18,       // ref
+    kRecall = 19,     // r: ref (0: none)
+    kFeedsIdle = 20,  // r: a, 0 or 1. When it has changed
 };
 
 struct RecordEntry {

@@ -53,7 +53,8 @@ void left_unplaced(abi::ThreadWord word);
 [[gnu::always_inline]] inline bool wake_here(Cpu& self, Thread& thread, std::uint64_t now) {
     const std::uint32_t here = self.number;
     const auto hint = root_domain.wake_hint_to(thread, here);
-    if (!hint.given || !root_domain.has_cpu(static_cast<std::uint8_t>(here)) || tracing(core::kTraceWake)) [[unlikely]]
+    if (!hint.given || !root_domain.has_cpu(static_cast<std::uint8_t>(here)) || tracing(core::kTraceWake))
+        [[unlikely]]
         return false;
     if (!thread.word().wake_waiting(here).done) [[unlikely]]
         return false;

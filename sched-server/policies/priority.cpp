@@ -137,7 +137,8 @@ private:
     }
 
     std::array<TaskQueue, Attributes::Label::kMaxPriority + 1> queues_;
-    std::array<std::uint64_t, (Attributes::Label::kMaxPriority + 1) / 64> waiting_{};  // which of them have threads
+    std::array<std::uint64_t, (Attributes::Label::kMaxPriority + 1) / 64>
+        waiting_{};  // which of them have threads
     PlacedTasks placed_;
     std::uint64_t preemptions_ = 0;
     std::uint64_t slice_us_ = 5000;

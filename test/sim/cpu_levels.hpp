@@ -51,6 +51,7 @@ public:
 
     explicit CpuLevels(std::uint32_t cpus) : count_(cpus) {
         for (std::uint32_t cpu = 0; cpu < cpus; ++cpu) {
+            all_.add(cpu);
             for (CpuSet& level : at_most_) {
                 level.add(cpu);
             }
@@ -63,6 +64,7 @@ public:
     // The CPUs with fewer than `level` threads, 1 <= level <= kLevels; and those with two and more.
     [[nodiscard]] const CpuSet& below(std::uint32_t level) const { return at_most_[level - 1]; }
     [[nodiscard]] const CpuSet& two() const { return two_; }
+    [[nodiscard]] const CpuSet& all() const { return all_; }
 
     void add(std::uint32_t cpu) {
         const std::uint32_t count = counts_[cpu]++;
@@ -90,7 +92,7 @@ private:
     std::uint32_t with_two_ = 0;
     std::array<std::uint32_t, sched::kPolicyCpus> counts_{};
     std::array<CpuSet, kLevels> at_most_;  // [n]: those with at most n
-    CpuSet two_;
+    CpuSet two_, all_;
 };
 
 }  // namespace sim

@@ -60,10 +60,12 @@ public:
             return true;
         });
     }
-    // One that has idled for longer than that.
-    [[nodiscard]] std::optional<Idler> longer_than(std::uint64_t ns, std::uint64_t now_ns) const {
+    // One that has idled for longer than that, and for which breaks_promise(idler) holds.
+    template <class Breaks>
+    [[nodiscard]] std::optional<Idler> longer_than(std::uint64_t ns, std::uint64_t now_ns,
+                                                   Breaks breaks_promise) const {
         for (const Idler& idler : idlers_) {
-            if (now_ns - idler.since_ns > ns) {
+            if (now_ns - idler.since_ns > ns && breaks_promise(idler)) {
                 return idler;
             }
         }

@@ -120,6 +120,16 @@ private:
                 break;
             case RecordKind::kTick: policy_->tick(entry.now_ns); break;
             case RecordKind::kDepth: compare("depth()", entry.words[0], policy_->depth()); break;
+            case RecordKind::kGone: policy_->gone(task(entry), entry.now_ns); break;
+            case RecordKind::kRecall: {
+                const Task* const task = policy_->recall(entry.now_ns);
+                compare("recall()", say(cox::abi::ThreadRef::from_raw(entry.ref)),
+                        say(task != nullptr ? task->ref : cox::abi::ThreadRef{}));
+                break;
+            }
+            case RecordKind::kFeedsIdle:
+                compare("feeds_idle()", entry.words[0], policy_->feeds_idle() ? 1 : 0);
+                break;
             case RecordKind::kCpuTaken: policy_->cpu_taken(entry.cpu, entry.now_ns); break;
             case RecordKind::kCpuReturned: policy_->cpu_returned(entry.cpu, entry.now_ns); break;
             default: fail("kind " + std::to_string(static_cast<int>(entry.kind)) + " has no place here");

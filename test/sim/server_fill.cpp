@@ -20,7 +20,10 @@ std::string cpu_text(std::uint32_t cpu) { return "CPU " + std::to_string(cpu); }
 }  // namespace
 
 void ServerModel::activate() {
-    if (const auto idler = idle_watch_.longer_than(policy_.may_idle_ns(), world_.now_ns)) {
+    const std::uint64_t promise_ns = policy_.may_idle_ns();
+    if (const auto idler = idle_watch_.longer_than(promise_ns, world_.now_ns, [&](const auto& each) {
+            return waits_beside(each.cpu, promise_ns);
+        })) {
         report_lost(idler->cpu, world_.now_ns - idler->since_ns);
     }
     while (!world_.events.empty() && world_.events.front().due_ns <= world_.now_ns) {
@@ -49,8 +52,37 @@ void ServerModel::fill() {
     for (std::uint32_t level = 1; level <= depth && idle_watch_.enqueued() != 0; ++level) {
         fill_level(level);
     }
+    if (policy_.depth() > CpuLevels::kLevels) {
+        fill_rest();
+    }
     feed_idle();
     preempt();
+    recall_wanted();
+}
+
+void ServerModel::fill_rest() {
+    load_.all().for_each(first_cpu_, [&](std::uint32_t cpu) {
+        while (idle_watch_.enqueued() != 0 && load_.count(cpu) < policy_.depth() && pick_for(cpu, 0)) {
+        }
+        return idle_watch_.enqueued() != 0;
+    });
+}
+
+void ServerModel::recall_wanted() {
+    while (sched::Task* const task = policy_.recall(world_.now_ns)) {
+        SimThread& thread = static_cast<SimThread&>(*task);
+        world_.expect(thread.place == Place::kPlaced,
+                      [&] { return "the policy recalls " + say(thread) + ", which it has placed nowhere"; });
+        send(thread, thread.cpu, abi::kCommitRecall, abi::kNoSlice);
+    }
+}
+
+// Whether a thread that may run on the CPU has been enqueued for longer than that.
+bool ServerModel::waits_beside(std::uint32_t cpu, std::uint64_t ns) const {
+    return std::ranges::any_of(world_.threads, [&](const SimThread& thread) {
+        return thread.place == Place::kEnqueued && thread.may_run_on(cpu) &&
+               world_.now_ns - thread.enqueued_ns > ns;
+    });
 }
 
 void ServerModel::fill_level(std::uint32_t level) {
@@ -120,7 +152,7 @@ void ServerModel::preempt() {
 }
 
 void ServerModel::feed_idle() {
-    if (!load_.any_with_two()) {
+    if (!load_.any_with_two() || !policy_.feeds_idle()) {
         return;
     }
     load_.below(1).for_each(first_cpu_, [&](std::uint32_t cpu) {

@@ -20,6 +20,10 @@ void ServerModel::observe(SimThread& thread) {
         case abi::ThreadState::kUnplaced: observe_unplaced(thread); break;
         case abi::ThreadState::kQueued:
         case abi::ThreadState::kRunning: observe_placed(thread); break;
+        case abi::ThreadState::kGone:
+            observe_not_runnable(thread);
+            forget(thread);
+            break;
         default: observe_not_runnable(thread); break;
     }
 }
@@ -63,6 +67,7 @@ void ServerModel::observe_placed(SimThread& thread) {
         case Place::kNone: break;
     }
     place(thread, thread.word_cpu);
+    thread.known = true;
     policy_.adopt(thread, world_.now_ns);
 }
 
@@ -107,6 +112,8 @@ void ServerModel::enqueue(SimThread& thread) {
     thread.runnable_since_ns = thread.since_ns;
     thread.mask = idle_watch_.number_of(thread.affinity);
     idle_watch_.enqueued(thread.mask);
+    thread.enqueued_ns = world_.now_ns;
+    thread.known = true;
     policy_.enqueue(thread, thread.cause, world_.now_ns);
 }
 
@@ -128,6 +135,12 @@ void ServerModel::unplace(SimThread& thread, abi::Cause cause) {
     thread.commit_under_way = false;
     end_recall(thread);
     policy_.stopped(thread, cause, world_.now_ns);
+}
+
+void ServerModel::forget(SimThread& thread) {
+    if (std::exchange(thread.known, false)) {
+        policy_.gone(thread, world_.now_ns);
+    }
 }
 
 void ServerModel::end_recall(SimThread& thread) {

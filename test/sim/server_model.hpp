@@ -41,6 +41,10 @@ private:
     void fill_level(std::uint32_t level);
     void feed_idle();
     void preempt();
+    void fill_rest();
+    void recall_wanted();
+    void forget(SimThread& thread);
+    [[nodiscard]] bool waits_beside(std::uint32_t cpu, std::uint64_t ns) const;
     bool pick_for(std::uint32_t cpu, std::uint32_t flags);
     SimThread& checked(const sched::Pick& pick, std::uint32_t cpu) const;
     void send(SimThread& thread, std::uint32_t cpu, std::uint32_t flags, std::uint64_t slice_ns);

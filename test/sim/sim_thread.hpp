@@ -42,7 +42,9 @@ struct SimThread : sched::Task {
     std::uint64_t commit_slice_ns = 0;
     std::uint32_t known_hints = 0;
     std::uint32_t recalled_for = sched::Record::kNobody;
-    std::uint32_t mask = 0;  // which of the sets of CPUs that threads may run on
+    bool known = false;             // to the policy
+    std::uint64_t enqueued_ns = 0;  // since when, while it is
+    std::uint32_t mask = 0;         // which of the sets of CPUs that threads may run on
     cox::core::QueueNode<SimThread> placed_node;
 
     // Its behaviour.

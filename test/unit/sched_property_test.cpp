@@ -71,10 +71,10 @@ private:
             return 0;
         }
         return sched::Attributes{.priority = below(4) * 60,
-                                      .weight = 1 + below(sched::Attributes::Label::kMaxWeight),
-                                      .group = below(4),
-                                      .period_ns = below(3) * 2'000'000,
-                                      .budget_ns = below(8) * 500'000}
+                                 .weight = 1 + below(sched::Attributes::Label::kMaxWeight),
+                                 .group = below(4),
+                                 .period_ns = below(3) * 2'000'000,
+                                 .budget_ns = below(8) * 500'000}
             .label();
     }
 

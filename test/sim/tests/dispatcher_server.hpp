@@ -22,7 +22,11 @@ public:
           dispatcher_(std::make_unique<sched::Dispatcher>(
               policy, tables_->lines,
               world.cpus.size() == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << world.cpus.size()) - 1,
-              cap::Clock(1'000'000'000), tables_->hints.data())) {}
+              cap::Clock(1'000'000'000), tables_->hints.data())) {
+        for (std::uint32_t cpu = 0; cpu < world.cpus.size(); ++cpu) {
+            tables_->lines[abi::kMaxThreads + cpu].domain = 1;
+        }
+    }
 
     void activate() override {
         for (const sim::SimThread& thread : world_.threads) {

@@ -33,6 +33,7 @@ FakeKernel::FakeKernel(std::uint64_t cpus)
     : cpus_(cpus), lines_(new abi::StatusLine[abi::kStatusLines]()), stands_(abi::kStatusLines) {
     for (std::uint32_t cpu = 0; cpu < abi::kMaxCpus; ++cpu) {
         lines_[abi::kMaxThreads + cpu].ref.store(cpu);
+        lines_[abi::kMaxThreads + cpu].domain.store((cpus >> cpu & 1) != 0 ? 1 : 0);
     }
 }
 

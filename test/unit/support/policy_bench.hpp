@@ -28,9 +28,7 @@ namespace abi = cox::abi;
 
 struct BenchTask : sched::Task {
     BenchTask() { affinity = ~std::uint64_t{0}; }
-    explicit BenchTask(const sched::Attributes& attributes) : BenchTask() {
-        label = attributes.label();
-    }
+    explicit BenchTask(const sched::Attributes& attributes) : BenchTask() { label = attributes.label(); }
 
     bool placed = false;
     bool enqueued = false;
