@@ -6,7 +6,7 @@
 // Parameters: seed; delay_us.
 //
 // Invariants: no thread is lost: each enqueued one may be picked by a random CPU soon, and by all where it may run after at most
-// delay_us, so no CPU idles for longer beside work; every one that is picked is preempted at random within 10 ms while
+// delay_us, so no CPU idles for longer beside work, but for the time that a tick is late; every one that is picked is preempted at random within 10 ms while
 // another waits, so none starves but by bad luck. The same calls with the same seed give the same decisions.
 //
 // Costs: O(threads) per decision.
@@ -20,7 +20,7 @@ class Chaos final : public Policy {
 public:
     std::string_view name() const override { return "chaos"; }
     std::span<const Parameter> parameters() override { return parameters_; }
-    std::uint64_t may_idle_ns() const override { return delay_us_ * 1000; }
+    std::uint64_t may_idle_ns() const override { return delay_us_ * 1000 + kLateTickNs; }
     std::string_view start(const Machine& machine) override {
         placed_.start(machine);
         random_ = seed_;
@@ -106,6 +106,7 @@ public:
 private:
     // In scratch: before kReleaseNs no CPU may take the thread, before kOpenNs only kWishedCpu.
     static constexpr std::size_t kReleaseNs = 0, kOpenNs = 1, kWishedCpu = 2;
+    static constexpr std::uint64_t kLateTickNs = 100'000;
     static constexpr std::uint64_t kShortestNs = 100'000, kLongestNs = 10'000'000;
 
     // xorshift64* (Vigna 2016).

@@ -255,7 +255,7 @@ TEST_CASE("sched dispatcher: a thread of another domain is left alone after one 
     CHECK(crew.commits() == 1);
 }
 
-TEST_CASE("sched dispatcher: a CPU that the kernel refuses is given up") {
+TEST_CASE("sched dispatcher: a CPU that is not the domain's is not picked for") {
     FakeKernel kernel(0b11);
     auto storage = std::make_unique<sched::PolicyStorage>();
     sched::Policy& policy = sched::find_policy("round_robin")->make(*storage);
@@ -265,20 +265,45 @@ TEST_CASE("sched dispatcher: a CPU that the kernel refuses is given up") {
     }
     dispatcher.adopt(0);
     sched::CommitBatch batch;
-    int refusals = 0;
-    for (int round = 0; round < 5; ++round) {
-        batch.clear();
-        CHECK(dispatcher.fill(batch, 1));
-        for (const auto& request : batch.requests()) {
-            if (const auto error = kernel.commit(request); error != abi::Error::kOk) {
-                CHECK(error == abi::Error::kCpuNotYours);
-                ++refusals;
-                dispatcher.refused(request.tag(), error, 2);
-            }
-        }
+    CHECK(dispatcher.fill(batch, 1));
+    for (const auto& request : batch.requests()) {
+        CHECK(kernel.commit(request) == abi::Error::kOk);
     }
-    CHECK(refusals == 1);
     CHECK(kernel.on(0).size() + kernel.on(1).size() == 3);
+}
+
+TEST_CASE(
+    "sched dispatcher: what ran on a CPU that is taken goes on elsewhere, and comes back with the CPU") {
+    Rig rig(0b11);
+    for (int i = 0; i < 4; ++i) {
+        rig.started();
+    }
+    rig.settle();
+    rig.kernel.take_cpu(0);
+    rig.settle();
+    CHECK(rig.on(0) == 0);
+    CHECK(rig.on(1) == 2);
+    CHECK(rig.crew.dispatcher().enqueued() == 2);
+    rig.kernel.return_cpu(0);
+    rig.settle();
+    CHECK(rig.on(0) == 2);
+    CHECK(rig.crew.dispatcher().enqueued() == 0);
+}
+
+TEST_CASE(
+    "sched dispatcher: a refusal that comes before the line says that the CPU is lost costs nothing but the "
+    "commit") {
+    Rig rig(0b11);
+    rig.kernel.take_cpu(0, false);
+    for (int i = 0; i < 2; ++i) {
+        rig.started();
+    }
+    rig.crew.decide(0);
+    rig.crew.send(0);
+    CHECK(rig.crew.refusals() > 0);
+    rig.kernel.tell_cpus();
+    rig.settle();
+    CHECK(rig.on(1) == 2);
 }
 
 TEST_CASE("sched dispatcher: more commits than a batch holds are made in several") {

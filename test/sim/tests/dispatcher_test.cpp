@@ -102,7 +102,7 @@ sim::Result compare(sched::Policy& model, sched::Policy& real, const sim::Scenar
     const auto [result, left] = recorded_with<sim::ServerModel>(model, scenario, seed);
     const auto [_, right] = recorded_with<DispatcherServer>(real, scenario, seed);
     REQUIRE(left.not_kept + right.not_kept == 0);
-    REQUIRE(left.entries.size() > 100);
+    REQUIRE(left.entries.size() > 50);  // with hints there is little to ask
     REQUIRE(first_difference(left, right) == left.entries.size());
     REQUIRE(left.entries.size() == right.entries.size());
     return result;

@@ -30,10 +30,39 @@ bool on_cpu(ThreadState state) { return state == ThreadState::kRunning || state 
 }  // namespace
 
 FakeKernel::FakeKernel(std::uint64_t cpus)
-    : cpus_(cpus), lines_(new abi::StatusLine[abi::kStatusLines]()), stands_(abi::kStatusLines) {
+    : cpus_(cpus),
+      agents_(cpus),
+      lines_(new abi::StatusLine[abi::kStatusLines]()),
+      stands_(abi::kStatusLines) {
     for (std::uint32_t cpu = 0; cpu < abi::kMaxCpus; ++cpu) {
         lines_[abi::kMaxThreads + cpu].ref.store(cpu);
         lines_[abi::kMaxThreads + cpu].domain.store((cpus >> cpu & 1) != 0 ? 1 : 0);
+    }
+}
+
+void FakeKernel::take_cpu(std::uint32_t cpu, bool told) {
+    cpus_ &= ~(std::uint64_t{1} << cpu);
+    while (const auto line = running(cpu)) {
+        leave_cpu(*line);
+        enter(*line, ThreadState::kUnplaced, Cause::kCpuLost, true);
+    }
+    if (told) {
+        tell_cpus();
+    }
+}
+
+void FakeKernel::return_cpu(std::uint32_t cpu) {
+    cpus_ |= std::uint64_t{1} << cpu;
+    tell_cpus();
+}
+
+void FakeKernel::tell_cpus() {
+    for (std::uint32_t cpu = 0; cpu < abi::kMaxCpus; ++cpu) {
+        auto& domain = lines_[abi::kMaxThreads + cpu].domain;
+        if (const std::uint32_t now = cpus_ >> cpu & 1; domain.load() != now) {
+            domain.store(now);
+            post(abi::kMaxThreads + cpu, cpu);
+        }
     }
 }
 
@@ -258,8 +287,8 @@ void FakeKernel::dispatch(std::uint32_t cpu) {
 void FakeKernel::post(std::uint32_t line, std::uint32_t cpu) {
     if (!stands_[line]) {
         stands_[line] = true;
-        const bool has_agent = (cpus_ >> cpu & 1) != 0;
-        events_[has_agent ? cpu : static_cast<std::uint32_t>(std::countr_zero(cpus_))].push_back(line);
+        const bool has_agent = (agents_ >> cpu & 1) != 0;
+        events_[has_agent ? cpu : static_cast<std::uint32_t>(std::countr_zero(agents_))].push_back(line);
     }
 }
 

@@ -31,6 +31,10 @@ public:
         return sched::Dispatcher::Table(lines_.get(), abi::kStatusLines);
     }
     std::uint64_t cpus() const { return cpus_; }
+    // The domain loses a CPU, whose agent goes on, or has it again. `told` false: its line and its event come only with tell_cpus().
+    void take_cpu(std::uint32_t cpu, bool told = true);
+    void return_cpu(std::uint32_t cpu);
+    void tell_cpus();
 
     // Threads. create() reuses the lowest line that is free, with a new generation.
     std::uint32_t create(std::uint64_t affinity = kAll, std::uint32_t domain = 1, std::uint32_t cpu = 0,
@@ -75,6 +79,7 @@ private:
     void post(std::uint32_t line, std::uint32_t cpu);
 
     std::uint64_t cpus_;
+    std::uint64_t agents_;
     std::unique_ptr<abi::StatusLine[]> lines_;
     std::array<std::deque<std::uint32_t>, abi::kMaxCpus> queues_;
     std::array<std::deque<std::uint32_t>, abi::kMaxCpus> events_;
