@@ -87,7 +87,7 @@ CallResult call_nop(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std:
 // can be, and there whether it is.
 using QuickWay = decltype(&call_any);
 constexpr unsigned low_bits(Op op) { return static_cast<unsigned>(op) % 16; }
-constexpr std::array<QuickWay, 16> quick_ways = [] {
+constexpr std::array<QuickWay, 16> kQuickWays = [] {
     std::array<QuickWay, 16> ways;
     ways.fill(call_any);
     ways[low_bits(Op::kNop)] = call_nop;
@@ -128,7 +128,7 @@ extern "C" {
 // What the calls share is this jump.
 CallResult call_capability(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
                            std::uint64_t a2, std::uint64_t a3) {
-    [[clang::musttail]] return quick_ways[op % quick_ways.size()](slot, op, a0, a1, a2, a3);
+    [[clang::musttail]] return kQuickWays[op % kQuickWays.size()](slot, op, a0, a1, a2, a3);
 }
 
 CallResult call_thread_exit(std::uint64_t code) {
