@@ -80,10 +80,37 @@ cap::Result<void> park_ping_pong(const cap::Env& env, std::uint64_t count) {
     return {};
 }
 
+std::uint64_t wake_ticks = 0;
+
+// From the call that wakes to the woken thread's first instruction, where the waker parks next. The way back is not counted.
+cap::Result<void> wake(const cap::Env& env, std::uint64_t count) {
+    std::atomic<std::uint32_t> ping{0};
+    std::atomic<std::uint32_t> pong{0};
+    std::uint64_t begin = 0;
+    wake_ticks = 0;
+    auto other = TRY(cap::JoiningThread::start(env, [&ping, &pong, &begin, count] {
+        for (std::uint32_t i = 0; i < count; ++i) {
+            (void)cap::park(ping, i);
+            wake_ticks += cap::read_tsc() - begin;
+            pong.store(i + 1, std::memory_order_relaxed);
+            cap::unpark(pong, 1);
+        }
+    }));
+    for (std::uint32_t i = 0; i < count; ++i) {
+        ping.store(i + 1, std::memory_order_relaxed);
+        begin = cap::read_tsc();
+        cap::unpark(ping, 1);
+        (void)cap::park(pong, i);
+    }
+    TRY(other.join(env.ring));
+    return {};
+}
+
 constexpr Operation kOperations[] = {
     {"notification_ping_pong", 5'000, ping_pong},
     {"yield_ping_pong", 5'000, yield_ping_pong},
     {"park_ping_pong", 5'000, park_ping_pong},
+    {"wake", 5'000, wake, &wake_ticks},
 };
 
 }  // namespace

@@ -14,6 +14,9 @@ Result<T> as_capability(const Result<std::uint64_t>& slot) {
     return T(abi::CapSlot::from_raw(*slot));
 }
 
+// Mostly one call will do.
+bool fits_one_call(std::uint64_t pages) { return pages != 0 && pages <= abi::kMaxPagesPerCall; }
+
 // Calls one(first page, pages) for pieces that a call may have; stops at the first error.
 // `done` is how many pages the calls before that covered.
 template <class One>
@@ -87,6 +90,9 @@ Result<Notification> Process::create_notification() const {
 
 Result<void> Process::map(Memory memory, std::uint64_t address, std::uint64_t first_page, std::uint64_t pages,
                           abi::Rights access) const {
+    if (fits_one_call(pages)) {
+        return invoke(abi::Op::kMap, memory.slot().raw(), address, first_page, abi::map_word(pages, access));
+    }
     std::uint64_t done = 0;
     const auto mapped = in_pieces(pages, done, [&](std::uint64_t first, std::uint64_t piece) {
         return invoke(abi::Op::kMap, memory.slot().raw(), address + first * abi::kPageSize,
@@ -99,6 +105,9 @@ Result<void> Process::map(Memory memory, std::uint64_t address, std::uint64_t fi
 }
 
 Result<void> Process::unmap(std::uint64_t address, std::uint64_t pages) const {
+    if (fits_one_call(pages)) {
+        return invoke(abi::Op::kUnmap, address, pages);
+    }
     std::uint64_t done = 0;
     return in_pieces(pages, done, [&](std::uint64_t first, std::uint64_t piece) {
         return invoke(abi::Op::kUnmap, address + first * abi::kPageSize, piece);

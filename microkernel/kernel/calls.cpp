@@ -76,6 +76,29 @@ CallResult call_yield(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, st
     return {0, 0};
 }
 
+CallResult call_nop(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
+                    std::uint64_t a2, std::uint64_t a3) {
+    if (!is(op, Op::kNop) || !current_thread().process->caps.holds(abi::CapSlot::from_raw(slot))) [[unlikely]]
+        [[clang::musttail]] return call_any(slot, op, a0, a1, a2, a3);
+    return {nop_result(a0), 0};
+}
+
+// The frequent operations, which their functions do by themselves, differ in their low bits. So here it is found which of them it
+// can be, and there whether it is.
+using QuickWay = decltype(&call_any);
+constexpr unsigned low_bits(Op op) { return static_cast<unsigned>(op) % 16; }
+constexpr std::array<QuickWay, 16> kQuickWays = [] {
+    std::array<QuickWay, 16> ways;
+    ways.fill(call_any);
+    ways[low_bits(Op::kNop)] = call_nop;
+    ways[low_bits(Op::kPark)] = call_park;
+    ways[low_bits(Op::kUnpark)] = call_unpark;
+    ways[low_bits(Op::kYield)] = call_yield;
+    ways[low_bits(Op::kSignal)] = call_signal;
+    ways[low_bits(Op::kPollBits)] = call_poll;
+    return ways;
+}();
+
 }  // namespace
 
 core::Result<Reply> invoke(const Invocation& call) {
@@ -102,21 +125,10 @@ core::Result<Reply> wait_for(Ending& ending, const Invocation& call) {
 
 extern "C" {
 
-// Each of these ways is a jump: what the calls share is a comparison or two.
+// What the calls share is this jump.
 CallResult call_capability(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
                            std::uint64_t a2, std::uint64_t a3) {
-    if (op == static_cast<std::uint64_t>(Op::kNop)) {
-        if (!current_thread().process->caps.holds(abi::CapSlot::from_raw(slot))) [[clang::musttail]]
-            return call_any(slot, op, 0, 0, 0, 0);
-        return {nop_result(a0), 0};
-    }
-    if (op == static_cast<std::uint64_t>(Op::kYield)) [[clang::musttail]]
-        return call_yield(slot, op, a0, a1, a2, a3);
-    if (op == static_cast<std::uint64_t>(Op::kUnpark)) [[clang::musttail]]
-        return call_unpark(slot, op, a0, a1, a2, a3);
-    if (op == static_cast<std::uint64_t>(Op::kPark)) [[clang::musttail]]
-        return call_park(slot, op, a0, a1, a2, a3);
-    [[clang::musttail]] return call_any(slot, op, a0, a1, a2, a3);
+    [[clang::musttail]] return kQuickWays[op % kQuickWays.size()](slot, op, a0, a1, a2, a3);
 }
 
 CallResult call_thread_exit(std::uint64_t code) {

@@ -43,14 +43,20 @@ CallResult call_thread_exit(std::uint64_t code);
 CallResult call_unknown();
 }
 
-// What call_capability does with most operations, and with some: what a thread does to itself and to its process needs no
-// reference, since it holds them (park.cpp).
+// What call_capability does: with most operations the first, with the frequent ones the others. What a thread does to itself and
+// to its process needs no reference, since it holds them.
 CallResult call_any(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
                     std::uint64_t a2, std::uint64_t a3);
+constexpr bool is(std::uint64_t op, abi::Op which) { return op == static_cast<std::uint64_t>(which); }
 CallResult call_park(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
                      std::uint64_t a2, std::uint64_t a3);
 CallResult call_unpark(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
                        std::uint64_t a2, std::uint64_t a3);
+
+CallResult call_signal(std::uint64_t slot, std::uint64_t op, std::uint64_t bits, std::uint64_t a1,
+                       std::uint64_t a2, std::uint64_t a3);
+CallResult call_poll(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
+                     std::uint64_t a2, std::uint64_t a3);
 
 // For the arguments of a jump that takes none: whatever the registers hold.
 inline std::uint64_t any() {

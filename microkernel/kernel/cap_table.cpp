@@ -57,7 +57,7 @@ core::Result<abi::CapSlot> CapTable::add(Cap cap) {
 }
 
 core::Result<Cap> CapTable::look_up(abi::CapSlot slot) const {
-    const Entry* found = find(slot);
+    const Entry* found = find_any(slot);
     if (!found) return refuse(slot, nullptr);
     Object* object = found->object.load(std::memory_order_acquire);  // pairs with add(): its rights
     const auto rights = found->rights.load(std::memory_order_relaxed);
@@ -65,6 +65,8 @@ core::Result<Cap> CapTable::look_up(abi::CapSlot slot) const {
     if (found->generation.load() + 1 != slot.generation) return refuse(slot, object);
     return Cap{RefPtr<Object>::adopt(object), rights};
 }
+
+[[gnu::noinline]] void CapTable::give_back(Object& object) { object.release(); }
 
 [[gnu::noinline]] core::Result<Cap> CapTable::refuse(abi::CapSlot slot, Object* taken) const {
     if (taken) taken->release();

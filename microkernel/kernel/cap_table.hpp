@@ -30,10 +30,24 @@ public:
 
     core::Result<abi::CapSlot> add(Cap cap);  // kNoSlot, kNoMemory; kWrongState after clear()
     core::Result<Cap> look_up(abi::CapSlot slot) const;
+    // The same in the common case: what the slot names, held by a reference, if it is a T with these rights. nullptr: look_up()
+    // may find more, or says why not.
+    template <class T>
+    [[gnu::always_inline]] T* hold(abi::CapSlot slot, abi::Rights needed) const {
+        const Entry* found = find_any(slot);
+        if (!found) return nullptr;
+        Object* object = found->object.load(std::memory_order_acquire);  // pairs with add(): its rights
+        const auto rights = found->rights.load(std::memory_order_relaxed);
+        if (!object || (rights & needed) != needed || !object->retain_if_alive()) return nullptr;
+        if (object->type() == T::kType && found->generation.load() + 1 == slot.generation) [[likely]]
+            return static_cast<T*>(object);
+        give_back(*object);
+        return nullptr;
+    }
     // Whether the slot names `object`, this table's process or a thread of it, for reading and writing, as it did when
     // recall() was asked. Emptying the slot makes it forgotten first, so that the answer was right when it was read.
     static bool knows(abi::CapSlot slot, const Object& object) {
-        return object.known_slot.load(std::memory_order_acquire) == slot.raw();
+        return slot.raw() != 0 && object.known_slot.load(std::memory_order_acquire) == slot.raw();
     }
     // True: now knows() is.
     bool recall(abi::CapSlot slot, Object& object);
@@ -62,12 +76,17 @@ private:
     Entry& entry(std::uint32_t index) const { return frames_[index / kPerFrame][index % kPerFrame]; }
     // nullptr: why_not() says why.
     Entry* find(abi::CapSlot slot) const {
+        Entry* found = find_any(slot);
+        return found && found->object.load(std::memory_order_relaxed) ? found : nullptr;
+    }
+    // The same, but its object may be gone already.
+    Entry* find_any(abi::CapSlot slot) const {
         if (slot.index >= slots_.load(std::memory_order_acquire)) return nullptr;  // pairs with grow()
         Entry& found = entry(slot.index);
         // acquire: pairs with take(), so that no object of an earlier generation is seen
-        if (found.generation.load(std::memory_order_acquire) + 1 != slot.generation) return nullptr;
-        return found.object.load(std::memory_order_relaxed) ? &found : nullptr;
+        return found.generation.load(std::memory_order_acquire) + 1 == slot.generation ? &found : nullptr;
     }
+    static void give_back(Object& object);
     // Gives back the reference that was taken, if any was.
     core::Result<Cap> refuse(abi::CapSlot slot, Object* taken) const;
     abi::Error why_not(abi::CapSlot slot) const COX_REQUIRES(lock_);

@@ -11,10 +11,11 @@
 
 namespace cox {
 
-// Of the current thread, about to stop. -> for how long it has run since it was switched in.
+// Of the current thread, about to stop. -> for how long it has run since it was switched in; use_up() follows, unless it has
+// stopped for good or its turn begins anew.
 inline std::uint64_t save_context(Thread& t, std::uint64_t now) {
     t.fpu.save();
-    const auto ran = now - std::exchange(t.switched_in, now);
+    const auto ran = now - t.switched_in;
     t.runtime += ran;
     abi::StatusLine& line = t.line;
     line.runtime_ns.store(arch::clock.past_ns(t.runtime), std::memory_order_relaxed);
@@ -24,6 +25,7 @@ inline std::uint64_t save_context(Thread& t, std::uint64_t now) {
 
 // So much of its slice and its turn is over.
 inline void use_up(Thread& t, std::uint64_t ran) {
+    t.switched_in += ran;
     t.slice_used += ran;
     t.turn_used += ran;
 }

@@ -30,9 +30,7 @@ bool MemoryObject::append(Physical frame) {
     return true;
 }
 
-Physical MemoryObject::frame(std::uint64_t page) const {
-    COX_ASSERT(page < pages_);
-    if (page < kFirst) return first_[page];
+Physical MemoryObject::listed_frame(std::uint64_t page) const {
     return physical_to_virtual<Physical>(physical_to_virtual<Physical>(index_)[page / 512])[page % 512];
 }
 

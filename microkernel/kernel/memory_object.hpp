@@ -19,7 +19,10 @@ public:
     static core::Result<RefPtr<MemoryObject>> view(Physical base, std::uint64_t pages);
 
     std::uint64_t pages() const { return pages_; }
-    Physical frame(std::uint64_t page) const;
+    Physical frame(std::uint64_t page) const {
+        COX_ASSERT(page < pages_);
+        return page < kFirst ? first_[page] : listed_frame(page);
+    }
 
     MemoryObject() : Object(kType) {}
     ParkSpace parked;
@@ -30,6 +33,7 @@ private:
     static constexpr std::uint64_t kFirst = 4;
 
     void destroy() override;
+    Physical listed_frame(std::uint64_t page) const;
 
     std::uint64_t pages_ = 0;
     Physical first_[kFirst]{};

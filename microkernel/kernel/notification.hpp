@@ -15,7 +15,9 @@ public:
     Notification() : Object(kType) {}
 
     void signal(std::uint64_t bits);
+    bool signal_nobody(std::uint64_t bits);  // false: somebody waits, and nothing is done
     std::uint64_t poll();
+    std::uint64_t poll_now();  // the same, in place
     // Bits that were set already, or 0 and `waiter` is kept. kBusy: somebody else waits.
     core::Result<std::uint64_t> wait(PendingOp waiter);
     PendingOp withdraw(Thread& caller, std::uint64_t user_data) override;

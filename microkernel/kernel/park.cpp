@@ -179,6 +179,8 @@ CallResult call_park(std::uint64_t slot, std::uint64_t op, std::uint64_t address
                      std::uint64_t timeout_ns, std::uint64_t unused) {
     Thread& thread = current_thread();
     Process& process = *thread.process;
+    if (!is(op, abi::Op::kPark)) [[unlikely]]
+        [[clang::musttail]] return call_any(slot, op, address, expected, timeout_ns, unused);
     if (!CapTable::knows(abi::CapSlot::from_raw(slot), process) || address % kWordSize || expected >> 32 ||
         !process.space().is_current(thread.park.page, address) || timeout_ns != abi::kForever) [[unlikely]]
         [[clang::musttail]] return park_further(slot, op, address, expected, timeout_ns, unused);
@@ -193,6 +195,8 @@ CallResult call_park(std::uint64_t slot, std::uint64_t op, std::uint64_t address
 CallResult call_unpark(std::uint64_t slot, std::uint64_t op, std::uint64_t address, std::uint64_t count,
                        std::uint64_t a2, std::uint64_t a3) {
     Process& process = *current_thread().process;
+    if (!is(op, abi::Op::kUnpark)) [[unlikely]]
+        [[clang::musttail]] return call_any(slot, op, address, count, a2, a3);
     if (!CapTable::knows(abi::CapSlot::from_raw(slot), process) || address % kWordSize || count != 1)
         [[unlikely]]
         [[clang::musttail]] return unpark_further(slot, op, address, count, a2, a3);
