@@ -2,7 +2,7 @@
 //
 // swaps=N kills=N replacements=N: so often, in random order and at random moments, the policy of the server under a load is
 // changed, the server is killed and started again, and its binary is replaced. After each event all threads go on, and no wake
-// is lost. docs/server-control.md says what is measured. server_fault=... is the server's `fault`.
+// is lost. docs/server-control.md says what is measured. drop_wake=N: each server forgets its Nth wake.
 #include "support/free_pages.hpp"
 #include "support/observe.hpp"
 #include "support/server_seat.hpp"
@@ -147,8 +147,8 @@ private:
     std::string_view arguments(std::string_view policy) {
         arguments_.clear();
         arguments_.print("policy={} agents={}", policy, random_.one_in(4) ? "central" : "per_cpu");
-        if (const auto fault = cox::core::CommandLine(t_.env.arguments()).find("server_fault")) {
-            arguments_.print(" fault={}", *fault);
+        if (const std::uint64_t wake = option(t_, "drop_wake", 0); wake != 0) {
+            arguments_.print(" fault=drop_wake={}", wake);
         }
         return arguments_.view();
     }
