@@ -78,8 +78,10 @@ def read(lines: list[Line]) -> Storm:
         if counted != found[0].integer(name):
             raise MalformedRecord(f"{counted} events of kind {kind}, but {name}={found[0].integer(name)}")
     falls = dict.fromkeys(_CAUSES.values(), 0)
-    for line in lines:
-        if match := _FALL.fullmatch(clean(line.text)):
+    texts = [clean(line.text) for line in lines]
+    begin = next((i for i, text in enumerate(texts) if text.startswith("run: phase=begin ")), len(texts))
+    for text in texts[begin:]:
+        if match := _FALL.fullmatch(text):
             cause = _CAUSES.get(int(match.group(1)), f"cause_{match.group(1)}")
             falls[cause] = falls.get(cause, 0) + 1
     return Storm(events, found[0], falls)

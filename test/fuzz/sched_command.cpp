@@ -75,7 +75,7 @@ bool check(Bytes input) {
 
 std::vector<ByteVector> seeds() {
     return {bytes_of("swap policy=round_robin slice_us=500"), bytes_of("set slice_us=700 slice_us=2K"),
-            bytes_of("statistics"), bytes_of("swap")};
+            bytes_of("statistics"), bytes_of("retire")};
 }
 
 }  // namespace

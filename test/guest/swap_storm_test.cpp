@@ -2,7 +2,7 @@
 //
 // swaps=N kills=N replacements=N: so often, in random order and at random moments, the policy of the server under a load is
 // changed, the server is killed and started again, and its binary is replaced. After each event all threads go on, and no wake
-// is lost. docs/server-control.md says what is measured. server_fault=... is the server's `fault`.
+// is lost. docs/server-control.md says what is measured. drop_wake=N: each server forgets its Nth wake.
 #include "support/free_pages.hpp"
 #include "support/observe.hpp"
 #include "support/server_seat.hpp"
@@ -66,6 +66,8 @@ public:
         Left before{};
         bool begun = warm_up() && left_behind(before) && started(seat_.start(arguments("round_robin")));
         const std::uint32_t line = begun ? seat_.server().line() : 0;
+        before_ = sum_of_stats(t_).value_or(abi::CpuStats{});
+        t_.env.log.print("run: phase=begin ns={}", t_.env.clock.now_ns());
         for (std::size_t i = 0; begun && i < events && !t_.failed(); ++i) {
             one(i, plan[i]);
         }
@@ -145,8 +147,8 @@ private:
     std::string_view arguments(std::string_view policy) {
         arguments_.clear();
         arguments_.print("policy={} agents={}", policy, random_.one_in(4) ? "central" : "per_cpu");
-        if (const auto fault = cox::core::CommandLine(t_.env.arguments()).find("server_fault")) {
-            arguments_.print(" fault={}", *fault);
+        if (const std::uint64_t wake = option(t_, "drop_wake", 0); wake != 0) {
+            arguments_.print(" fault=drop_wake={}", wake);
         }
         return arguments_.view();
     }
@@ -294,7 +296,8 @@ private:
             "ledger_looks={} lost_wakes={} fallback_dispatches={} watchdog_hits={}",
             count(Kind::kSwap), refused_, count(Kind::kKill), killed_at_start_, count(Kind::kReplace),
             count(Kind::kQuiet), load_.size(), ledger_.looks(), lost_wakes_,
-            stats ? stats->fallback_dispatches : 0, stats ? stats->watchdog_hits : 0);
+            stats ? stats->fallback_dispatches - before_.fallback_dispatches : 0,
+            stats ? stats->watchdog_hits - before_.watchdog_hits : 0);
     }
 
     Case& t_;
@@ -306,6 +309,7 @@ private:
     cap::LineBuffer<32> policy_;  // in charge
     cap::LineBuffer<128> arguments_;
     std::array<std::uint64_t, 4> counts_{};
+    abi::CpuStats before_{};  // when the events began
     std::uint64_t refused_ = 0;
     std::uint64_t killed_at_start_ = 0;
     std::uint64_t lost_wakes_ = 0;

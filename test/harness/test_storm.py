@@ -21,7 +21,7 @@ def log(*texts: str) -> list[Line]:
 
 def honest(swaps: int = 2) -> list[str]:
     kinds = ["swap"] * swaps + ["kill", "replace"]
-    return [EVENT.format(i, kind, (i + 1) * 100) for i, kind in enumerate(kinds)] + [RESULT.format(swaps)]
+    return ["run: phase=begin ns=1"] + [EVENT.format(i, kind, (i + 1) * 100) for i, kind in enumerate(kinds)] + [RESULT.format(swaps)]
 
 
 class PercentileTest(unittest.TestCase):
@@ -35,18 +35,18 @@ class PercentileTest(unittest.TestCase):
 
 class ReadTest(unittest.TestCase):
     def test_an_honest_log(self):
-        storm = storm_command.read(log("domain: falls back cause=12", *honest(), "domain: falls back cause=13"))
+        storm = storm_command.read(log("domain: falls back cause=12", *honest(), "domain: falls back cause=12", "domain: falls back cause=13"))
         self.assertEqual(storm.blackouts("swap", "kill", "replace"), [100, 200, 300, 400])
         self.assertEqual(storm.falls, {"no_server": 1, "watchdog": 1})
 
     def test_what_does_not_agree_is_refused(self):
         texts = honest()
         for wrong, said in (
-            (texts[1:], "numbers are not"),
-            ([*texts[:3], texts[4]], "0 events of kind replace, but replacements=1"),
+            (texts[2:], "numbers are not"),
+            ([*texts[:4], texts[5]], "0 events of kind replace, but replacements=1"),
             (texts[:-1], "0 'result: "),
             ([*texts, texts[-1]], "2 'result: "),
-            ([texts[0] + " gar bled", *texts[1:]], "not a field"),
+            ([texts[0], texts[1] + " gar bled", *texts[2:]], "not a field"),
         ):
             with self.subTest(said), self.assertRaisesRegex(MalformedRecord, said):
                 storm_command.read(log(*wrong))
