@@ -31,6 +31,7 @@ public:
         return sched::Dispatcher::Table(lines_.get(), abi::kStatusLines);
     }
     std::uint64_t cpus() const { return cpus_; }
+    std::uint64_t agents() const { return agents_; }  // the CPUs that have one
     // The domain loses a CPU, whose agent goes on, or has it again. `told` false: its line and its event come only with tell_cpus().
     void take_cpu(std::uint32_t cpu, bool told = true);
     void return_cpu(std::uint32_t cpu);

@@ -45,7 +45,7 @@ void Crew::send(std::uint32_t cpu) {
 // An agent that has no event and no refusal does not run, as in the kernel. -> whether something happened.
 bool Crew::settle_once() {
     bool happened = false;
-    for_each_cpu(kernel_.cpus(), [&](std::uint32_t cpu) {
+    for_each_cpu(kernel_.agents(), [&](std::uint32_t cpu) {
         Agent& agent = agents_[cpu];
         if (kernel_.has_requests(cpu)) {
             kernel_.serve(cpu);
