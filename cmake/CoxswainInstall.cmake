@@ -14,7 +14,7 @@ list(TRANSFORM core_headers REPLACE "(.+)" "${source_dir}/microkernel/core/\\1.h
 install(DIRECTORY "${source_dir}/microkernel/abi" DESTINATION "${include_dir}" FILES_MATCHING PATTERN "*.hpp")
 install(FILES ${core_headers} DESTINATION "${include_dir}/core")
 install(DIRECTORY "${source_dir}/libcap/include/cap" DESTINATION "${include_dir}" FILES_MATCHING PATTERN "*.hpp")
-set(policy_headers attributes machine parameter policy registry report task)
+set(policy_headers attributes augmented_tree machine parameter policy registry report task)
 list(TRANSFORM policy_headers REPLACE "(.+)" "${source_dir}/sched-server/\\1.hpp")
 install(FILES ${policy_headers} DESTINATION "${include_dir}/sched-server")
 install(DIRECTORY "${source_dir}/sched-server/policies" DESTINATION "${include_dir}/sched-server"

@@ -46,8 +46,10 @@ def no_fallback(base: Sequence[Run], runs: Sequence[Run]) -> str:
 def placed_by_server(base: Sequence[Run], runs: Sequence[Run]) -> str:
     for run in [*base, *runs]:
         log = _log(run)
-        if log.result.commits < run.step.workers:
-            return f"{log.result.commits} commits for {run.step.workers} workers ({_where(run)})"
+        # By a commit, or by a hint of the server's: the kernel counts the dispatches of what it placed itself apart.
+        dispatches = sum(cpu.server_dispatches for cpu in log.cpus)
+        if dispatches < run.step.workers:
+            return f"{dispatches} dispatches by the server for {run.step.workers} workers ({_where(run)})"
         for worker in log.workers:
             if worker.cpu < len(log.cpus) and log.cpus[worker.cpu].server_dispatches == 0:
                 return f"the server dispatched nothing on CPU {worker.cpu} of worker {worker.index} ({_where(run)})"

@@ -78,8 +78,9 @@ class ClaimTest(unittest.TestCase):
         self.assertIn("1 fallback dispatches in the timed section (repetition 0, 2 workers)", claim.reason)
 
     def test_a_server_that_placed_nothing(self):
-        self.refused("0 commits for 2 workers", result_changes={"commits": 0})
-        self.refused("the server dispatched nothing on CPU 1", cpu_changes={1: {"server_dispatches": 0}})
+        none, two = {"server_dispatches": 0}, {"server_dispatches": 2}
+        self.refused("0 dispatches by the server for 2 workers", cpu_changes={0: none, 1: none})
+        self.refused("the server dispatched nothing on CPU 1", cpu_changes={0: two, 1: none})
 
     def test_a_guest_clock_that_runs_fast_or_slow(self):
         # Fast: it says 1040 ms of a section that took less by the host's clock.

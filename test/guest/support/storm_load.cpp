@@ -136,7 +136,8 @@ StormLoad::StormLoad(Case& t) : t_(t), crew_(t), board_(crew_.share<Board>()) {
 }
 
 Worker& StormLoad::add(WorkerMain main, std::uint32_t cpu) {
-    Worker& worker = crew_.add({.main = main, .first_cpu = cpu, .label = size()});
+    // No label: it would be a priority, and under fixed priorities the urgent ones starve the others by right.
+    Worker& worker = crew_.add({.main = main, .first_cpu = cpu});
     if (t_.failed()) {
         return worker;
     }
@@ -246,7 +247,7 @@ void StormLoad::name(std::size_t number, std::uint64_t sent, std::uint64_t heard
     const std::string_view kind = kKindNames[worker.station->values[kKind].load()];
     const std::uint64_t now = cap::read_tsc();
     t_.env.log.print(
-        "storm: lost wake of thread={} kind={} label={} state={} cpu={} cause={} sent={} heard={} "
+        "storm: lost wake of thread={} kind={} number={} state={} cpu={} cause={} sent={} heard={} "
         "waits_ns={}",
         worker.ref.index, kind, number, static_cast<unsigned>(status->word.state()), status->word.cpu(),
         static_cast<unsigned>(status->word.cause()), sent, heard,
