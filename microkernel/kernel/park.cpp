@@ -113,10 +113,6 @@ void leave_to_wait(Thread& thread) {
     leave_to_do(kLook);  // a time-out is to be armed
 }
 
-}  // namespace
-
-namespace {
-
 // On a word of a page that is known.
 [[gnu::always_inline]] inline bool stand(Thread& thread, Process& process, std::uint64_t address,
                                          std::uint64_t expected, std::uint64_t deadline) {

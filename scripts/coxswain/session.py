@@ -101,8 +101,12 @@ class Session:
 
     def _watched_boot(self, step: Step, log_name: str) -> Boot:
         with guest_memory(Machine.memory) as memory, top.watch(memory) as seen:
-            line = self._command(step, memory.path, top.KERNEL_WORDS)
-            return self._boot(line, log_name, lambda each: (seen(each), self._show(each))[0])
+
+            def on_line(line: Line) -> None:
+                seen(line)
+                self._show(line)
+
+            return self._boot(self._command(step, memory.path, top.KERNEL_WORDS), log_name, on_line)
 
     def _show(self, line: Line) -> None:
         if self.options.verbose:
