@@ -22,6 +22,8 @@ enum class LockRank : std::uint8_t {
     kProcess,       // threads, dying, gone
     kEnding,        // exit code, who waits for it
     kNotification,  // bits, waiter
+    kTimer,         // when, how often
+    kIrq,           // interrupt lines
     kCapTable,
     kThreadTable,  // free slots
     kPark,         // who is parked

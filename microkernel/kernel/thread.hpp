@@ -30,7 +30,7 @@ struct Cpu;
 class Process;
 class SchedDomain;
 
-enum class RecordKind : std::uint8_t { kPlace, kRequest, kTimer, kAttention };
+enum class RecordKind : std::uint8_t { kPlace, kRequest, kTimer, kAttention, kAlarm };
 
 class Thread final : public Object {
 public:

@@ -5,6 +5,7 @@
 #include "kernel/calls.hpp"
 #include "kernel/dispatch.hpp"
 #include "kernel/exit.hpp"
+#include "kernel/irq.hpp"
 #include "kernel/log.hpp"
 #include "kernel/panic.hpp"
 #include "kernel/process.hpp"
@@ -28,10 +29,22 @@ bool handle_interrupt(Cpu& cpu, std::uint64_t vector) {
             break;
         case arch::kVectorReschedule: ++cpu.stats.ipis_received; break;
         case arch::kVectorSpurious: return true;  // wants no end-of-interrupt
-        default: return vector >= kFirstInterrupt;
+        default: return handle_line(vector) || vector >= kFirstInterrupt;
     }
     arch::lapic_end_of_interrupt();
     return true;
+}
+
+// A page that only lacks its frame, or has become what the access needs meanwhile.
+bool resolve_page_fault(const Cpu& cpu, const TrapFrame& frame) {
+    constexpr std::uint64_t kPresent = 1, kWrite = 2, kUser = 4, kFetch = 16;
+    // Nothing else may come again and again for a page that is as it should be.
+    if (frame.vector != arch::kVectorPageFault || (frame.error & ~(kPresent | kWrite | kFetch)) != kUser)
+        return false;
+    const auto access = frame.error & kFetch   ? abi::kExecute
+                        : frame.error & kWrite ? abi::kWrite
+                                               : abi::kRead;
+    return cpu.current->process->space().bring_in(arch::read_cr2(), access);
 }
 
 void end_faulting_thread(Cpu& cpu, const TrapFrame& frame) {
@@ -52,7 +65,7 @@ TrapFrame* trap_from_user(TrapFrame* frame) {
         arch::become_syscall(*frame);
         handle_call(*cpu.current);
         finish_exit_work(cpu);
-    } else if (!handle_interrupt(cpu, frame->vector)) {
+    } else if (!handle_interrupt(cpu, frame->vector) && !resolve_page_fault(cpu, *frame)) {
         end_faulting_thread(cpu, *frame);
     }
     return leave_kernel(cpu);

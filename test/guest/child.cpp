@@ -7,6 +7,7 @@
 #include "core/command_line.hpp"
 #include "support/faults.hpp"
 #include "support/patience.hpp"
+#include "support/rtc.hpp"
 
 namespace test {
 
@@ -88,6 +89,22 @@ std::uint64_t echo(const cap::Env& env, std::uint64_t) {
     }
 }
 
+// The driver of the real-time clock: serves so many interrupts, then rings.
+std::uint64_t serve_clock(const cap::Env& env, std::uint64_t count) {
+    const auto irq = env.find<cap::Irq>("irq");
+    const auto bell = env.process.create_notification();
+    const Rtc rtc(*irq);
+    if (!bell || !irq->bind(*bell, 1) || !rtc.start(Rtc::kFast)) {
+        return 1;
+    }
+    for (; count > 0; --count) {
+        if (!bell->wait(env.ring) || !rtc.take() || !irq->acknowledge()) {
+            return 2;
+        }
+    }
+    return env.find<cap::Notification>("bell")->signal(1) ? kDone : 3;
+}
+
 struct Mode {
     std::string_view name;
     std::uint64_t (*run)(const cap::Env& env, std::uint64_t value);
@@ -113,6 +130,7 @@ constexpr Mode kModes[] = {
          return env.find<cap::Process>("watched")->wait_exit(env.ring).value_or(1);
      }},
     {"echo", echo},
+    {"rtc", serve_clock},
     {"crowd", crowd},
     // The main thread ends with 1, then its sibling with `value`.
     {"sibling_last",

@@ -29,6 +29,10 @@ constexpr abi::Op kOperations[] = {
     kJoin,         kSuspend,       kResume,
     kCancel,       kPoll,          kTakeCpu,
     kReturnCpu,    kReturnCpu,     kWakeLedger,
+    kCreateTimer,  kArm,           kDisarm,
+    kReadTimer,    kSplit,         kPin,
+    kGetIrq,       kBindIrq,       kAckIrq,
+    kPortRead,     kPortWrite,
 };
 
 constexpr std::uint64_t kEdges[] = {
@@ -168,7 +172,16 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
         case kDerive: return {random_.below(32)};
         case kCreateProcess: write_process_params(); return {scratch};
         case kCreateThread: write_thread_params(); return {scratch};
-        case kCreateMemory: return {1 + random_.below(random_.one_in(256) ? 1024 : 4)};
+        case kCreateMemory:
+            return {1 + random_.below(random_.one_in(256) ? 1024 : 4) |
+                    (random_.one_in(3) ? abi::kDemandZero : 0)};
+        case kCreateTimer: return {any_of(ObjectType::kNotification).slot, 1 + random_.below(255)};
+        case kArm:
+            return {random_.below(1'000'000),
+                    random_.one_in(3) ? abi::kMinTimerPeriodNs + random_.below(1'000'000) : 0,
+                    random_.below(2)};
+        case kSplit:
+        case kPin: return {random_.below(4), 1 + random_.below(4)};
         case kMap:
             return {memory(), place(), random_.below(4),
                     abi::map_word(1 + random_.below(4), random_.below(8))};
@@ -232,7 +245,7 @@ Operation HostileMind::think(bool wide) {
     Operation made;
     switch (random_.below(16)) {
         case 0: made.op = random_.next() & 0xffff; break;
-        case 1: made.op = random_.below(9) << 8 | random_.below(16); break;
+        case 1: made.op = random_.below(12) << 8 | random_.below(16); break;
         default: made.op = number(kOperations[random_.below(std::size(kOperations))]);
     }
     if (wide && random_.one_in(32)) {
@@ -244,7 +257,8 @@ Operation HostileMind::think(bool wide) {
             arg = value();
         }
         if (made.op == number(kCreateMemory)) {
-            made.args[0] = random_.one_in(64) ? made.args[0] : made.args[0] % 16;
+            made.args[0] =
+                random_.one_in(64) ? made.args[0] : (made.args[0] & abi::kDemandZero) | made.args[0] % 16;
         }
     } else {
         made.args = sound_arguments(made.op);
@@ -265,6 +279,8 @@ void HostileMind::learn(const Operation& done, std::int64_t result) {
         case kCreateMemory: type = ObjectType::kMemory; break;
         case kCreateNotification: type = ObjectType::kNotification; break;
         case kPoll: type = ObjectType::kThread; break;
+        case kCreateTimer: type = ObjectType::kTimer; break;
+        case kSplit: type = ObjectType::kMemory; break;
         case kDerive:
             if (const Known* const from = find(done.slot)) {
                 type = from->type;
