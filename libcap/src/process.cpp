@@ -88,6 +88,13 @@ Result<Notification> Process::create_notification() const {
     return as_capability<Notification>(call(abi::Op::kCreateNotification));
 }
 
+Result<Thread::Fault> Thread::fault() const {
+    const CallResult reply = cap_call(slot(), abi::Op::kGetFault);
+    const std::uint64_t cause = TRY(to_result(reply.result));
+    return Fault{reply.result2, static_cast<abi::Rights>(cause & ~abi::kFaultMapped),
+                 (cause & abi::kFaultMapped) != 0};
+}
+
 Result<Memory> Process::create_memory_on_demand(std::uint64_t pages) const {
     return as_capability<Memory>(call(abi::Op::kCreateMemory, pages | abi::kDemandZero));
 }

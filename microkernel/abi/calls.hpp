@@ -54,6 +54,10 @@ enum class Op : std::uint16_t {
     kYield = 0x0208,        // call only, the caller itself, kRead: others run first
     kPoll =
         0x0209,  // call only, the caller itself, kManage: a0 idle_ns, a1 CPUs, a2 label -> slot of its ring's poller
+    kSetFaultHandler = 0x0210,  // kManage: a0 notification slot (kWrite) or 0, a1 bits that a page fault sets
+    kGetFault =
+        0x0211,  // kRead: -> cause of the page fault with which it waits (kFaultMapped), second result: address
+    kEndFault = 0x0212,  // kManage: a0 0: it tries again, 1: it ends
 
     // Memory object.
     kGetSize = 0x0300,       // kRead: -> pages, second result: how many of them have a frame
@@ -112,6 +116,9 @@ inline constexpr std::uint64_t kDemandZero = std::uint64_t{1}
 inline constexpr std::uint64_t kArmAbsolute = 1;  // a0 is a value of the TSC
 inline constexpr std::uint64_t kMinTimerPeriodNs = 100'000;
 inline constexpr std::uint32_t kMaxTimers = 64;  // of one process
+
+// Cause of a page fault: the right that the access needs (kRead, kWrite, kExecute), and whether something is mapped there.
+inline constexpr std::uint64_t kFaultMapped = 8;
 
 inline constexpr std::uint64_t kMaxIrqPorts = 64;  // of one interrupt's device
 

@@ -24,6 +24,7 @@ enum class LockRank : std::uint8_t {
     kNotification,  // bits, waiter
     kTimer,         // when, how often
     kIrq,           // interrupt lines
+    kFault,         // who is told of a thread's page faults, and of which
     kCapTable,
     kThreadTable,  // free slots
     kPark,         // who is parked

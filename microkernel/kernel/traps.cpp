@@ -5,6 +5,7 @@
 #include "kernel/calls.hpp"
 #include "kernel/dispatch.hpp"
 #include "kernel/exit.hpp"
+#include "kernel/fault.hpp"
 #include "kernel/irq.hpp"
 #include "kernel/log.hpp"
 #include "kernel/panic.hpp"
@@ -35,18 +36,6 @@ bool handle_interrupt(Cpu& cpu, std::uint64_t vector) {
     return true;
 }
 
-// A page that only lacks its frame, or has become what the access needs meanwhile.
-bool resolve_page_fault(const Cpu& cpu, const TrapFrame& frame) {
-    constexpr std::uint64_t kPresent = 1, kWrite = 2, kUser = 4, kFetch = 16;
-    // Nothing else may come again and again for a page that is as it should be.
-    if (frame.vector != arch::kVectorPageFault || (frame.error & ~(kPresent | kWrite | kFetch)) != kUser)
-        return false;
-    const auto access = frame.error & kFetch   ? abi::kExecute
-                        : frame.error & kWrite ? abi::kWrite
-                                               : abi::kRead;
-    return cpu.current->process->space().bring_in(arch::read_cr2(), access);
-}
-
 void end_faulting_thread(Cpu& cpu, const TrapFrame& frame) {
     const Thread& t = *cpu.current;
     print("fault: process={} thread={} cpu={} vector={} error=0x{:x} address=0x{:x} rip=0x{:x}",
@@ -65,8 +54,9 @@ TrapFrame* trap_from_user(TrapFrame* frame) {
         arch::become_syscall(*frame);
         handle_call(*cpu.current);
         finish_exit_work(cpu);
-    } else if (!handle_interrupt(cpu, frame->vector) && !resolve_page_fault(cpu, *frame)) {
-        end_faulting_thread(cpu, *frame);
+    } else if (!handle_interrupt(cpu, frame->vector)) {
+        const bool page_fault = frame->vector == arch::kVectorPageFault;
+        if (!page_fault || !handle_page_fault(cpu, *cpu.current)) end_faulting_thread(cpu, *frame);
     }
     return leave_kernel(cpu);
 }

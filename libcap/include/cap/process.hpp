@@ -72,6 +72,20 @@ public:
     // moved, killed, joined like any thread.
     [[nodiscard]] Result<Thread> poll(Ring& ring, const PollOptions& options = {}) const;
     [[nodiscard]] Result<ThreadStatus> status() const;
+
+    // Page faults set these bits from now on, and the thread waits for end_fault. An empty notification: they end it again.
+    [[nodiscard]] Result<void> set_fault_handler(Notification bell, std::uint64_t bits) const {
+        return invoke(abi::Op::kSetFaultHandler, bell.slot().raw(), bits);
+    }
+    struct Fault {
+        std::uint64_t address;
+        abi::Rights access;  // what it needs: kRead, kWrite or kExecute
+        bool mapped;         // but without that right
+    };
+    // kWrongState: it waits with none.
+    [[nodiscard]] Result<Fault> fault() const;
+    [[nodiscard]] Result<void> retry_fault() const { return invoke(abi::Op::kEndFault, std::uint64_t{0}); }
+    [[nodiscard]] Result<void> refuse_fault() const { return invoke(abi::Op::kEndFault, std::uint64_t{1}); }
 };
 
 class Process : public Capability {

@@ -32,7 +32,8 @@ constexpr abi::Op kOperations[] = {
     kCreateTimer,  kArm,           kDisarm,
     kReadTimer,    kSplit,         kPin,
     kGetIrq,       kBindIrq,       kAckIrq,
-    kPortRead,     kPortWrite,
+    kPortRead,     kPortWrite,     kSetFaultHandler,
+    kGetFault,     kEndFault,
 };
 
 constexpr std::uint64_t kEdges[] = {
@@ -176,6 +177,8 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
             return {1 + random_.below(random_.one_in(256) ? 1024 : 4) |
                     (random_.one_in(3) ? abi::kDemandZero : 0)};
         case kCreateTimer: return {any_of(ObjectType::kNotification).slot, 1 + random_.below(255)};
+        case kSetFaultHandler: return {any_of(ObjectType::kNotification).slot, 1 + random_.below(255)};
+        case kEndFault: return {random_.below(2)};
         case kArm:
             return {random_.below(1'000'000),
                     random_.one_in(3) ? abi::kMinTimerPeriodNs + random_.below(1'000'000) : 0,
@@ -221,6 +224,9 @@ void HostileMind::restrain(Operation& operation) {
     // It would stand still until the test looks.
     if (op == kSuspend && (target == nullptr || target->own) && !random_.one_in(16)) {
         operation.op = number(kResume);
+    }
+    if (op == kSetFaultHandler && (target == nullptr || target->own) && !random_.one_in(16)) {
+        operation.op = number(kGetFault);
     }
     // Or take a CPU for as long as it lives.
     if (op == kPoll) {
