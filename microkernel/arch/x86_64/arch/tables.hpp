@@ -28,8 +28,8 @@ struct alignas(IST_STACK_SIZE) IstStack {
 };
 
 struct CpuTables {
+    alignas(16) TaskState task;  // first: entry.S knows where rsp[0] is
     std::array<std::uint64_t, 7> gdt;
-    alignas(16) TaskState task;
 
     // Fills and loads GDT, TSS, the IDT, the GS bases and the system call MSRs of this CPU.
     void load(void* cpu, unsigned number);
