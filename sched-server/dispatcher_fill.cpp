@@ -138,7 +138,7 @@ bool Dispatcher::recall_wanted(CommitBatch& batch, std::uint64_t now_ns) {
 
 bool Dispatcher::feed_idle(CommitBatch& batch, std::uint64_t now_ns) {
     const std::uint64_t idle = load_.below(1) & ~awaiting_recall_;
-    if (load_.at_least(2) == 0 || idle == 0 || !policy_->feeds_idle()) {
+    if (load_.at_least(2) == 0 || !policy_->feeds_idle()) {
         return true;
     }
     return for_each_cpu(idle & spare_threads_affinity(), first_cpu_, [&](std::uint32_t cpu) {
