@@ -29,6 +29,8 @@ constexpr abi::Op kOperations[] = {
     kJoin,         kSuspend,       kResume,
     kCancel,       kPoll,          kTakeCpu,
     kReturnCpu,    kReturnCpu,     kWakeLedger,
+    kPark,         kUnpark,        kParkShared,
+    kUnparkShared, kYield,
 };
 
 constexpr std::uint64_t kEdges[] = {
@@ -187,6 +189,10 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
                                      static_cast<std::uint32_t>(random_.below(cpus_)),
                                      static_cast<std::uint32_t>(random_.below(8))),
                     random_.next() >> random_.below(64)};
+        case kPark: return {scratch, static_cast<std::uint32_t>(scratch_[0]), random_.below(60'000)};
+        case kUnpark: return {scratch, random_.below(3)};
+        case kParkShared: return {random_.below(8) * 4, 0, random_.below(60'000)};
+        case kUnparkShared: return {random_.below(8) * 4, random_.below(3)};
         case kPoll: return {random_.next(), random_.one_in(2) ? 1 + random_.below(15) : 0, random_.next()};
         case kTakeCpu:
         case kReturnCpu: return {random_.below(cpus_)};
@@ -208,6 +214,9 @@ void HostileMind::restrain(Operation& operation) {
     // It would stand still until the test looks.
     if (op == kSuspend && (target == nullptr || target->own) && !random_.one_in(16)) {
         operation.op = number(kResume);
+    }
+    if ((op == kPark || op == kParkShared) && !random_.one_in(4000)) {
+        operation.args[2] %= 60'000;
     }
     // Or take a CPU for as long as it lives.
     if (op == kPoll) {
@@ -232,7 +241,7 @@ Operation HostileMind::think(bool wide) {
     Operation made;
     switch (random_.below(16)) {
         case 0: made.op = random_.next() & 0xffff; break;
-        case 1: made.op = random_.below(9) << 8 | random_.below(16); break;
+        case 1: made.op = random_.below(13) << 8 | random_.below(24); break;  // types to come as well
         default: made.op = number(kOperations[random_.below(std::size(kOperations))]);
     }
     if (wide && random_.one_in(32)) {
