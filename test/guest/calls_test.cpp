@@ -64,6 +64,7 @@ constexpr Row kRows[] = {
     {kAddAgent, ObjectType::kSchedDomain, abi::kManage, Door::kBoth, {0}, Error::kBadSlot},
     {kCommit, ObjectType::kSchedDomain, abi::kWrite, Door::kBoth, {}, Error::kNotAttached},
     {kWaitEvents, ObjectType::kSchedDomain, abi::kRead, Door::kRing, {}, Error::kBadOperation},
+    {kCommitAndWait, ObjectType::kSchedDomain, abi::kRead | abi::kWrite, Door::kCall, {}, Error::kWrongState},
     {kDetach, ObjectType::kSchedDomain, abi::kManage, Door::kBoth, {}, Error::kNotAttached},
     {kGetCpus, ObjectType::kSchedDomain, abi::kRead, Door::kBoth, {}, Error::kOk},
     {kTakeCpu, ObjectType::kSchedDomain, abi::kManage, Door::kBoth, {~0ull}, Error::kCpuNotYours},
@@ -142,7 +143,7 @@ void every_missing_right(Case& t) {
         const auto own = scene.of(row.type);
         const auto object = own ? own : objects.of(row.type);
         for (Rights rights = 0; rights <= abi::kAllRights; ++rights) {
-            if (rights & row.needed) {
+            if ((rights & row.needed) == row.needed) {
                 continue;
             }
             const auto without = MUST(t, derive(object, rights));

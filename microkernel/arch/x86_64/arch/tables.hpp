@@ -24,8 +24,8 @@ static_assert(sizeof(TaskState) == 104);
 enum class Ist : unsigned { kNmi, kDebug, kDoubleFault, kMachineCheck };
 
 struct CpuTables {
+    alignas(16) TaskState task;  // first: entry.S knows where rsp[0] is
     std::array<std::uint64_t, 7> gdt;
-    alignas(16) TaskState task;
 
     // Fills and loads GDT, TSS, the IDT, the GS bases and the system call MSRs of this CPU, whose IST stacks are mapped.
     void load(void* cpu, unsigned number);
