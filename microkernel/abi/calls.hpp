@@ -38,6 +38,7 @@ enum class Op : std::uint16_t {
     kWaitExit = 0x0109,     // ring only, kRead: completes with the exit code when the process has gone
     kPark = 0x010a,  // call only, the caller's own, kRead: a0 address of a word, a1 its value, a2 timeout_ns
     kUnpark = 0x010b,  // the caller's own, kWrite: a0 address, a1 how many at most -> how many were woken
+    kCreateEndpoint = 0x010c,  // -> slot
 
     // Thread.
     kStart = 0x0200,        // kManage
@@ -80,6 +81,13 @@ enum class Op : std::uint16_t {
     // Machine.
     kPowerOff = 0x0700,  // kManage: a0 ExitCode
     kCpuStats = 0x0701,  // kRead: a0 CPU, a1 CpuStats*
+
+    // Endpoint: a0 MessageInfo, the words in registers or in the ring (abi/message.hpp) -> MessageInfo of what has come.
+    kCall = 0x0801,     // kWrite: sends, and waits for the reply
+    kReceive = 0x0802,  // kRead: waits for a caller; second result: the badge of its capability
+    kReply =
+        0x0803,  // kRead: answers whom a0's token names; 0, by cap_call: whom the thread received last by cap_call
+    kReplyReceive = 0x0804,  // kRead: both; without anybody to answer only the second
 };
 
 inline constexpr std::uint64_t kMaxLogLine = 1024;

@@ -112,6 +112,7 @@ core::Result<Reply> invoke(const Invocation& call) {
         case 5: return invoke_domain(call, cap);
         case 6: return invoke_log(call, cap);
         case 7: return invoke_machine(call, cap);
+        case 8: return invoke_endpoint(call, cap);
         default: return core::fail(Error::kBadOperation);
     }
 }
@@ -162,6 +163,7 @@ void finish_exit_work(Cpu& cpu) {
     if (work & kExitThread) return exit_current(cpu, cpu.current->frame.rax, abi::Cause::kExited);
     if (work & kWaitInEnter) return wait_in_enter(cpu, *cpu.current);
     if (work & kPark) return wait_parked(cpu, *cpu.current);
+    if (work & kAtEndpoint) return call_endpoint(cpu, *cpu.current);
     if (work & kYield) yield_current(cpu);
 }
 

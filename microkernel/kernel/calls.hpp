@@ -92,5 +92,6 @@ core::Result<Reply> invoke_notification(const Invocation& call, const Cap& cap);
 core::Result<Reply> invoke_domain(const Invocation& call, const Cap& cap);
 core::Result<Reply> invoke_log(const Invocation& call, const Cap& cap);
 core::Result<Reply> invoke_machine(const Invocation& call, const Cap& cap);
+core::Result<Reply> invoke_endpoint(const Invocation& call, const Cap& cap);
 
 }  // namespace cox

@@ -32,6 +32,7 @@ enum ExitWork : std::uint32_t {
     kWaitInEnter = 4,  // cap_enter waits
     kPark = 8,         // kPark waits
     kYield = 16,       // kYield
+    kAtEndpoint = 32,  // an operation of an endpoint
 };
 
 struct Cpu {

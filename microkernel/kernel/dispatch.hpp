@@ -16,7 +16,7 @@ Thread& take_off(Cpu& cpu);
 // kYield: the others that are queued here run first; without a hint that says so, the server decides.
 void yield_current(Cpu& cpu);
 
-// cap_enter waits: running → waiting. False: a wake came first, and the thread goes on.
-bool block_current(Cpu& cpu);
+// The current thread waits: running → waiting. False: a wake came first, and the thread goes on.
+bool block_current(Cpu& cpu, abi::Cause cause = abi::Cause::kBlocked);
 
 }  // namespace cox

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "kernel/calls.hpp"
+#include "kernel/endpoint.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/heap.hpp"
 #include "kernel/log.hpp"
@@ -101,6 +102,7 @@ core::Result<Reply> invoke_process(const Invocation& call, const Cap& cap) {
             return give_caller(call, RefPtr<Object>(*TRY(MemoryObject::create(call.args[0]))));
         case Op::kCreateNotification:
             return give_caller(call, RefPtr<Object>(*TRY(make_object<Notification>())));
+        case Op::kCreateEndpoint: return give_caller(call, RefPtr<Object>(*TRY(Endpoint::create())));
         // Their own process's come here only through the ring, or for lack of a right.
         case Op::kUnpark:
             if (process != call.caller.process.get()) return core::fail(Error::kWrongState);

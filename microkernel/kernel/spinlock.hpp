@@ -22,6 +22,7 @@ enum class LockRank : std::uint8_t {
     kProcess,       // threads, dying, gone
     kEnding,        // exit code, who waits for it
     kNotification,  // bits, waiter
+    kEndpoint,      // callers, receivers
     kCapTable,
     kThreadTable,  // free slots
     kPark,         // who is parked
