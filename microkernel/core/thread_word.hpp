@@ -123,12 +123,11 @@ public:
 
     // running → waiting, whoever has placed the thread, and waiting → running in the place of one that has just left by this: `from` is
     // what that was. The two of them fail when anything else is to be done.
-    Transition block_in_call(Cause cause) {
-        return change([cause](ThreadWord w) -> std::optional<std::uint64_t> {
-            constexpr std::uint64_t kOther = 0x7full << kRequestShift | kWakePending | 0xff;
-            if ((w.raw & kOther) != static_cast<std::uint64_t>(ThreadState::kRunning)) return std::nullopt;
-            return make(ThreadState::kWaiting, w.cpu(), w.sequence() + 1, cause);
-        });
+    Transition block_in_call(ThreadWord expected, Cause cause) {
+        constexpr std::uint64_t kOther = 0x7full << kRequestShift | kWakePending | 0xff;
+        return change_from(expected,
+                           (expected.raw & kOther) == static_cast<std::uint64_t>(ThreadState::kRunning),
+                           make(ThreadState::kWaiting, expected.cpu(), expected.sequence() + 1, cause));
     }
     Transition continue_call(ThreadWord from) {
         return change([from](ThreadWord w) -> std::optional<std::uint64_t> {

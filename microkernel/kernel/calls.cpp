@@ -96,6 +96,8 @@ constexpr std::array<QuickWay, 16> kQuickWays = [] {
     ways[low_bits(Op::kYield)] = call_yield;
     ways[low_bits(Op::kSignal)] = call_signal;
     ways[low_bits(Op::kPollBits)] = call_poll;
+    ways[low_bits(Op::kCall)] = call_call;
+    ways[low_bits(Op::kReplyReceive)] = call_reply_receive;
     return ways;
 }();
 

@@ -58,6 +58,11 @@ CallResult call_signal(std::uint64_t slot, std::uint64_t op, std::uint64_t bits,
 CallResult call_poll(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
                      std::uint64_t a2, std::uint64_t a3);
 
+CallResult call_call(std::uint64_t slot, std::uint64_t op, std::uint64_t info, std::uint64_t a1,
+                     std::uint64_t a2, std::uint64_t a3);
+CallResult call_reply_receive(std::uint64_t slot, std::uint64_t op, std::uint64_t info, std::uint64_t a1,
+                              std::uint64_t a2, std::uint64_t a3);
+
 // For the arguments of a jump that takes none: whatever the registers hold.
 inline std::uint64_t any() {
     std::uint64_t value;
@@ -67,6 +72,10 @@ inline std::uint64_t any() {
 // entry.S: a successful call's last step, in place of a return, when it has nothing to return to (something_to_do).
 extern "C" CallResult switch_by_park(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
                                      std::uint64_t a2, std::uint64_t a3);
+extern "C" CallResult switch_by_call(std::uint64_t slot, std::uint64_t op, std::uint64_t info,
+                                     std::uint64_t a1, std::uint64_t a2, std::uint64_t a3);
+extern "C" CallResult switch_by_reply(std::uint64_t slot, std::uint64_t op, std::uint64_t info,
+                                      std::uint64_t a1, std::uint64_t a2, std::uint64_t a3);
 extern "C" CallResult switch_by_yield(std::uint64_t slot, std::uint64_t op, std::uint64_t a0,
                                       std::uint64_t a1, std::uint64_t a2, std::uint64_t a3);
 

@@ -17,7 +17,8 @@ namespace {
 SpinLock free_lock(LockRank::kEndpoint);
 Endpoint* first_free COX_GUARDED_BY(free_lock);
 
-// A receiver that has waited has a message, or an error. The queue's reference to its thread is the caller's, and given up.
+}  // namespace
+
 void finish_receive(IpcSlot& receiver, std::int64_t result) {
     Thread& thread = *receiver.thread;
     bool there;
@@ -28,6 +29,7 @@ void finish_receive(IpcSlot& receiver, std::int64_t result) {
     } else {
         thread.frame.rax = static_cast<std::uint64_t>(result);
         thread.frame.rdx = result < 0 ? 0 : receiver.badge;
+        thread.ipc.loan = 0;  // it is placed anew
         wake(thread);
         there = thread.word().load().state() != ThreadState::kGone;
     }
@@ -38,8 +40,6 @@ void finish_receive(IpcSlot& receiver, std::int64_t result) {
     }
     thread.release();
 }
-
-}  // namespace
 
 void Endpoint::Gift::give_to(const IpcSlot& receiver) const {
     if (!from) return;
@@ -71,21 +71,6 @@ void Endpoint::append(Queue& queue, IpcSlot& slot) {
     (queue.last ? queue.last->next : queue.first) = &slot;
     queue.last = &slot;
     slot.listed = true;
-}
-
-void Endpoint::push(Queue& queue, IpcSlot& slot) {
-    slot.previous = nullptr;
-    slot.next = queue.first;
-    (queue.first ? queue.first->previous : queue.last) = &slot;
-    queue.first = &slot;
-    slot.listed = true;
-}
-
-void Endpoint::unlink(IpcSlot& slot) {
-    Queue& queue = slot.receives ? receivers_ : callers_;
-    (slot.previous ? slot.previous->next : queue.first) = slot.next;
-    (slot.next ? slot.next->previous : queue.last) = slot.previous;
-    slot.listed = false;
 }
 
 // One whose time has passed, or that was killed, takes itself out.

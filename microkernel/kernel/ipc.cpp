@@ -49,6 +49,7 @@ void prepare(Thread& thread, IpcSlot& slot, Endpoint& endpoint, MessageInfo info
         slot.deadline = arch::rdtsc() + arch::clock.to_ticks(slot.words()[kTimeoutWord]);
     }
     thread.enter.deadline = slot.deadline;
+    thread.ipc.kind = kind_of(thread);
     slot.quick = slot.deadline == kNever ? thread.ipc.kind : IpcKind::kNone;
 }
 
@@ -86,6 +87,11 @@ std::int64_t reply_by_call(Thread& thread, MessageInfo info) {
 }
 
 }  // namespace
+
+IpcKind kind_of(const Thread& thread) {
+    if (thread.is_agent()) return IpcKind::kAgent;
+    return thread.domain ? IpcKind::kDomain : IpcKind::kSystem;
+}
 
 MessageWords MessageWords::in_frame(Thread& thread) {
     static_assert(sizeof(Frame) % sizeof(std::uint64_t) == 0);
@@ -250,6 +256,7 @@ bool finish_call(IpcSlot& call, std::int64_t result) {
         else
             set_result(thread, result);
         there = thread.word().load().state() != abi::ThreadState::kGone;
+        thread.ipc.loan = 0;  // it is placed anew
         wake(thread);
     }
     thread.release();

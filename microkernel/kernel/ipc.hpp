@@ -98,6 +98,7 @@ struct Ipc {
     // As it was named last, for kCall and for kReceive.
     CapTable::Known<Endpoint> called, served;
     IpcKind kind = IpcKind::kNone;  // known when one of the two is
+    static constexpr std::uint8_t kMaxLoan = 8;
     std::uint8_t loan =
         0;  // it runs on the time of so many callers, one of another: none has been heard of as blocked
     IpcSlot* waits = nullptr;               // which of the two, with a time-out or for the kernel: finish_ipc
@@ -119,6 +120,8 @@ struct Ipc {
     IpcSlot* find(std::uint32_t number);
 };
 
+IpcKind kind_of(const Thread& thread);
+
 // The current thread's call of an endpoint's operation, its frame complete. It may leave the CPU.
 void call_endpoint(Cpu& cpu, Thread& thread);
 // It runs again, and is still Thread::kInIpc. False: it has ended instead.
@@ -139,6 +142,8 @@ void end_loan(Thread& thread, std::uint32_t cpu);
 void forget(IpcSlot& slot);
 // Takes out whom the slot owes a reply, if that one waits still: then finish_call() is to follow. nullptr: nobody.
 IpcSlot* claim_caller(IpcSlot& slot);
+// A receiver that has waited and was taken out of the queue has a message, or an error: its thread is woken. Gives up the queue's reference.
+void finish_receive(IpcSlot& receiver, std::int64_t result);
 // Of a call that was claimed, or taken out of the queue: its result; the words are there already. False: its thread has gone.
 bool finish_call(IpcSlot& call, std::int64_t result);
 // The slot of what the token was given for; the token is used up by that, and the slot the caller's to use or to free. nullptr: no such
