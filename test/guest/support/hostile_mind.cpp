@@ -72,6 +72,11 @@ constexpr abi::Op kOperations[] = {
     kSetFaultHandler,
     kGetFault,
     kEndFault,
+    kYield,
+    kPark,
+    kUnpark,
+    kParkShared,
+    kUnparkShared,
 };
 
 constexpr std::uint64_t kEdges[] = {
@@ -241,6 +246,10 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
                                      static_cast<std::uint32_t>(random_.below(cpus_)),
                                      static_cast<std::uint32_t>(random_.below(8))),
                     random_.next() >> random_.below(64)};
+        case kPark: return {scratch, static_cast<std::uint32_t>(scratch_[0]), random_.below(60'000)};
+        case kUnpark: return {scratch, random_.below(3)};
+        case kParkShared: return {random_.below(8) * 4, 0, random_.below(60'000)};
+        case kUnparkShared: return {random_.below(8) * 4, random_.below(3)};
         case kPoll: return {random_.next(), random_.one_in(2) ? 1 + random_.below(15) : 0, random_.next()};
         case kTakeCpu:
         case kReturnCpu: return {random_.below(cpus_)};
@@ -266,6 +275,9 @@ void HostileMind::restrain(Operation& operation) {
     if (op == kSetFaultHandler && (target == nullptr || target->own) && !random_.one_in(16)) {
         operation.op = number(kGetFault);
     }
+    if ((op == kPark || op == kParkShared) && !random_.one_in(4000)) {
+        operation.args[2] %= 60'000;
+    }
     // Or take a CPU for as long as it lives.
     if (op == kPoll) {
         operation.args[0] %= 50'000;
@@ -289,7 +301,7 @@ Operation HostileMind::think(bool wide) {
     Operation made;
     switch (random_.below(16)) {
         case 0: made.op = random_.next() & 0xffff; break;
-        case 1: made.op = random_.below(12) << 8 | random_.below(16); break;
+        case 1: made.op = random_.below(13) << 8 | random_.below(24); break;  // types to come as well
         default: made.op = number(kOperations[random_.below(std::size(kOperations))]);
     }
     if (wide && random_.one_in(32)) {
