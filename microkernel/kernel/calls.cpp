@@ -91,6 +91,8 @@ constexpr std::array<QuickWay, 16> kQuickWays = [] {
     std::array<QuickWay, 16> ways;
     ways.fill(call_any);
     ways[low_bits(Op::kNop)] = call_nop;
+    ways[low_bits(Op::kMap)] = call_map;
+    ways[low_bits(Op::kUnmap)] = call_unmap;
     ways[low_bits(Op::kPark)] = call_park;
     ways[low_bits(Op::kUnpark)] = call_unpark;
     ways[low_bits(Op::kYield)] = call_yield;
@@ -113,6 +115,8 @@ core::Result<Reply> invoke(const Invocation& call) {
         case 5: return invoke_domain(call, cap);
         case 6: return invoke_log(call, cap);
         case 7: return invoke_machine(call, cap);
+        case 9: return invoke_timer(call, cap);
+        case 10: return invoke_irq(call, cap);
         default: return core::fail(Error::kBadOperation);
     }
 }

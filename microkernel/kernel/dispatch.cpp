@@ -246,6 +246,7 @@ arch::TrapFrame* leave_kernel(Cpu& cpu) {
         if (cpu.reap_list || cpu.dead_processes) reap(cpu);
         const auto now = arch::rdtsc();
         if (!cpu.timers.empty()) expire_timeouts(cpu, now);
+        if (!cpu.alarms.empty()) expire_alarms(cpu, now);
         if (now >= cpu.watch_deadline) watch(cpu, now);
         account(cpu, now);
         bool fresh = false;

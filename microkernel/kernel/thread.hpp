@@ -19,6 +19,7 @@
 #include "core/timer_queue.hpp"
 #include "kernel/address_space.hpp"
 #include "kernel/ending.hpp"
+#include "kernel/fault.hpp"
 #include "kernel/object.hpp"
 #include "kernel/park.hpp"
 #include "kernel/ring.hpp"
@@ -30,7 +31,7 @@ struct Cpu;
 class Process;
 class SchedDomain;
 
-enum class RecordKind : std::uint8_t { kPlace, kRequest, kTimer, kAttention };
+enum class RecordKind : std::uint8_t { kPlace, kRequest, kTimer, kAttention, kAlarm };
 
 class Thread final : public Object {
 public:
@@ -59,6 +60,7 @@ public:
     std::atomic<std::uint32_t> agent_cpu{kNoCpu};  // written under the domain's lock
     Ring ring;
     std::uint64_t fs_base = 0;
+    PageFault page_fault;
     const RefPtr<Thread> polls;  // a poller (poller.hpp): whose ring it takes from
 
     core::QueueNode<Thread> queue_link;

@@ -7,6 +7,7 @@
 #include "core/command_line.hpp"
 #include "support/faults.hpp"
 #include "support/patience.hpp"
+#include "support/rtc.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -91,6 +92,22 @@ std::uint64_t echo(const cap::Env& env, std::uint64_t) {
     }
 }
 
+// The driver of the real-time clock: serves so many interrupts, then rings.
+std::uint64_t serve_clock(const cap::Env& env, std::uint64_t count) {
+    const auto irq = env.find<cap::Irq>("irq");
+    const auto bell = env.process.create_notification();
+    const Rtc rtc(*irq);
+    if (!bell || !irq->bind(*bell, 1) || !rtc.start(Rtc::kFast)) {
+        return 1;
+    }
+    for (; count > 0; --count) {
+        if (!bell->wait(env.ring) || !rtc.take() || !irq->acknowledge()) {
+            return 2;
+        }
+    }
+    return env.find<cap::Notification>("bell")->signal(1) ? kDone : 3;
+}
+
 // All the memory that it can have, what it may write of its own, and, last of all, "shared": full of `value`.
 std::uint64_t fill(const cap::Env& env, std::uint64_t value) {
     constexpr std::uint64_t kPages = abi::kMaxPagesPerCall, kWords = abi::kPageSize / 8;
@@ -139,6 +156,7 @@ constexpr Mode kModes[] = {
          return env.find<cap::Process>("watched")->wait_exit(env.ring).value_or(1);
      }},
     {"echo", echo},
+    {"rtc", serve_clock},
     {"fill", fill},
     {"fill_and_spin",
      [](const cap::Env& env, std::uint64_t value) -> std::uint64_t {

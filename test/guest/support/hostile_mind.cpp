@@ -15,30 +15,68 @@ using abi::ObjectType;
 using enum abi::Op;
 
 constexpr abi::Op kOperations[] = {
-    kIdentify,      kDrop,
-    kDerive,        kNop,
-    kCreateProcess, kCreateThread,
-    kCreateMemory,  kCreateMemory,
-    kMap,           kUnmap,
-    kProtect,       kGive,
-    kKillProcess,   kWaitExit,
-    kStart,         kKillThread,
-    kSetAffinity,   kGetRef,
-    kGetStatus,     kGetSize,
-    kSignal,        kWaitBits,
-    kPollBits,      kAttach,
-    kAddAgent,      kCommit,
-    kWaitEvents,    kCommitAndWait,
-    kDetach,        kGetCpus,
-    kLogWrite,      kPowerOff,
-    kCpuStats,      kCreateNotification,
-    kJoin,          kSuspend,
-    kResume,        kCancel,
-    kPoll,          kTakeCpu,
-    kReturnCpu,     kReturnCpu,
-    kWakeLedger,    kYield,
-    kPark,          kUnpark,
-    kParkShared,    kUnparkShared,
+    kIdentify,
+    kDrop,
+    kDerive,
+    kNop,
+    kCreateProcess,
+    kCreateThread,
+    kCreateMemory,
+    kCreateMemory,
+    kMap,
+    kUnmap,
+    kProtect,
+    kGive,
+    kKillProcess,
+    kWaitExit,
+    kStart,
+    kKillThread,
+    kSetAffinity,
+    kGetRef,
+    kGetStatus,
+    kGetSize,
+    kSignal,
+    kWaitBits,
+    kPollBits,
+    kAttach,
+    kAddAgent,
+    kCommit,
+    kWaitEvents,
+    kCommitAndWait,
+    kDetach,
+    kGetCpus,
+    kLogWrite,
+    kPowerOff,
+    kCpuStats,
+    kCreateNotification,
+    kJoin,
+    kSuspend,
+    kResume,
+    kCancel,
+    kPoll,
+    kTakeCpu,
+    kReturnCpu,
+    kReturnCpu,
+    kWakeLedger,
+    kCreateTimer,
+    kArm,
+    kDisarm,
+    kReadTimer,
+    kSplit,
+    kPin,
+    kGetIrq,
+    kBindIrq,
+    kAckIrq,
+    kPortRead,
+    kPortWrite,
+    kSetFaultHandler,
+    kGetFault,
+    kEndFault,
+    kYield,
+    kPark,
+    kUnpark,
+    kParkShared,
+    kUnparkShared,
 };
 
 constexpr std::uint64_t kEdges[] = {
@@ -178,7 +216,18 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
         case kDerive: return {random_.below(32)};
         case kCreateProcess: write_process_params(); return {scratch};
         case kCreateThread: write_thread_params(); return {scratch};
-        case kCreateMemory: return {1 + random_.below(random_.one_in(256) ? 1024 : 4)};
+        case kCreateMemory:
+            return {1 + random_.below(random_.one_in(256) ? 1024 : 4) |
+                    (random_.one_in(3) ? abi::kDemandZero : 0)};
+        case kCreateTimer: return {any_of(ObjectType::kNotification).slot, 1 + random_.below(255)};
+        case kSetFaultHandler: return {any_of(ObjectType::kNotification).slot, 1 + random_.below(255)};
+        case kEndFault: return {random_.below(2)};
+        case kArm:
+            return {random_.below(1'000'000),
+                    random_.one_in(3) ? abi::kMinTimerPeriodNs + random_.below(1'000'000) : 0,
+                    random_.below(2)};
+        case kSplit:
+        case kPin: return {random_.below(4), 1 + random_.below(4)};
         case kMap:
             return {memory(), place(), random_.below(4),
                     abi::map_word(1 + random_.below(4), random_.below(8))};
@@ -223,6 +272,9 @@ void HostileMind::restrain(Operation& operation) {
     if (op == kSuspend && (target == nullptr || target->own) && !random_.one_in(16)) {
         operation.op = number(kResume);
     }
+    if (op == kSetFaultHandler && (target == nullptr || target->own) && !random_.one_in(16)) {
+        operation.op = number(kGetFault);
+    }
     if ((op == kPark || op == kParkShared) && !random_.one_in(4000)) {
         operation.args[2] %= 60'000;
     }
@@ -261,7 +313,8 @@ Operation HostileMind::think(bool wide) {
             arg = value();
         }
         if (made.op == number(kCreateMemory)) {
-            made.args[0] = random_.one_in(64) ? made.args[0] : made.args[0] % 16;
+            made.args[0] =
+                random_.one_in(64) ? made.args[0] : (made.args[0] & abi::kDemandZero) | made.args[0] % 16;
         }
     } else {
         made.args = sound_arguments(made.op);
@@ -282,6 +335,8 @@ void HostileMind::learn(const Operation& done, std::int64_t result) {
         case kCreateMemory: type = ObjectType::kMemory; break;
         case kCreateNotification: type = ObjectType::kNotification; break;
         case kPoll: type = ObjectType::kThread; break;
+        case kCreateTimer: type = ObjectType::kTimer; break;
+        case kSplit: type = ObjectType::kMemory; break;
         case kDerive:
             if (const Known* const from = find(done.slot)) {
                 type = from->type;
