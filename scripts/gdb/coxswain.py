@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import gdb
 
-_SLOTS = "cox::(anonymous namespace)::slots"
+_SLOTS = "cox::detail::slots"
 _LINES = "cox::(anonymous namespace)::lines"
 _FREE_SLOTS = "cox::(anonymous namespace)::free_slots"
 _CPUS = "cox::(anonymous namespace)::cpus"
