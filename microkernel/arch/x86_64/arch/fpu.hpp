@@ -37,6 +37,10 @@ struct alignas(64) FpuState {
         }
     }
 
+    // The same two where features.xsaveopt is known to be set.
+    void save_modified() { asm volatile("xsaveopt64 %0" : "+m"(*this) : "a"(kXcr0)); }
+    void restore_all() const { asm volatile("xrstor64 %0" ::"m"(*this), "a"(kXcr0)); }
+
     static constexpr std::uint32_t kXcr0 = 7;  // x87, SSE, AVX
 };
 static_assert(sizeof(FpuState) == 832);
