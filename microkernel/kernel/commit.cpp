@@ -47,6 +47,7 @@ bool SchedDomain::takes_commits(const Process& server) const {
         thread->release();
         return false;
     }
+    ask_misfit(*thread, cpu);
     if (word.wake_owed()) WakeCounts::add(thread->wake_counts.committed);
     (word.cpu() == self.number ? self : online_cpus()[word.cpu()])
         .unplaced_here.fetch_sub(1, std::memory_order_relaxed);

@@ -52,6 +52,13 @@ void left_unplaced(abi::ThreadWord word);
     return now;
 }
 
+// The thread has just been moved to queued on that CPU, where its affinity allowed it before. A change of affinity asks only those who run
+// or are queued already; one that came in between is asked for here, since a direct switch looks at requests alone.
+[[gnu::always_inline]] inline void ask_misfit(Thread& thread, std::uint32_t cpu) {
+    if (!thread.allowed_on(cpu)) [[unlikely]]
+        thread.word().request(abi::kRequestAffinity);
+}
+
 [[gnu::always_inline]] inline bool wake_here(Cpu& self, Thread& thread, std::uint64_t now) {
     const std::uint32_t here = self.number;
     if (!root_domain.switches_directly()) [[unlikely]]
@@ -61,6 +68,7 @@ void left_unplaced(abi::ThreadWord word);
         return false;
     if (!thread.word().wake_waiting(here).done) [[unlikely]]
         return false;
+    ask_misfit(thread, here);
     WakeCounts::add(thread.wake_counts.hinted);
     thread.slice = hint.slice;
     accept_woken(self, thread, now);
