@@ -121,8 +121,8 @@ Result<void> Process::protect(std::uint64_t address, std::uint64_t pages, abi::R
     });
 }
 
-Result<abi::CapSlot> Process::give(abi::CapSlot slot, abi::Rights rights) const {
-    return abi::CapSlot::from_raw(TRY(call(abi::Op::kGive, slot.raw(), rights)));
+Result<abi::CapSlot> Process::give(abi::CapSlot slot, abi::Rights rights, std::uint64_t badge) const {
+    return abi::CapSlot::from_raw(TRY(call(abi::Op::kGive, slot.raw(), rights, badge)));
 }
 
 Result<void> Process::kill(std::uint64_t exit_code) const { return invoke(abi::Op::kKillProcess, exit_code); }

@@ -7,6 +7,8 @@
 #pragma once
 #include <cstdint>
 
+#include "abi/types.hpp"
+
 namespace cox::abi {
 
 enum class Call : std::uint64_t {
@@ -19,9 +21,9 @@ enum class Call : std::uint64_t {
 // "ring only": may stay in flight, so only a submission can carry it. "call only": it may leave the CPU.
 enum class Op : std::uint16_t {
     // Any capability.
-    kIdentify = 0x0000,  // -> type, second result: rights
+    kIdentify = 0x0000,  // -> identity_word(type, rights), second result: its badge
     kDrop = 0x0001,      // empties the slot
-    kDerive = 0x0002,    // a0 rights -> new slot in the same table
+    kDerive = 0x0002,    // a0 rights, a1 badge (0: this one's) -> new slot in the same table
     kNop = 0x0003,       // -> a0's low 32 bits; measures the door
     kCancel = 0x0004,    // a0 user_data of the caller's operation in flight that was submitted on this object
 
@@ -33,7 +35,8 @@ enum class Op : std::uint16_t {
     kMap = 0x0104,      // a0 memory slot, a1 address, a2 first page of the object, a3 MapWord(pages, access)
     kUnmap = 0x0105,    // a0 address, a1 pages
     kProtect = 0x0106,  // a0 address, a1 pages, a2 access
-    kGive = 0x0107,     // a0 slot of the caller (kGrant), a1 rights -> slot in the target process's table
+    // a0 slot of the caller (kGrant), a1 rights, a2 badge (0: this one's) -> slot in the target process's table
+    kGive = 0x0107,
     kKillProcess = 0x0108,  // a0 exit code
     kWaitExit = 0x0109,     // ring only, kRead: completes with the exit code when the process has gone
     kPark = 0x010a,  // call only, the caller's own, kRead: a0 address of a word, a1 its value, a2 timeout_ns
@@ -85,6 +88,11 @@ enum class Op : std::uint16_t {
 inline constexpr std::uint64_t kMaxLogLine = 1024;
 inline constexpr std::uint64_t kMaxPagesPerCall = 512;  // kMap, kUnmap, kProtect: kernel paths stay bounded
 inline constexpr std::uint64_t kMaxPagesPerObject = 2048;  // kCreateMemory zeroes them in one go
+
+// What kIdentify says: the type in the low half, the rights in the high half.
+constexpr std::uint64_t identity_word(ObjectType type, Rights rights) {
+    return std::uint64_t{rights} << 32 | static_cast<std::uint32_t>(type);
+}
 
 // Access of a mapping: Rights kRead, kWrite, kExecute. kWrite and kExecute together are refused.
 constexpr std::uint64_t map_word(std::uint64_t pages, std::uint64_t access) { return pages << 8 | access; }

@@ -19,12 +19,13 @@ namespace {
 core::Result<Reply> invoke_any(const Invocation& call, const Cap& cap) {
     CapTable& caps = call.caller.process->caps;
     switch (call.op) {
-        case Op::kIdentify: return Reply{static_cast<std::int64_t>(cap.object->type()), cap.rights};
+        case Op::kIdentify: {
+            const auto word = abi::identity_word(cap.object->type(), cap.rights);
+            return Reply{static_cast<std::int64_t>(word), cap.badge};
+        }
         case Op::kDrop: TRY(caps.drop(call.slot)); return Reply{};
         case Op::kDerive: {
-            const auto rights = static_cast<abi::Rights>(call.args[0]);
-            if (call.args[0] & ~std::uint64_t{cap.rights}) return core::fail(Error::kNoRight);
-            const auto slot = TRY(caps.add({cap.object, rights}));
+            const auto slot = TRY(caps.add(TRY(derived(cap, call.args[0], call.args[1]))));
             return Reply{static_cast<std::int64_t>(slot.raw())};
         }
         case Op::kNop: return Reply{nop_result(call.args[0])};
@@ -100,6 +101,12 @@ constexpr std::array<QuickWay, 16> kQuickWays = [] {
 }();
 
 }  // namespace
+
+core::Result<Cap> derived(const Cap& cap, std::uint64_t rights, std::uint64_t badge) {
+    if (rights & ~std::uint64_t{cap.rights}) return core::fail(Error::kNoRight);
+    if (cap.badge && badge && badge != cap.badge) return core::fail(Error::kWrongState);
+    return Cap{cap.object, static_cast<abi::Rights>(rights), cap.badge ? cap.badge : badge};
+}
 
 core::Result<Reply> invoke(const Invocation& call) {
     const Cap cap = TRY(call.caller.process->caps.look_up(call.slot));

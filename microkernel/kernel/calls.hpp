@@ -84,6 +84,9 @@ inline core::Result<Reply> to_reply(std::int64_t raw) {
     return Reply{raw};
 }
 
+// What is derived from `cap`, by kDerive or kGive: kNoRight, kWrongState.
+core::Result<Cap> derived(const Cap& cap, std::uint64_t rights, std::uint64_t badge);
+
 // By the high byte of the operation.
 core::Result<Reply> invoke_process(const Invocation& call, const Cap& cap);
 core::Result<Reply> invoke_thread(const Invocation& call, const Cap& cap);

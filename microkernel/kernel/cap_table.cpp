@@ -49,6 +49,7 @@ core::Result<abi::CapSlot> CapTable::add(Cap cap) {
         if (free.object.load(std::memory_order_relaxed) || generation == ~0u - 1)
             continue;  // a worn-out slot is never used again
         free.rights.store(cap.rights, std::memory_order_relaxed);
+        free.badge.store(cap.badge, std::memory_order_relaxed);
         free.object.store(cap.object.leak(), std::memory_order_release);  // pairs with look_up()
         lowest_free_ = i + 1;
         return abi::CapSlot{i, generation + 1};
@@ -59,11 +60,12 @@ core::Result<abi::CapSlot> CapTable::add(Cap cap) {
 core::Result<Cap> CapTable::look_up(abi::CapSlot slot) const {
     const Entry* found = find_any(slot);
     if (!found) return refuse(slot, nullptr);
-    Object* object = found->object.load(std::memory_order_acquire);  // pairs with add(): its rights
+    Object* object = found->object.load(std::memory_order_acquire);  // pairs with add(): its rights and badge
     const auto rights = found->rights.load(std::memory_order_relaxed);
+    const auto badge = found->badge.load(std::memory_order_relaxed);
     if (!object || !object->retain_if_alive()) return refuse(slot, nullptr);
-    if (found->generation.load() + 1 != slot.generation) return refuse(slot, object);
-    return Cap{RefPtr<Object>::adopt(object), rights};
+    if (found->generation.load() != slot.generation - 1) return refuse(slot, object);
+    return Cap{RefPtr<Object>::adopt(object), rights, badge};
 }
 
 [[gnu::noinline]] void CapTable::give_back(Object& object) { object.release(); }

@@ -19,6 +19,7 @@ namespace cox {
 struct Cap {
     RefPtr<Object> object;
     abi::Rights rights = 0;
+    std::uint64_t badge = 0;  // 0: none
 };
 
 class CapTable {
@@ -39,7 +40,7 @@ public:
         Object* object = found->object.load(std::memory_order_acquire);  // pairs with add(): its rights
         const auto rights = found->rights.load(std::memory_order_relaxed);
         if (!object || (rights & needed) != needed || !object->retain_if_alive()) return nullptr;
-        if (object->type() == T::kType && found->generation.load() + 1 == slot.generation) [[likely]]
+        if (object->type() == T::kType && found->generation.load() == slot.generation - 1) [[likely]]
             return static_cast<T*>(object);
         give_back(*object);
         return nullptr;
@@ -64,10 +65,11 @@ public:
     void clear();  // for good: nothing can be added afterwards
 
 private:
-    struct Entry {
+    struct alignas(64) Entry {
         std::atomic<Object*> object;  // nullptr: free
         std::atomic<abi::Rights> rights;
         std::atomic<std::uint32_t> generation;  // of the next or present capability here, less 1
+        std::atomic<std::uint64_t> badge;
     };
     // The table grows by a frame at a time, and does not shrink.
     static constexpr std::uint32_t kPerFrame = abi::kPageSize / sizeof(Entry);
@@ -84,7 +86,7 @@ private:
         if (slot.index >= slots_.load(std::memory_order_acquire)) return nullptr;  // pairs with grow()
         Entry& found = entry(slot.index);
         // acquire: pairs with take(), so that no object of an earlier generation is seen
-        return found.generation.load(std::memory_order_acquire) + 1 == slot.generation ? &found : nullptr;
+        return found.generation.load(std::memory_order_acquire) == slot.generation - 1 ? &found : nullptr;
     }
     static void give_back(Object& object);
     // Gives back the reference that was taken, if any was.

@@ -54,9 +54,8 @@ core::Result<Reply> map(const Invocation& call, AddressSpace& space) {
 // A capability of the caller's goes into the target's table, with at most the rights that it has.
 core::Result<Reply> give(const Invocation& call, Process& target) {
     const auto cap = TRY(call.caller.process->caps.look_up(abi::CapSlot::from_raw(call.args[0])));
-    if (!(cap.rights & abi::kGrant) || call.args[1] & ~std::uint64_t{cap.rights})
-        return core::fail(Error::kNoRight);
-    const auto slot = TRY(target.caps.add({cap.object, static_cast<abi::Rights>(call.args[1])}));
+    if (!(cap.rights & abi::kGrant)) return core::fail(Error::kNoRight);
+    const auto slot = TRY(target.caps.add(TRY(derived(cap, call.args[1], call.args[2]))));
     return Reply{static_cast<std::int64_t>(slot.raw())};
 }
 

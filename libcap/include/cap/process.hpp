@@ -86,8 +86,9 @@ public:
     [[nodiscard]] Result<void> unmap(std::uint64_t address, std::uint64_t pages) const;
     [[nodiscard]] Result<void> protect(std::uint64_t address, std::uint64_t pages, abi::Rights access) const;
 
-    // Puts the caller's capability, with `rights` at most, into this process's table -> the slot there.
-    [[nodiscard]] Result<abi::CapSlot> give(abi::CapSlot slot, abi::Rights rights) const;
+    // Derives from the caller's capability one in this process's table -> the slot there. As Capability::derive.
+    [[nodiscard]] Result<abi::CapSlot> give(abi::CapSlot slot, abi::Rights rights,
+                                            std::uint64_t badge = 0) const;
     [[nodiscard]] Result<void> kill(std::uint64_t exit_code) const;
     // Waits until the process has gone -> its exit code.
     [[nodiscard]] Result<std::uint64_t> wait_exit(Ring& ring, std::uint64_t timeout_ns = abi::kForever) const;

@@ -165,7 +165,7 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
     const auto scratch = reinterpret_cast<std::uint64_t>(scratch_.data());
     const auto memory = [&] { return any_of(ObjectType::kMemory).slot; };
     switch (static_cast<abi::Op>(op)) {
-        case kDerive: return {random_.below(32)};
+        case kDerive: return {random_.below(32), random_.one_in(2) ? value() : 0};
         case kCreateProcess: write_process_params(); return {scratch};
         case kCreateThread: write_thread_params(); return {scratch};
         case kCreateMemory: return {1 + random_.below(random_.one_in(256) ? 1024 : 4)};
@@ -174,7 +174,9 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
                     abi::map_word(1 + random_.below(4), random_.below(8))};
         case kUnmap: return {place(), 1 + random_.below(random_.one_in(16) ? 512 : 8)};
         case kProtect: return {place(), 1 + random_.below(4), random_.below(8)};
-        case kGive: return {known_[random_.below(known_count_)].slot, random_.below(32)};
+        case kGive:
+            return {known_[random_.below(known_count_)].slot, random_.below(32),
+                    random_.one_in(2) ? value() : 0};
         case kSetAffinity: return {1 + random_.below(15)};
         case kGetStatus: return {scratch};
         case kSignal: return {random_.below(256)};
