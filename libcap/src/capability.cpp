@@ -21,6 +21,16 @@ Result<abi::CapSlot> Capability::derive(abi::Rights rights, std::uint64_t badge)
     return abi::CapSlot::from_raw(TRY(call(abi::Op::kDerive, rights, badge)));
 }
 
+Result<void> Capability::revoke() const {
+    for (;;) {
+        const CallResult called = cap_call(slot_, abi::Op::kRevoke);
+        TRY(to_result(called.result));
+        if (called.result2 == 0) {
+            return {};
+        }
+    }
+}
+
 void Log::write(std::string_view line) const {
     (void)call(abi::Op::kLogWrite, reinterpret_cast<std::uint64_t>(line.data()), line.size());
 }

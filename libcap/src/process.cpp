@@ -122,7 +122,11 @@ Result<void> Process::protect(std::uint64_t address, std::uint64_t pages, abi::R
 }
 
 Result<abi::CapSlot> Process::give(abi::CapSlot slot, abi::Rights rights, std::uint64_t badge) const {
-    return abi::CapSlot::from_raw(TRY(call(abi::Op::kGive, slot.raw(), rights, badge)));
+    return abi::CapSlot::from_raw(TRY(call(abi::Op::kGive, slot.raw(), rights, badge, std::uint64_t{0})));
+}
+
+Result<abi::CapSlot> Process::move(abi::CapSlot slot, abi::Rights rights, std::uint64_t badge) const {
+    return abi::CapSlot::from_raw(TRY(call(abi::Op::kGive, slot.raw(), rights, badge, abi::kGiveMove)));
 }
 
 Result<void> Process::kill(std::uint64_t exit_code) const { return invoke(abi::Op::kKillProcess, exit_code); }

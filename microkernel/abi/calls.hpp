@@ -26,6 +26,8 @@ enum class Op : std::uint16_t {
     kDerive = 0x0002,    // a0 rights, a1 badge (0: this one's) -> new slot in the same table
     kNop = 0x0003,       // -> a0's low 32 bits; measures the door
     kCancel = 0x0004,    // a0 user_data of the caller's operation in flight that was submitted on this object
+    kRevoke =
+        0x0005,  // -> how many it emptied that were derived from this slot, second result: 1: there are more
 
     // Process. All need kManage but where noted.
     kCreateProcess = 0x0100,       // a0 ProcessParams* -> slot of the new process
@@ -35,7 +37,7 @@ enum class Op : std::uint16_t {
     kMap = 0x0104,      // a0 memory slot, a1 address, a2 first page of the object, a3 MapWord(pages, access)
     kUnmap = 0x0105,    // a0 address, a1 pages
     kProtect = 0x0106,  // a0 address, a1 pages, a2 access
-    // a0 slot of the caller (kGrant), a1 rights, a2 badge (0: this one's) -> slot in the target process's table
+    // a0 slot of the caller (kGrant), a1 rights, a2 badge (0: this one's), a3 0 or kGiveMove -> slot in the target's table
     kGive = 0x0107,
     kKillProcess = 0x0108,  // a0 exit code
     kWaitExit = 0x0109,     // ring only, kRead: completes with the exit code when the process has gone
@@ -87,7 +89,11 @@ enum class Op : std::uint16_t {
 
 inline constexpr std::uint64_t kMaxLogLine = 1024;
 inline constexpr std::uint64_t kMaxPagesPerCall = 512;  // kMap, kUnmap, kProtect: kernel paths stay bounded
+inline constexpr std::uint64_t kRevokedPerCall = 32;
 inline constexpr std::uint64_t kMaxPagesPerObject = 2048;  // kCreateMemory zeroes them in one go
+
+// kGive: the caller's slot is emptied.
+inline constexpr std::uint64_t kGiveMove = 1;
 
 // What kIdentify says: the type in the low half, the rights in the high half.
 constexpr std::uint64_t identity_word(ObjectType type, Rights rights) {

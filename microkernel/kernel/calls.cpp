@@ -25,7 +25,8 @@ core::Result<Reply> invoke_any(const Invocation& call, const Cap& cap) {
         }
         case Op::kDrop: TRY(caps.drop(call.slot)); return Reply{};
         case Op::kDerive: {
-            const auto slot = TRY(caps.add(TRY(derived(cap, call.args[0], call.args[1]))));
+            const auto slot =
+                TRY(caps.derive({caps, call.slot}, TRY(derived(cap, call.args[0], call.args[1]))));
             return Reply{static_cast<std::int64_t>(slot.raw())};
         }
         case Op::kNop: return Reply{nop_result(call.args[0])};
@@ -34,6 +35,10 @@ core::Result<Reply> invoke_any(const Invocation& call, const Cap& cap) {
             if (!op) return core::fail(Error::kWrongState);
             complete(op, static_cast<std::int64_t>(Error::kCancelled));
             return Reply{};
+        }
+        case Op::kRevoke: {
+            const auto revoked = TRY(caps.revoke(call.slot, *cap.object));
+            return Reply{revoked.count, revoked.more};
         }
         default: return core::fail(Error::kBadOperation);
     }

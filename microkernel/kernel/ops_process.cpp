@@ -53,9 +53,13 @@ core::Result<Reply> map(const Invocation& call, AddressSpace& space) {
 
 // A capability of the caller's goes into the target's table, with at most the rights that it has.
 core::Result<Reply> give(const Invocation& call, Process& target) {
-    const auto cap = TRY(call.caller.process->caps.look_up(abi::CapSlot::from_raw(call.args[0])));
+    const CapTable::Origin from{call.caller.process->caps, abi::CapSlot::from_raw(call.args[0])};
+    const auto cap = TRY(from.table.look_up(from.slot));
+    if (call.args[3] & ~abi::kGiveMove) return core::fail(Error::kBadArgument);
     if (!(cap.rights & abi::kGrant)) return core::fail(Error::kNoRight);
-    const auto slot = TRY(target.caps.add(TRY(derived(cap, call.args[1], call.args[2]))));
+    auto given = TRY(derived(cap, call.args[1], call.args[2]));
+    const auto slot = TRY(call.args[3] & abi::kGiveMove ? target.caps.move(from, std::move(given))
+                                                        : target.caps.derive(from, std::move(given)));
     return Reply{static_cast<std::int64_t>(slot.raw())};
 }
 

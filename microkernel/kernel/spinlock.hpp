@@ -23,6 +23,7 @@ enum class LockRank : std::uint8_t {
     kEnding,        // exit code, who waits for it
     kNotification,  // bits, waiter
     kCapTable,
+    kDerivation,   // which capability was derived from which
     kThreadTable,  // free slots
     kPark,         // who is parked
     kRing,         // completion queue

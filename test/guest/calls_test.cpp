@@ -72,7 +72,7 @@ constexpr Row kRows[] = {
     {kPowerOff, ObjectType::kMachine, abi::kManage, Door::kBoth, {0}, Error::kBadArgument},
     {kCpuStats, ObjectType::kMachine, abi::kRead, Door::kBoth, {~0ull, 0}, Error::kBadArgument},
 };
-constexpr Op kAnyOperations[] = {kIdentify, kDrop, kDerive, kNop, kCancel};
+constexpr Op kAnyOperations[] = {kIdentify, kDrop, kDerive, kNop, kCancel, kRevoke};
 
 // One object of each type, with all rights; a thread that has gone, so that kStart is refused.
 struct Objects {
@@ -226,6 +226,8 @@ void operations_on_any(Case& t) {
         REQUIRE_EQUAL(t, cap::cap_call(derived->slot(), kNop, kTopBit | 9).result, 9);
         REQUIRE_EQUAL(t, by_call({kCancel, derived->slot()}), Error::kWrongState);
         REQUIRE_EQUAL(t, by_ring(t.env, {kCancel, derived->slot()}), Error::kWrongState);
+        REQUIRE_EQUAL(t, by_call({kRevoke, derived->slot()}), Error::kOk);
+        REQUIRE_EQUAL(t, by_ring(t.env, {kRevoke, derived->slot()}), Error::kOk);
         const auto again = MUST(t, derive(*derived, 0));
         REQUIRE_EQUAL(t, by_ring(t.env, {kDrop, again->slot()}), Error::kOk);
     }

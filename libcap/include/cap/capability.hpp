@@ -37,6 +37,8 @@ public:
     [[nodiscard]] Result<void> cancel(std::uint64_t user_data) const {
         return invoke(abi::Op::kCancel, user_data);
     }
+    // Empties all slots, of whatever process, that were derived from this one. If others derive meanwhile, they may be many.
+    [[nodiscard]] Result<void> revoke() const;
     // Empties the slot. What it named lives on while others name it. Nothing to do about a failure.
     void drop() const { cap_call(slot_, abi::Op::kDrop); }
 

@@ -89,6 +89,9 @@ public:
     // Derives from the caller's capability one in this process's table -> the slot there. As Capability::derive.
     [[nodiscard]] Result<abi::CapSlot> give(abi::CapSlot slot, abi::Rights rights,
                                             std::uint64_t badge = 0) const;
+    // The same, but the capability leaves the caller's table, and takes along what was derived from it.
+    [[nodiscard]] Result<abi::CapSlot> move(abi::CapSlot slot, abi::Rights rights,
+                                            std::uint64_t badge = 0) const;
     [[nodiscard]] Result<void> kill(std::uint64_t exit_code) const;
     // Waits until the process has gone -> its exit code.
     [[nodiscard]] Result<std::uint64_t> wait_exit(Ring& ring, std::uint64_t timeout_ns = abi::kForever) const;

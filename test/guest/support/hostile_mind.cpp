@@ -176,7 +176,7 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
         case kProtect: return {place(), 1 + random_.below(4), random_.below(8)};
         case kGive:
             return {known_[random_.below(known_count_)].slot, random_.below(32),
-                    random_.one_in(2) ? value() : 0};
+                    random_.one_in(2) ? value() : 0, random_.one_in(8) ? abi::kGiveMove : 0};
         case kSetAffinity: return {1 + random_.below(15)};
         case kGetStatus: return {scratch};
         case kSignal: return {random_.below(256)};
