@@ -69,9 +69,31 @@ Result<ThreadStatus> Thread::status() const {
     return status;
 }
 
-Result<Process> Process::create_process(std::string_view name, abi::CapSlot domain) const {
+Result<abi::QuotaStatus> Quota::status() const {
+    abi::QuotaStatus status{};
+    TRY(invoke(abi::Op::kQuotaStatus, reinterpret_cast<std::uint64_t>(&status)));
+    return status;
+}
+
+Result<Quota> Quota::split(std::uint64_t memory, std::uint64_t threads) const {
+    return as_capability<Quota>(call(abi::Op::kSplitQuota, memory, threads));
+}
+
+Result<Quota> Process::create_quota(std::uint64_t memory, std::uint64_t threads) const {
+    return as_capability<Quota>(call(abi::Op::kCreateQuota, memory, threads));
+}
+
+Result<abi::QuotaStatus> Process::quota_status() const {
+    abi::QuotaStatus status{};
+    TRY(invoke(abi::Op::kGetQuota, reinterpret_cast<std::uint64_t>(&status)));
+    return status;
+}
+
+Result<Process> Process::create_process(std::string_view name, abi::CapSlot domain,
+                                        abi::CapSlot quota) const {
     abi::ProcessParams params{};
     params.domain_slot = domain.raw();
+    params.quota_slot = quota.raw();
     name.copy(params.name, sizeof(params.name) - 1);
     return as_capability<Process>(call(abi::Op::kCreateProcess, reinterpret_cast<std::uint64_t>(&params)));
 }

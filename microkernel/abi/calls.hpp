@@ -43,6 +43,8 @@ enum class Op : std::uint16_t {
     kWaitExit = 0x0109,     // ring only, kRead: completes with the exit code when the process has gone
     kPark = 0x010a,  // call only, the caller's own, kRead: a0 address of a word, a1 its value, a2 timeout_ns
     kUnpark = 0x010b,  // the caller's own, kWrite: a0 address, a1 how many at most -> how many were woken
+    kCreateQuota = 0x010d,  // a0 bytes, a1 threads -> slot of a quota, split from that of the process named
+    kGetQuota = 0x010e,     // kRead: a0 QuotaStatus* (of the process's quota)
 
     // Thread.
     kStart = 0x0200,        // kManage
@@ -85,6 +87,10 @@ enum class Op : std::uint16_t {
     // Machine.
     kPowerOff = 0x0700,  // kManage: a0 ExitCode
     kCpuStats = 0x0701,  // kRead: a0 CPU, a1 CpuStats*
+
+    // Quota.
+    kQuotaStatus = 0x0b00,  // kRead: a0 QuotaStatus*
+    kSplitQuota = 0x0b01,   // kManage: a0 bytes, a1 threads -> slot of a quota, split from this one
 };
 
 inline constexpr std::uint64_t kMaxLogLine = 1024;
@@ -109,8 +115,19 @@ enum class ExitCode : std::uint64_t { kPass = 0x10, kFail = 0x11, kPanic = 0x12,
 struct ProcessParams {
     std::uint64_t domain_slot;  // slot of a SchedDomain (kExecute) that its threads run in; 0: none
     char name[24];              // for the log; NUL-terminated
+    std::uint64_t
+        quota_slot;  // slot of a Quota (kExecute) that it is charged to; 0: that of the process named
 };
-static_assert(sizeof(ProcessParams) == 32);
+static_assert(sizeof(ProcessParams) == 40);
+
+// What a quota has, and how much of that is in use or split off.
+struct QuotaStatus {
+    std::uint64_t memory;  // bytes
+    std::uint64_t memory_used;
+    std::uint64_t threads;
+    std::uint64_t threads_used;
+};
+static_assert(sizeof(QuotaStatus) == 32);
 
 struct ThreadParams {
     std::uint64_t entry;     // first instruction

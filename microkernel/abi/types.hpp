@@ -50,6 +50,7 @@ enum class ObjectType : std::uint32_t {
     kSchedDomain = 5,
     kLog = 6,
     kMachine = 7,
+    kQuota = 11,
 };
 
 // Rights of a capability. What each permits depends on the type; docs/abi.md has the table.

@@ -9,7 +9,9 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <span>
 
+#include "abi/error.hpp"
 #include "abi/types.hpp"
 #include "arch/paging.hpp"
 #include "core/result.hpp"
@@ -24,14 +26,17 @@ struct Cpu;
 
 class AddressSpace : NoObject {
 public:
-    AddressSpace() = default;
+    explicit AddressSpace(Quota& payer) : payer_(payer) {}
     ~AddressSpace();  // frees tables and releases frames; no CPU may have it loaded any more
     AddressSpace(const AddressSpace&) = delete;
     AddressSpace& operator=(const AddressSpace&) = delete;
 
     core::Result<void> init();
 
-    // All or nothing. `allowed`: what protect() may later give at most. kBadAddress, kMisaligned, kBadArgument, kOverlap, kWriteExecute, kNoMemory.
+    // Who pays for it and for its page tables.
+    Quota& payer() const { return payer_; }
+
+    // All or nothing, page tables that it lacks included, unless kOverlap finds some made. `allowed`: what protect() may later give at most. kBadAddress, kMisaligned, kBadArgument, kOverlap, kWriteExecute, kQuota, kNoMemory.
     core::Result<void> map(MemoryObject& memory, std::uint64_t first_page, std::uint64_t address,
                            std::uint64_t pages, abi::Rights access, abi::Rights allowed);
     // Holes are allowed, so that a caller can clean up after a failure.
@@ -44,6 +49,9 @@ public:
     // cannot go away meanwhile. kBadAddress if it is not mapped with that access.
     template <class Use>
     core::Result<void> with_page(std::uint64_t address, abi::Rights access, Use use);
+
+    // The frames of so many pages in a row from `address` on, page-aligned, each held once: of all, or kBadAddress.
+    core::Result<void> hold_pages(std::uint64_t address, std::span<Physical> frames, abi::Rights access);
 
     // A page in the kernel's own view. It is what it was found to be as long as the space has the generation that it had before
     // the look: whatever changes entries raises that, and then waits for the CPUs that have the space loaded.
@@ -68,6 +76,19 @@ public:
     AddressSpace* next_to_reap = nullptr;  // exit.cpp
 
 private:
+    // A mapping that is to be made; how far it came, why no further, and whether what an unmap has cleared may still be in use.
+    struct Pages {
+        const MemoryObject& memory;
+        std::uint64_t first_page, address, count, flags;
+    };
+    struct Filled {
+        std::uint64_t done;
+        abi::Error stopped;
+        bool flush;
+    };
+    Filled fill(const Pages& what, std::uint64_t done, std::span<const Physical>* tables);
+    Filled fill_with_tables(const Pages& what, std::uint64_t done);
+
     static core::Result<void> check_range(std::uint64_t address, std::uint64_t pages);
     std::uint64_t clear(std::uint64_t& address, std::uint64_t end, Physical* frames, bool& flush);
     void* resolve(std::uint64_t address, abi::Rights access) COX_REQUIRES(lock_);
@@ -75,6 +96,7 @@ private:
     void shoot_down(std::uint64_t begin, std::uint64_t end);
     void flush_own(Cpu& self, std::uint64_t begin, std::uint64_t end, std::uint64_t target);
 
+    Quota& payer_;
     SpinLock lock_{LockRank::kAddressSpace};
     Physical top_ = 0;
     std::atomic<std::uint32_t> unmapping_{

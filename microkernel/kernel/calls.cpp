@@ -124,6 +124,7 @@ core::Result<Reply> invoke(const Invocation& call) {
         case 5: return invoke_domain(call, cap);
         case 6: return invoke_log(call, cap);
         case 7: return invoke_machine(call, cap);
+        case 11: return invoke_quota(call, cap);
         default: return core::fail(Error::kBadOperation);
     }
 }

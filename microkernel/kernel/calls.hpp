@@ -95,5 +95,10 @@ core::Result<Reply> invoke_notification(const Invocation& call, const Cap& cap);
 core::Result<Reply> invoke_domain(const Invocation& call, const Cap& cap);
 core::Result<Reply> invoke_log(const Invocation& call, const Cap& cap);
 core::Result<Reply> invoke_machine(const Invocation& call, const Cap& cap);
+core::Result<Reply> invoke_quota(const Invocation& call, const Cap& cap);
+
+// Of a quota itself, and of a process's.
+core::Result<Reply> tell_quota(const Invocation& call, const Quota& quota);
+core::Result<Reply> split_quota(const Invocation& call, Quota& quota);
 
 }  // namespace cox

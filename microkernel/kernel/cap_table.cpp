@@ -86,12 +86,11 @@ Object* CapTable::take(std::uint32_t index) {
     return nullptr;
 }
 
-bool CapTable::grow() {
-    const auto frame = allocate_zeroed_frame();
-    if (!frame) return false;
-    frames_[slots_ / kPerFrame] = arch::physical_to_virtual<Entry>(*frame);
+core::Result<void> CapTable::grow() {
+    const auto frame = TRY(allocate_charged_frame(payer_));
+    frames_[slots_ / kPerFrame] = arch::physical_to_virtual<Entry>(frame);
     slots_.fetch_add(kPerFrame, std::memory_order_release);  // pairs with find_any()
-    return true;
+    return {};
 }
 
 core::Result<std::uint32_t> CapTable::find_free() {
@@ -101,7 +100,7 @@ core::Result<std::uint32_t> CapTable::find_free() {
         lowest_free_ = 0;
     }
     for (std::uint32_t i = lowest_free_; i < kSlots; ++i) {
-        if (i == slots_ && !grow()) return core::fail(Error::kNoMemory);
+        if (i == slots_) TRY(grow());
         const Entry& there = entry(i);
         if (there.table.load(std::memory_order_acquire)) {  // pairs with empty_elsewhere()
             if (there.object.load(std::memory_order_relaxed)) continue;

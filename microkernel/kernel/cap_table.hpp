@@ -30,10 +30,10 @@ class CapTable {
 public:
     static constexpr std::uint32_t kSlots = 4096;
 
-    CapTable() = default;
+    explicit CapTable(Quota& payer) : payer_(payer) {}
     ~CapTable();  // the process has cleared it
 
-    // kNoSlot, kNoMemory; kWrongState after clear(). One that was derived from nothing: its object is new.
+    // kNoSlot, kQuota, kNoMemory; kWrongState after clear(). One that was derived from nothing: its object is new.
     core::Result<abi::CapSlot> add(Cap cap);
     // `cap` is a look-up's answer, less some rights. kStaleSlot as well: it has been emptied since. The table stays meanwhile.
     struct Origin {
@@ -118,7 +118,7 @@ private:
     abi::Error why_not(abi::CapSlot slot) const COX_REQUIRES(lock_);
 
     core::Result<std::uint32_t> find_free() COX_REQUIRES(lock_);
-    bool grow() COX_REQUIRES(lock_);
+    core::Result<void> grow() COX_REQUIRES(lock_);
     abi::CapSlot fill(std::uint32_t index, Cap& cap) COX_REQUIRES(lock_);
     Object* take(std::uint32_t index) COX_REQUIRES(lock_);
     // Under the derivation lock of the entry's object; the reference is the caller's to release, without locks.
@@ -126,6 +126,7 @@ private:
     static void empty_elsewhere(Entry& from);
     static void settle(const Entry& entry);
 
+    Quota& payer_;
     mutable SpinLock lock_{LockRank::kCapTable};
     std::array<Entry*, kSlots / kPerFrame> frames_{};      // changed under the lock, before slots_
     std::atomic<std::uint32_t> slots_{0};                  // in the frames that are there; only grows

@@ -9,49 +9,42 @@ namespace cox {
 
 using arch::physical_to_virtual;
 
-bool MemoryObject::append(Physical frame) {
+core::Result<void> MemoryObject::append(Physical frame) {
     if (pages_ < kFirst) {
         first_[pages_++] = frame;
-        return true;
+        return {};
     }
-    if (!index_) {
-        const auto index = allocate_zeroed_frame();
-        if (!index) return false;
-        index_ = *index;
-    }
+    if (!index_) index_ = TRY(allocate_charged_frame(payer()));
     auto& leaf = physical_to_virtual<Physical>(index_)[pages_ / 512];
-    if (!leaf) {
-        const auto table = allocate_zeroed_frame();
-        if (!table) return false;
-        leaf = *table;
-    }
+    if (!leaf) leaf = TRY(allocate_charged_frame(payer()));
     physical_to_virtual<Physical>(leaf)[pages_ % 512] = frame;
     ++pages_;
-    return true;
+    return {};
 }
 
 Physical MemoryObject::listed_frame(std::uint64_t page) const {
     return physical_to_virtual<Physical>(physical_to_virtual<Physical>(index_)[page / 512])[page % 512];
 }
 
-core::Result<RefPtr<MemoryObject>> MemoryObject::create(std::uint64_t pages) {
+core::Result<RefPtr<MemoryObject>> MemoryObject::create(Quota& payer, std::uint64_t pages) {
     if (pages == 0 || pages > abi::kMaxPagesPerObject) return core::fail(abi::Error::kBadArgument);
-    auto object = TRY(make_object<MemoryObject>());
+    auto object = TRY(make_object<MemoryObject>(payer));
+    if (!payer.charge_memory(pages * abi::kPageSize)) return core::fail(abi::Error::kQuota);
     for (std::uint64_t i = 0; i < pages; ++i) {
-        const auto frame = allocate_zeroed_frame();
-        if (!frame) return core::fail(abi::Error::kNoMemory);
-        if (!object->append(*frame)) {
-            release_frame(*frame);
-            return core::fail(abi::Error::kNoMemory);
-        }
+        const auto frame = allocate_paid_frame(&payer);
+        const auto appended = frame ? object->append(*frame) : core::fail(abi::Error::kNoMemory);
+        if (appended) continue;
+        if (frame) release_frame(*frame);
+        payer.return_memory((pages - i - frame.has_value()) * abi::kPageSize);
+        return core::fail(appended.error());
     }
     return object;
 }
 
-core::Result<RefPtr<MemoryObject>> MemoryObject::view(Physical base, std::uint64_t pages) {
-    auto object = TRY(make_object<MemoryObject>());
+core::Result<RefPtr<MemoryObject>> MemoryObject::view(Quota& payer, Physical base, std::uint64_t pages) {
+    auto object = TRY(make_object<MemoryObject>(payer));
     for (std::uint64_t i = 0; i < pages; ++i) {
-        if (!object->append(base + i * abi::kPageSize)) return core::fail(abi::Error::kNoMemory);
+        TRY(object->append(base + i * abi::kPageSize));
         hold_frame(base + i * abi::kPageSize);
     }
     return object;

@@ -5,6 +5,7 @@
 #include "kernel/log.hpp"
 #include "kernel/notification.hpp"
 #include "kernel/process.hpp"
+#include "kernel/quota.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/user_memory.hpp"
 
@@ -22,7 +23,7 @@ core::Result<Reply> give_caller(const Invocation& call, RefPtr<Object> object,
     return Reply{static_cast<std::int64_t>(slot.raw())};
 }
 
-core::Result<Reply> create_process(const Invocation& call) {
+core::Result<Reply> create_process(const Invocation& call, const Process& target) {
     const auto params = TRY(read_user<abi::ProcessParams>(call.caller.process->space(), call.args[0]));
     SchedDomain* domain = nullptr;
     if (params.domain_slot) {
@@ -32,7 +33,13 @@ core::Result<Reply> create_process(const Invocation& call) {
     const std::string_view text(params.name, sizeof params.name);
     std::array<char, sizeof params.name> name_buffer{};
     const auto name = printable(text.substr(0, text.find('\0')), name_buffer);
-    return give_caller(call, RefPtr<Object>(*TRY(Process::create(domain, name))));
+    RefPtr<Quota> pays;
+    if (params.quota_slot) {
+        const auto cap = TRY(call.caller.process->caps.look_up(abi::CapSlot::from_raw(params.quota_slot)));
+        pays = RefPtr<Quota>(*TRY(as<Quota>(cap, abi::kExecute)));
+    }
+    return give_caller(call,
+                       RefPtr<Object>(*TRY(Process::create(pays ? *pays : target.quota, domain, name))));
 }
 
 core::Result<Reply> create_thread(const Invocation& call, Process& target, AddressSpace& space) {
@@ -88,6 +95,7 @@ core::Result<Reply> change_process(const Invocation& call, Process& target) {
 abi::Rights needed(Op op) {
     switch (op) {
         case Op::kWaitExit:
+        case Op::kGetQuota:
         case Op::kPark: return abi::kRead;
         case Op::kUnpark: return abi::kWrite;
         default: return abi::kManage;
@@ -99,11 +107,14 @@ abi::Rights needed(Op op) {
 core::Result<Reply> invoke_process(const Invocation& call, const Cap& cap) {
     const auto process = TRY(as<Process>(cap, needed(call.op)));
     switch (call.op) {
-        case Op::kCreateProcess: return create_process(call);
+        case Op::kCreateProcess: return create_process(call, *process);
         case Op::kCreateMemory:
-            return give_caller(call, RefPtr<Object>(*TRY(MemoryObject::create(call.args[0]))));
+            return give_caller(call,
+                               RefPtr<Object>(*TRY(MemoryObject::create(process->quota, call.args[0]))));
         case Op::kCreateNotification:
-            return give_caller(call, RefPtr<Object>(*TRY(make_object<Notification>())));
+            return give_caller(call, RefPtr<Object>(*TRY(make_object<Notification>(process->quota))));
+        case Op::kCreateQuota: return split_quota(call, process->quota);
+        case Op::kGetQuota: return tell_quota(call, process->quota);
         // Their own process's come here only through the ring, or for lack of a right.
         case Op::kUnpark:
             if (process != call.caller.process.get()) return core::fail(Error::kWrongState);

@@ -43,6 +43,10 @@ constexpr Row kRows[] = {
     {kWaitExit, ObjectType::kProcess, abi::kRead, Door::kRing, {}, Error::kBadOperation},
     {kPark, ObjectType::kProcess, abi::kRead, Door::kCall, {}, Error::kWrongState},
     {kUnpark, ObjectType::kProcess, abi::kWrite, Door::kBoth, {}, Error::kWrongState},
+    {kCreateQuota, ObjectType::kProcess, abi::kManage, Door::kBoth, {~0ull}, Error::kQuota},
+    {kGetQuota, ObjectType::kProcess, abi::kRead, Door::kBoth, {0}, Error::kBadAddress},
+    {kQuotaStatus, ObjectType::kQuota, abi::kRead, Door::kBoth, {0}, Error::kBadAddress},
+    {kSplitQuota, ObjectType::kQuota, abi::kManage, Door::kBoth, {~0ull}, Error::kQuota},
     {kStart, ObjectType::kThread, abi::kManage, Door::kBoth, {}, Error::kWrongState},
     {kKillThread, ObjectType::kThread, abi::kManage, Door::kBoth, {kTopBit}, Error::kBadArgument},
     {kSetAffinity, ObjectType::kThread, abi::kManage, Door::kBoth, {0}, Error::kBadArgument},
@@ -80,7 +84,8 @@ struct Objects {
     Owned<cap::Thread> thread;
     Owned<cap::Memory> memory;
     Owned<cap::Notification> notification;
-    std::array<cap::Capability, 7> all;  // by type - 1
+    Owned<cap::Quota> quota;
+    std::array<cap::Capability, 8> all;  // by type - 1, then the quota
 
     static cap::Result<Objects> make(const cap::Env& env) {
         Objects made;
@@ -92,17 +97,19 @@ struct Objects {
         made.process = Owned(TRY(env.process.create_process("target")));
         made.memory = Owned(TRY(env.process.create_memory(1)));
         made.notification = Owned(TRY(env.process.create_notification()));
+        made.quota = Owned(TRY(env.process.create_quota(0, 0)));
         made.all = {*made.process,
                     *made.thread,
                     *made.memory,
                     *made.notification,
                     cap::Capability(*env.find_slot("domain")),
                     cap::Capability(*env.find_slot("log")),
-                    cap::Capability(*env.find_slot("machine"))};
+                    cap::Capability(*env.find_slot("machine")),
+                    *made.quota};
         return made;
     }
     [[nodiscard]] cap::Capability of(ObjectType type) const {
-        return all[static_cast<std::size_t>(type) - 1];
+        return type == ObjectType::kQuota ? *quota : all[static_cast<std::size_t>(type) - 1];
     }
 };
 

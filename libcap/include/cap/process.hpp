@@ -67,13 +67,27 @@ public:
     [[nodiscard]] Result<ThreadStatus> status() const;
 };
 
+// How much memory and how many threads those have together that are charged to it.
+class Quota : public Capability {
+public:
+    using Capability::Capability;
+    [[nodiscard]] Result<abi::QuotaStatus> status() const;
+    // A part of what this one has left.
+    [[nodiscard]] Result<Quota> split(std::uint64_t memory, std::uint64_t threads) const;
+};
+
+// What is created by a process's capability is charged to that process's quota.
 class Process : public Capability {
 public:
     using Capability::Capability;
 
-    // `domain`: slot that the new process's threads run in, or none. `name` is cut to what ProcessParams
-    // holds.
-    [[nodiscard]] Result<Process> create_process(std::string_view name, abi::CapSlot domain = {}) const;
+    // `domain`: slot that the new process's threads run in, or none. `quota`: what it and all that is made in it is charged to;
+    // none: this process's. `name` is cut to what ProcessParams holds.
+    [[nodiscard]] Result<Process> create_process(std::string_view name, abi::CapSlot domain = {},
+                                                 abi::CapSlot quota = {}) const;
+    // Split from this process's.
+    [[nodiscard]] Result<Quota> create_quota(std::uint64_t memory, std::uint64_t threads) const;
+    [[nodiscard]] Result<abi::QuotaStatus> quota_status() const;
     // The thread runs in this process; the capability to it is the caller's. It is not started.
     [[nodiscard]] Result<Thread> create_thread(const abi::ThreadParams& params) const;
     [[nodiscard]] Result<Memory> create_memory(std::uint64_t pages) const;

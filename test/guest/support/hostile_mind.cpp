@@ -29,6 +29,8 @@ constexpr abi::Op kOperations[] = {
     kJoin,         kSuspend,       kResume,
     kCancel,       kPoll,          kTakeCpu,
     kReturnCpu,    kReturnCpu,     kWakeLedger,
+    kRevoke,       kCreateQuota,   kSplitQuota,
+    kGetQuota,     kQuotaStatus,
 };
 
 constexpr std::uint64_t kEdges[] = {
@@ -138,7 +140,11 @@ std::uint64_t HostileMind::value() {
 
 void HostileMind::write_process_params() {
     const std::uint64_t domain = any_of(ObjectType::kSchedDomain).slot;
-    scratch_ = {random_.one_in(3) ? domain : random_.one_in(8) ? value() : 0, random_.next(), random_.next()};
+    scratch_ = {random_.one_in(3)   ? domain
+                : random_.one_in(8) ? value()
+                                    : 0,
+                random_.next(), random_.next(), random_.next(),
+                random_.one_in(2) ? any_of(ObjectType::kQuota).slot : 0};
 }
 
 // Order: entry, stack, argument, ring address, FS base, affinity, label, first CPU.
@@ -195,6 +201,10 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
         case kWakeLedger: return {random_.below(abi::kMaxThreads), scratch};
         case kLogWrite: return {scratch, random_.below(16)};
         case kCpuStats: return {random_.below(cpus_), scratch};
+        case kGetQuota:
+        case kQuotaStatus: return {scratch};
+        case kCreateQuota:
+        case kSplitQuota: return {random_.next() >> (40 + random_.below(24)), random_.below(8)};
         default: return {random_.next() >> random_.below(64)};
     }
 }
@@ -234,7 +244,7 @@ Operation HostileMind::think(bool wide) {
     Operation made;
     switch (random_.below(16)) {
         case 0: made.op = random_.next() & 0xffff; break;
-        case 1: made.op = random_.below(9) << 8 | random_.below(16); break;
+        case 1: made.op = random_.below(12) << 8 | random_.below(16); break;
         default: made.op = number(kOperations[random_.below(std::size(kOperations))]);
     }
     if (wide && random_.one_in(32)) {
@@ -266,6 +276,8 @@ void HostileMind::learn(const Operation& done, std::int64_t result) {
         case kCreateThread: type = ObjectType::kThread; break;
         case kCreateMemory: type = ObjectType::kMemory; break;
         case kCreateNotification: type = ObjectType::kNotification; break;
+        case kCreateQuota:
+        case kSplitQuota: type = ObjectType::kQuota; break;
         case kPoll: type = ObjectType::kThread; break;
         case kDerive:
             if (const Known* const from = find(done.slot)) {
