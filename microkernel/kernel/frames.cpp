@@ -46,7 +46,7 @@ void frames_init(std::span<const core::MemoryRange> usable, std::span<const core
 std::optional<Physical> allocate_zeroed_frame() { return allocate_paid_frame(nullptr); }
 
 core::Result<Physical> allocate_charged_frame(Quota& payer) {
-    if (!payer.charge_memory(abi::kPageSize)) return core::fail(abi::Error::kQuota);
+    if (!payer.charge_memory(abi::kPageSize)) return core::fail(payer.no_memory());
     const auto frame = allocate_paid_frame(&payer);
     if (frame) return *frame;
     payer.return_memory(abi::kPageSize);

@@ -33,7 +33,7 @@ constexpr std::uint64_t heap_size(std::size_t size) {
 template <class T, class... Args>
 core::Result<T*> make_charged(Quota& payer, Args&&... args) {
     static_assert(sizeof(T) <= abi::kPageSize);
-    if (!payer.charge_memory(heap_size(sizeof(T)))) return core::fail(abi::Error::kQuota);
+    if (!payer.charge_memory(heap_size(sizeof(T)))) return core::fail(payer.no_memory());
     void* memory = heap_allocate(sizeof(T));
     if (!memory) {
         payer.return_memory(heap_size(sizeof(T)));

@@ -4,6 +4,7 @@
 #include "abi/calls.hpp"
 #include "arch/paging.hpp"
 #include "kernel/heap.hpp"
+#include "kernel/selftest.hpp"
 
 namespace cox {
 
@@ -29,13 +30,13 @@ Physical MemoryObject::listed_frame(std::uint64_t page) const {
 core::Result<RefPtr<MemoryObject>> MemoryObject::create(Quota& payer, std::uint64_t pages) {
     if (pages == 0 || pages > abi::kMaxPagesPerObject) return core::fail(abi::Error::kBadArgument);
     auto object = TRY(make_object<MemoryObject>(payer));
-    if (!payer.charge_memory(pages * abi::kPageSize)) return core::fail(abi::Error::kQuota);
+    if (!payer.charge_memory(pages * abi::kPageSize)) return core::fail(payer.no_memory());
     for (std::uint64_t i = 0; i < pages; ++i) {
         const auto frame = allocate_paid_frame(&payer);
         const auto appended = frame ? object->append(*frame) : core::fail(abi::Error::kNoMemory);
         if (appended) continue;
         if (frame) release_frame(*frame);
-        payer.return_memory((pages - i - frame.has_value()) * abi::kPageSize);
+        if (!keeps_charge) payer.return_memory((pages - i - frame.has_value()) * abi::kPageSize);
         return core::fail(appended.error());
     }
     return object;

@@ -119,7 +119,7 @@ core::Result<RefPtr<Thread>> Process::create_thread(AddressSpace& space, const a
 }
 
 core::Result<RefPtr<Thread>> Process::new_thread(std::uint32_t cpu, std::uint64_t affinity, Thread* polled) {
-    if (!quota.charge_thread()) return core::fail(Error::kQuota);
+    if (!quota.charge_thread()) return core::fail(quota.no_thread());
     auto thread = add_thread() ? allocate_thread(*this, domain, cpu, affinity, polled)
                                : core::Result<RefPtr<Thread>>(core::fail(Error::kWrongState));
     if (!thread) {

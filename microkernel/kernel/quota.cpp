@@ -16,6 +16,9 @@ void Quota::open(std::uint64_t bytes, std::uint64_t threads) {
     threads_.left = threads;
 }
 
+Error Quota::no_memory() const { return this == &root_quota ? Error::kNoMemory : Error::kQuota; }
+Error Quota::no_thread() const { return this == &root_quota ? Error::kNoSlot : Error::kQuota; }
+
 core::Result<RefPtr<Quota>> Quota::split(std::uint64_t bytes, std::uint64_t threads) {
     auto part = TRY(make_object<Quota>(*this));
     // What the part gives back when it goes is what it has: so it has something only once that was charged. A part of nothing

@@ -7,6 +7,7 @@
 // it is not whole. So those who are charged keep a bare pointer.
 #pragma once
 #include "abi/calls.hpp"
+#include "abi/error.hpp"
 #include "core/result.hpp"
 #include "kernel/object.hpp"
 
@@ -28,6 +29,10 @@ public:
         if (give_back(threads_, 1)) [[unlikely]]
             destroy();
     }
+
+    // What a charge that was refused is to its user: kQuota; but of the whole, the machine has no more: kNoMemory, kNoSlot.
+    abi::Error no_memory() const;
+    abi::Error no_thread() const;
 
     // A part of what is left: kQuota, kNoMemory.
     core::Result<RefPtr<Quota>> split(std::uint64_t bytes, std::uint64_t threads);

@@ -65,7 +65,7 @@ const Kind* chosen;
 
 }  // namespace
 
-bool keeps_tlb, keeps_threads, keeps_derived;
+bool keeps_tlb, keeps_threads, keeps_derived, keeps_charge;
 
 namespace {
 std::atomic<bool> forgetful{false};
@@ -95,6 +95,11 @@ void selftest_init(std::string_view name) {
     if (name == "keep-derived") {
         keeps_derived = true;
         print("selftest: what is derived from a capability that was just revoked stays");
+        return;
+    }
+    if (name == "keep-charge") {
+        keeps_charge = true;
+        print("selftest: a memory object that could not be made has been paid for");
         return;
     }
     if (name == "forget-wake") {
