@@ -48,16 +48,14 @@ struct Server {
     }
 
     // The agent. It returns only when it cannot go on; then the kernel falls back.
-    cap::Result<void> serve(cap::Ring& ring) const {
+    cap::Result<void> serve() const {
         auto& header = *reinterpret_cast<abi::EventRingHeader*>(events);
         cox::core::EventRingConsumer<EventEntries> consumer(header.head, {events}, kShape);
         for (;;) {
             while (const auto index = consumer.take()) {
                 TRY(place(*index));
             }
-            TRY(ring.prepare(cap::submission(abi::Op::kWaitEvents, domain.slot())));
-            TRY(ring.submit_and_wait(1));
-            (void)ring.next();
+            TRY(domain.commit_and_wait({}, 0, 0, abi::kForever));
         }
     }
 };
@@ -70,8 +68,7 @@ cap::Result<void> attach(const cap::Env& env, Server& server) {
     server.hints = reinterpret_cast<abi::HintLine*>(hints);
     TRY(server.domain.attach(lines, hints));
     const auto agent = TRY(cap::create_sibling(
-        env,
-        [](cap::Ring& ring, void* self) { return std::uint64_t{!static_cast<Server*>(self)->serve(ring)}; },
+        env, [](cap::Ring&, void* self) { return std::uint64_t{!static_cast<Server*>(self)->serve()}; },
         &server));
     TRY(server.domain.add_agent(agent, 0, server.events));
     return agent.start();

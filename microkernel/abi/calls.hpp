@@ -80,6 +80,8 @@ enum class Op : std::uint16_t {
     kWakeLedger = 0x0506,  // kRead: a0 line or kGoneThreads, a1 WakeLedger* -> 1: whole, 0: read again
     kTakeCpu = 0x0507,     // kManage: a0 CPU: the domain loses it
     kReturnCpu = 0x0508,   // kManage: a0 CPU: the domain has it again
+    // call only, the calling agent, kRead and kWrite: kCommit of a0 to a2 unless a0 is 0, then waits a3 ns for an event or a completion
+    kCommitAndWait = 0x0509,
 
     // Log.
     kLogWrite = 0x0600,  // kWrite: a0 address, a1 length (at most kMaxLogLine): one line, whole

@@ -100,6 +100,7 @@ constexpr std::array<QuickWay, 16> kQuickWays = [] {
     ways[low_bits(Op::kPark)] = call_park;
     ways[low_bits(Op::kUnpark)] = call_unpark;
     ways[low_bits(Op::kYield)] = call_yield;
+    ways[low_bits(Op::kCommitAndWait)] = call_commit_and_wait;
     ways[low_bits(Op::kSignal)] = call_signal;
     ways[low_bits(Op::kPollBits)] = call_poll;
     return ways;
@@ -173,7 +174,7 @@ void handle_call(Thread& thread) {
 void finish_exit_work(Cpu& cpu) {
     const auto work = std::exchange(cpu.exit_work, 0);
     if (work & kExitThread) return exit_current(cpu, cpu.current->frame.rax, abi::Cause::kExited);
-    if (work & kWaitInEnter) return wait_in_enter(cpu, *cpu.current);
+    if (work & (kWaitInEnter | kWaitForEvents)) return wait_in_enter(cpu, *cpu.current);
     if (work & kPark) return wait_parked(cpu, *cpu.current);
     if (work & kYield) yield_current(cpu);
 }

@@ -53,6 +53,8 @@ CallResult call_park(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std
 CallResult call_unpark(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
                        std::uint64_t a2, std::uint64_t a3);
 
+CallResult call_commit_and_wait(std::uint64_t slot, std::uint64_t op, std::uint64_t ref, std::uint64_t commit,
+                                std::uint64_t slice_ns, std::uint64_t timeout_ns);
 CallResult call_signal(std::uint64_t slot, std::uint64_t op, std::uint64_t bits, std::uint64_t a1,
                        std::uint64_t a2, std::uint64_t a3);
 CallResult call_poll(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,

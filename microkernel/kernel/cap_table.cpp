@@ -88,7 +88,8 @@ Object* CapTable::take(std::uint32_t index) {
 
 core::Result<void> CapTable::grow() {
     const auto frame = TRY(allocate_charged_frame(payer_));
-    frames_[slots_ / kPerFrame] = arch::physical_to_virtual<Entry>(frame);
+    const auto base = reinterpret_cast<std::uint64_t>(arch::physical_to_virtual(frame));
+    frames_[slots_ / kPerFrame] = base - slots_ * sizeof(Entry);
     slots_.fetch_add(kPerFrame, std::memory_order_release);  // pairs with find_any()
     return {};
 }

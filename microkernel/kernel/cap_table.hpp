@@ -99,7 +99,9 @@ private:
     static constexpr std::uint32_t kPerFrame = abi::kPageSize / sizeof(Entry);
 
     // index < slots_.
-    Entry& entry(std::uint32_t index) const { return frames_[index / kPerFrame][index % kPerFrame]; }
+    Entry& entry(std::uint64_t index) const {
+        return *reinterpret_cast<Entry*>(frames_[index / kPerFrame] + index * sizeof(Entry));
+    }
     // nullptr: why_not() says why.
     Entry* find(abi::CapSlot slot) const {
         Entry* found = find_any(slot);
@@ -128,7 +130,8 @@ private:
 
     Quota& payer_;
     mutable SpinLock lock_{LockRank::kCapTable};
-    std::array<Entry*, kSlots / kPerFrame> frames_{};      // changed under the lock, before slots_
+    // Where each frame's entries are, less what the index of its first adds. Changed under the lock, before slots_.
+    std::array<std::uint64_t, kSlots / kPerFrame> frames_{};
     std::atomic<std::uint32_t> slots_{0};                  // in the frames that are there; only grows
     std::atomic<bool> emptied_{false};                     // some slot, by another than drop()
     std::uint32_t lowest_free_ COX_GUARDED_BY(lock_) = 0;  // unless emptied_, no slot below it is free

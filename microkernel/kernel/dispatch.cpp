@@ -24,14 +24,12 @@ using abi::Cause;
 namespace {
 
 std::uint64_t fallback_slice() { return arch::clock.to_ticks(abi::kFallbackSliceNs); }
-std::uint64_t agent_budget() { return arch::clock.to_ticks(abi::kAgentBudgetNs); }
 
 // Adds the time since the last call to whatever this CPU has been doing.
 void account(Cpu& cpu, std::uint64_t now) {
-    const auto elapsed = now - cpu.since;
-    cpu.since = now;
     const Thread* t = cpu.current;
-    (t ? (t->domain ? cpu.stats.domain_ticks : cpu.stats.system_ticks) : cpu.stats.idle_ticks) += elapsed;
+    auto& ticks = t ? (t->domain ? cpu.stats.domain_ticks : cpu.stats.system_ticks) : cpu.stats.idle_ticks;
+    account_as(ticks, cpu, now);
 }
 
 // The current thread back into the queue: running → queued. False: a request came first; look again.

@@ -103,7 +103,8 @@ public:
         std::uint32_t wanted, consumed;
         std::uint64_t timeout_ns, deadline;
     } enter{};
-    std::atomic<std::uint32_t> timer_cpu{kNoCpu};  // timers.hpp
+    static constexpr std::uint32_t kForEvents = ~0u;  // wanted, in kCommitAndWait: an event, or a completion
+    std::atomic<std::uint32_t> timer_cpu{kNoCpu};     // timers.hpp
     struct {
         ParkSpace* space = nullptr;  // where it is, or was last; there under the lock:
         std::uint64_t key = 0;

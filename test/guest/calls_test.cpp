@@ -5,6 +5,7 @@
 #include "suite.hpp"
 #include "support/doors.hpp"
 #include "support/owned.hpp"
+#include "support/scene.hpp"
 
 #include <algorithm>
 
@@ -67,6 +68,7 @@ constexpr Row kRows[] = {
     {kAddAgent, ObjectType::kSchedDomain, abi::kManage, Door::kBoth, {0}, Error::kBadSlot},
     {kCommit, ObjectType::kSchedDomain, abi::kWrite, Door::kBoth, {}, Error::kNotAttached},
     {kWaitEvents, ObjectType::kSchedDomain, abi::kRead, Door::kRing, {}, Error::kBadOperation},
+    {kCommitAndWait, ObjectType::kSchedDomain, abi::kRead | abi::kWrite, Door::kCall, {}, Error::kWrongState},
     {kDetach, ObjectType::kSchedDomain, abi::kManage, Door::kBoth, {}, Error::kNotAttached},
     {kGetCpus, ObjectType::kSchedDomain, abi::kRead, Door::kBoth, {}, Error::kOk},
     {kTakeCpu, ObjectType::kSchedDomain, abi::kManage, Door::kBoth, {~0ull}, Error::kCpuNotYours},
@@ -137,6 +139,62 @@ void rights(Case& t) {
             REQUIRE_EQUAL(t, by_ring(t.env, {row.op, just->slot(), row.args}), row.outcome);
         }
     }
+}
+
+// With every set of rights that lacks the one that is needed, and arguments that would have an effect: nothing has changed.
+void every_missing_right(Case& t) {
+    const auto objects = MUST(t, Objects::make(t.env));
+    auto scene = MUST(t, Scene::make(t.env));
+    Random random(t.seed);
+    for (const Row& row : kRows) {
+        const auto own = scene.of(row.type);
+        const auto object = own ? own : objects.of(row.type);
+        for (Rights rights = 0; rights <= abi::kAllRights; ++rights) {
+            if (rights & row.needed) {
+                continue;
+            }
+            const auto without = MUST(t, derive(object, rights));
+            const auto before = scene.state();
+            for (int i = 0; i < 8; ++i) {
+                const Request request{row.op, without->slot(), scene.arguments(random)};
+                REQUIRE_EQUAL(t, by_call(request), Error::kNoRight);
+                REQUIRE_EQUAL(t, by_ring(t.env, request), Error::kNoRight);
+            }
+            const auto after = scene.state();
+            for (std::size_t i = 0; i < before.size(); ++i) {
+                if (after[i] != before[i]) {
+                    t.fail("operation {:x} with rights {} has changed state {} from {:x} to {:x}",
+                           static_cast<std::uint64_t>(row.op), rights, i, before[i], after[i]);
+                }
+            }
+        }
+    }
+}
+
+// With the right it changes, and is seen to.
+void a_change_is_seen(Case& t) {
+    const auto sees = [&](auto harm) {
+        const auto scene = Scene::make(t.env);
+        if (!scene) {
+            return false;
+        }
+        const auto before = scene->state();
+        return by_call(harm(*scene)) == Error::kOk && scene->state() != before;
+    };
+    REQUIRE(t, sees([](const Scene& scene) {
+                return Request{kSignal, scene.of(ObjectType::kNotification).slot(), {2}};
+            }));
+    REQUIRE(t,
+            sees([](const Scene& scene) { return Request{kStart, scene.of(ObjectType::kThread).slot()}; }));
+    REQUIRE(t, sees([](const Scene& scene) {
+                return Request{kUnmap, scene.of(ObjectType::kProcess).slot(), {Scene::place(0), 1}};
+            }));
+    REQUIRE(t, sees([](const Scene& scene) {
+                return Request{kMap,
+                               scene.of(ObjectType::kProcess).slot(),
+                               {scene.of(ObjectType::kMemory).slot().raw(), Scene::place(1), 0,
+                                abi::map_word(1, abi::kRead)}};
+            }));
 }
 
 void wrong_type(Case& t) {
@@ -248,6 +306,8 @@ void domain_cpus(Case& t) {
 
 constexpr Entry kCases[] = {
     {"rights", rights},
+    {"every_missing_right", every_missing_right},
+    {"a_change_is_seen", a_change_is_seen},
     {"wrong_type", wrong_type},
     {"bad_slots", bad_slots},
     {"unknown_operations", unknown_operations},

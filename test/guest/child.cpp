@@ -8,6 +8,9 @@
 #include "support/faults.hpp"
 #include "support/patience.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 namespace test {
 
 namespace {
@@ -88,6 +91,29 @@ std::uint64_t echo(const cap::Env& env, std::uint64_t) {
     }
 }
 
+// All the memory that it can have, what it may write of its own, and, last of all, "shared": full of `value`.
+std::uint64_t fill(const cap::Env& env, std::uint64_t value) {
+    constexpr std::uint64_t kPages = abi::kMaxPagesPerCall, kWords = abi::kPageSize / 8;
+    for (int i = 0; i < 16; ++i) {
+        const auto memory = env.process.create_memory(kPages);
+        const auto address = env.space.reserve(kPages);
+        if (!memory || !address || !env.process.map(*memory, *address, 0, kPages, abi::kRead | abi::kWrite)) {
+            return 1;
+        }
+        std::fill_n(reinterpret_cast<volatile std::uint64_t*>(*address), kPages * kWords, value);
+    }
+    volatile std::uint64_t stack[1024];
+    std::fill_n(stack, std::size(stack), value);
+    std::fill_n(reinterpret_cast<volatile std::uint64_t*>(env.info.ring_address) + kWords, 2 * kWords, value);
+    const auto shared = env.find<cap::Memory>("shared");
+    const auto address = env.space.reserve(4);
+    if (!shared || !env.process.map(*shared, *address, 0, 4, abi::kRead | abi::kWrite)) {
+        return 1;
+    }
+    std::fill_n(reinterpret_cast<volatile std::uint64_t*>(*address), 4 * kWords, value);
+    return kDone;
+}
+
 struct Mode {
     std::string_view name;
     std::uint64_t (*run)(const cap::Env& env, std::uint64_t value);
@@ -113,6 +139,12 @@ constexpr Mode kModes[] = {
          return env.find<cap::Process>("watched")->wait_exit(env.ring).value_or(1);
      }},
     {"echo", echo},
+    {"fill", fill},
+    {"fill_and_spin",
+     [](const cap::Env& env, std::uint64_t value) -> std::uint64_t {
+         (void)fill(env, value);
+         spin();
+     }},
     {"crowd", crowd},
     // The main thread ends with 1, then its sibling with `value`.
     {"sibling_last",

@@ -8,6 +8,11 @@
 #include "support/doors.hpp"
 #include "support/free_pages.hpp"
 #include "support/owned.hpp"
+#include "support/sibling.hpp"
+
+#include <array>
+#include <atomic>
+#include <optional>
 
 namespace {
 
@@ -315,6 +320,53 @@ void own_table(Case& t) {
                   static_cast<std::uint64_t>(-static_cast<std::int64_t>(Error::kQuota)));
 }
 
+// Spenders on all CPUs, who together want more than there is: each is refused and served, and nothing is lost of it.
+struct Spending {
+    cap::Process process;
+    cap::Quota quota;
+    std::atomic<std::uint64_t> refusals{0}, successes{0}, wrong{0};
+
+    static std::uint64_t run(cap::Ring&, void* argument) {
+        Spending& spending = *static_cast<Spending*>(argument);
+        std::uint64_t own_made = 0, own_refused = 0;
+        for (std::uint64_t i = 0; i < 20'000 && (i < 2000 || own_made < 20 || own_refused < 20); ++i) {
+            const auto first = spending.process.create_memory(1 + i % 5);
+            const auto second = spending.quota.split(kSmallest * (i % 7), i % 2);
+            for (const Error error : {made(first), made(second)}) {
+                ++(error == Error::kOk ? own_made : own_refused);
+                spending.wrong += error != Error::kOk && error != Error::kQuota;
+            }
+        }
+        spending.successes += own_made;
+        spending.refusals += own_refused;
+        return 0;
+    }
+};
+
+void on_all_cpus(Case& t) {
+    const Owned quota(MUST(t, t.env.process.create_quota(kMuch, 1)));
+    const Owned process(MUST(t, t.env.process.create_process("poor", {}, quota->slot())));
+    const auto before = MUST(t, quota->status());
+    // Room for half of what they want at a time.
+    const Owned rest(
+        MUST(t, quota->split(kMuch - before.memory_used - (t.cpus() + 1) * 2 * abi::kPageSize, 0)));
+    const auto alone = MUST(t, quota->status());
+    Spending spending{.process = *process, .quota = *quota};
+    std::array<std::optional<Sibling>, 8> spenders;
+    for (std::uint64_t i = 0; i < 2 * std::min(t.cpus(), 4u); ++i) {
+        const std::uint64_t cpu = i % t.cpus();
+        spenders[i].emplace(MUST(
+            t, Sibling::start(t.env, Spending::run, &spending, {.affinity = only(cpu), .first_cpu = cpu})));
+    }
+    for (const auto& spender : spenders) {
+        REQUIRE(t, !spender || spender->wait());
+    }
+    t.env.log.print("quota: made={} refused={}", spending.successes.load(), spending.refusals.load());
+    REQUIRE_EQUAL(t, spending.wrong.load(), 0u);
+    REQUIRE(t, spending.successes > 0 && spending.refusals > 0);
+    REQUIRE(t, comes_back(t, *quota, alone.memory_used, 0));
+}
+
 constexpr Entry kCases[] = {
     {"split", split},
     {"chain", chain},
@@ -324,6 +376,7 @@ constexpr Entry kCases[] = {
     {"quota_is_kept", quota_is_kept},
     {"each_allocation_refused", each_allocation_refused},
     {"own_table", own_table},
+    {"on_all_cpus", on_all_cpus},
     {"forgotten_processes", forgotten_processes},
 };
 

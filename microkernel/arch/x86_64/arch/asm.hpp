@@ -36,6 +36,17 @@ inline std::uint64_t rdtsc() {
     return std::uint64_t{high} << 32 | low;
 }
 
+// Where CPUID says that it is there (Features::rdrand). 0: the source was dry.
+inline std::uint64_t random_or_zero() {
+    std::uint64_t value;
+    bool filled;
+    for (int attempt = 0; attempt < 10; ++attempt) {
+        asm volatile("rdrand %0" : "=r"(value), "=@ccc"(filled));
+        if (filled) return value;
+    }
+    return 0;
+}
+
 inline std::uint64_t read_cr0() {
     std::uint64_t v;
     asm volatile("mov %%cr0, %0" : "=r"(v));
