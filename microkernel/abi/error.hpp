@@ -42,6 +42,8 @@ enum class Error : std::int64_t {
     kCancelled = -27,  // by kCancel, or because the submission that it is linked to did not succeed
     // Parking.
     kValueChanged = -28,  // the word has another value than the caller expected
+    // Endpoints.
+    kNoCaller = -29,  // nobody waits for that reply: given already, timed out, cancelled, or gone
     // Quotas.
     kQuota = -33,  // the quota that would pay has less left
 };

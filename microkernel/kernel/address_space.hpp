@@ -52,6 +52,8 @@ public:
 
     // The frames of so many pages in a row from `address` on, page-aligned, each held once: of all, or kBadAddress.
     core::Result<void> hold_pages(std::uint64_t address, std::span<Physical> frames, abi::Rights access);
+    // Gives the page its frame, if it has none yet. True: it is mapped with that access now, for whoever has faulted there.
+    [[nodiscard]] bool bring_in(std::uint64_t address, abi::Rights access);
 
     // A page in the kernel's own view. It is what it was found to be as long as the space has the generation that it had before
     // the look: whatever changes entries raises that, and then waits for the CPUs that have the space loaded.
@@ -78,8 +80,9 @@ public:
 private:
     // A mapping that is to be made; how far it came, why no further, and whether what an unmap has cleared may still be in use.
     struct Pages {
-        const MemoryObject& memory;
+        MemoryObject& memory;
         std::uint64_t first_page, address, count, flags;
+        abi::Rights access, allowed;
     };
     struct Filled {
         std::uint64_t done;
@@ -90,7 +93,7 @@ private:
     Filled fill_with_tables(const Pages& what, std::uint64_t done);
 
     static core::Result<void> check_range(std::uint64_t address, std::uint64_t pages);
-    std::uint64_t clear(std::uint64_t& address, std::uint64_t end, Physical* frames, bool& flush);
+    std::uint64_t clear(std::uint64_t& address, std::uint64_t end, std::uint64_t* entries, bool& flush);
     void* resolve(std::uint64_t address, abi::Rights access) COX_REQUIRES(lock_);
     // [begin, end) has changed: returns when no CPU uses what stood there.
     void shoot_down(std::uint64_t begin, std::uint64_t end);

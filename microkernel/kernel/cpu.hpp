@@ -12,6 +12,7 @@
 #include "core/intrusive_queue.hpp"
 #include "core/timer_queue.hpp"
 #include "core/topology.hpp"
+#include "kernel/alarm.hpp"
 #include "kernel/thread.hpp"
 
 namespace cox {
@@ -34,6 +35,7 @@ enum ExitWork : std::uint32_t {
     kYield = 16,          // kYield
     kAgentWoken = 32,     // the CPU's agent is to run (direct_agent.cpp)
     kWaitForEvents = 64,  // kCommitAndWait waits
+    kAtEndpoint = 512,    // an operation of an endpoint
     // Of these it is enough to look at the queue, and at the timer for it:
     kQueued = 128,  // a thread was queued
     kWatch =
@@ -68,8 +70,11 @@ struct Cpu {
     bool gives_back = false;       // taken, and those that were here are still being given back:
     std::size_t to_give_back = 0;  // so many of the queue were not looked at
 
-    // Time (timers.cpp, watchdog.cpp).
+    // Time (timers.cpp, alarm.cpp, watchdog.cpp).
     TimerQueue timers;
+    AlarmQueue alarms;
+    std::uint64_t window_end = 0;  // alarm.hpp
+    std::uint32_t expiries_left = 0;
     std::uint64_t armed_deadline = kNever;
     std::uint64_t watch_deadline = kNever;
 

@@ -15,6 +15,7 @@
 #include "core/pvh.hpp"
 #include "kernel/frames.hpp"
 #include "kernel/hardening.hpp"
+#include "kernel/irq.hpp"
 #include "kernel/loader.hpp"
 #include "kernel/log.hpp"
 #include "kernel/panic.hpp"
@@ -120,6 +121,7 @@ extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_
     root_quota.open(frame_counts().total * abi::kPageSize, abi::kMaxThreads);
     selftest_init(options.find("selftest").value_or(""));
     watchdog_init(number(options, "watchdog_ms", 5000));
+    irq_init(acpi->madt);
     smp_start(acpi->madt);
     init_cpu_lines();
     print(

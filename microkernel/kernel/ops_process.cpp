@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "kernel/calls.hpp"
+#include "kernel/endpoint.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/heap.hpp"
 #include "kernel/log.hpp"
@@ -109,12 +110,18 @@ core::Result<Reply> invoke_process(const Invocation& call, const Cap& cap) {
     switch (call.op) {
         case Op::kCreateProcess: return create_process(call, *process);
         case Op::kCreateMemory:
+            if (call.args[0] & abi::kDemandZero)
+                return give_caller(call, RefPtr<Object>(*TRY(MemoryObject::create_on_demand(
+                                             process->quota, call.args[0] & ~abi::kDemandZero))));
             return give_caller(call,
                                RefPtr<Object>(*TRY(MemoryObject::create(process->quota, call.args[0]))));
         case Op::kCreateNotification:
             return give_caller(call, RefPtr<Object>(*TRY(make_object<Notification>(process->quota))));
         case Op::kCreateQuota: return split_quota(call, process->quota);
         case Op::kGetQuota: return tell_quota(call, process->quota);
+        case Op::kCreateTimer: return create_timer(call, *process);
+        case Op::kCreateEndpoint:
+            return give_caller(call, RefPtr<Object>(*TRY(Endpoint::create(process->quota))));
         // Their own process's come here only through the ring, or for lack of a right.
         case Op::kUnpark:
             if (process != call.caller.process.get()) return core::fail(Error::kWrongState);

@@ -20,6 +20,7 @@ using abi::Error;
 core::Result<RefPtr<Process>> Process::create(Quota& quota, SchedDomain* domain, std::string_view name) {
     auto process = TRY(make_object<Process>(quota, quota, domain));
     name.copy(process->name.data(), process->name.size() - 1);
+    process->timers = TRY(make_object<TimerAccount>(quota));
     process->space_ = TRY(make_charged<AddressSpace>(quota, quota));
     TRY(process->space_->init());
     return process;

@@ -9,6 +9,7 @@
 #include "kernel/address_space.hpp"
 #include "kernel/cap_table.hpp"
 #include "kernel/ending.hpp"
+#include "kernel/timer_account.hpp"
 
 namespace cox {
 
@@ -58,6 +59,7 @@ public:
     AddressSpace& space() { return *space_; }
     Quota& quota;  // it lives while this does
     CapTable caps;
+    RefPtr<TimerAccount> timers;  // from its creation on
     SchedDomain* const domain;
     std::array<char, 24> name{};
 

@@ -19,6 +19,8 @@
 #include "core/timer_queue.hpp"
 #include "kernel/address_space.hpp"
 #include "kernel/ending.hpp"
+#include "kernel/fault.hpp"
+#include "kernel/ipc.hpp"
 #include "kernel/object.hpp"
 #include "kernel/park.hpp"
 #include "kernel/ring.hpp"
@@ -30,7 +32,7 @@ struct Cpu;
 class Process;
 class SchedDomain;
 
-enum class RecordKind : std::uint8_t { kPlace, kRequest, kTimer, kAttention };
+enum class RecordKind : std::uint8_t { kPlace, kRequest, kTimer, kAttention, kAlarm };
 
 class Thread final : public Object {
 public:
@@ -59,6 +61,7 @@ public:
     std::atomic<std::uint32_t> agent_cpu{kNoCpu};  // written under the domain's lock
     Ring ring;
     std::uint64_t fs_base = 0;
+    PageFault page_fault;
     const RefPtr<Thread> polls;  // a poller (poller.hpp): whose ring it takes from
 
     core::QueueNode<Thread> queue_link;
@@ -87,6 +90,7 @@ public:
         kInEnter = 2,  // it waits in cap_enter: finish_enter
         kInPark = 4,   // it has parked with a time-out, or on shared memory: finish_park
         kPolls = 8,    // it has no user code to return to: poll_ring. For good
+        kInIpc = 16,   // it waits at an endpoint with a time-out, or for the kernel: finish_ipc
     };
     std::uint8_t resume = 0;
     std::atomic<bool> agent_overrun{
@@ -97,7 +101,7 @@ public:
         bool awake;
     } poll{};
 
-    // cap_enter or kPark in progress.
+    // cap_enter, kPark, or a wait at an endpoint in progress.
     bool timed_out = false;
     struct {
         std::uint32_t wanted, consumed;
@@ -113,6 +117,8 @@ public:
         RefPtr<Object> pinned;    // the shared memory object
         AddressSpace::Page page;  // with the word that it parked on last, for the next time
     } park;
+
+    Ipc ipc{*this};
 
     static constexpr std::uint64_t kNoCode = ~std::uint64_t{0};
     std::atomic<std::uint64_t> exit_code{

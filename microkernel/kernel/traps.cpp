@@ -6,7 +6,9 @@
 #include "kernel/calls.hpp"
 #include "kernel/dispatch.hpp"
 #include "kernel/exit.hpp"
+#include "kernel/fault.hpp"
 #include "kernel/hardening.hpp"
+#include "kernel/irq.hpp"
 #include "kernel/log.hpp"
 #include "kernel/panic.hpp"
 #include "kernel/process.hpp"
@@ -30,7 +32,7 @@ bool handle_interrupt(Cpu& cpu, std::uint64_t vector) {
             break;
         case arch::kVectorReschedule: ++cpu.stats.ipis_received; break;
         case arch::kVectorSpurious: return true;  // wants no end-of-interrupt
-        default: return vector >= kFirstInterrupt;
+        default: return handle_line(vector) || vector >= kFirstInterrupt;
     }
     arch::lapic_end_of_interrupt();
     return true;
@@ -62,7 +64,8 @@ TrapFrame* trap_from_user(TrapFrame* frame) {
         handle_call(*cpu.current);
         finish_exit_work(cpu);
     } else if (!handle_interrupt(cpu, frame->vector)) {
-        end_faulting_thread(cpu, *frame);
+        const bool page_fault = frame->vector == arch::kVectorPageFault;
+        if (!page_fault || !handle_page_fault(cpu, *cpu.current)) end_faulting_thread(cpu, *frame);
     }
     return leave_kernel(cpu);
 }

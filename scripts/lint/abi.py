@@ -29,15 +29,19 @@ def compare(what: str, header: dict[str, int], document: dict[str, int]) -> list
     return problems
 
 
+def named(rights: set[str]) -> str:
+    return " and ".join(sorted(rights)) or "no right"
+
+
 def check_rights(root: pathlib.Path, document: abi_doc.Document) -> list[str]:
     problems = []
     tried = abi_tests.read_rights(root)
     for name, operation in sorted(document.operations.items()):
         if name not in tried:
             problems.append(f"{name}: no row in the table of test/guest/calls_test.cpp")
-        elif tried[name] != (operation.right or ""):
-            problems.append(f"{name}: needs {operation.right or 'no right'} by docs/abi.md, "
-                            f"{tried[name] or 'no right'} by test/guest/calls_test.cpp")
+        elif tried[name] != operation.rights:
+            problems.append(f"{name}: needs {named(operation.rights)} by docs/abi.md, "
+                            f"{named(tried[name])} by test/guest/calls_test.cpp")
     return problems
 
 

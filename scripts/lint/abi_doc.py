@@ -17,7 +17,7 @@ NAME = re.compile(r"`(k[A-Z]\w*)`")
 @dataclasses.dataclass
 class Operation:
     number: int
-    right: str | None  # None: needs none
+    rights: set[str]
     errors: set[str]
 
 
@@ -76,15 +76,16 @@ def read_operations(document: Document, title: str, text: str, groups: dict[str,
         number = int(cells[1], 16)
         if number >> 8 != type_number:
             document.problems.append(f"{where}: {cells[1]} stands under {title}")
-        column = NAME.findall(cells[2])[:1] if len(cells) > 4 else []
-        right = column[0] if column else by_sentence.get(name[1], by_sentence.get(None))
+        column = {each for each in NAME.findall(cells[2]) if each in RIGHTS} if len(cells) > 4 else set()
+        right = by_sentence.get(name[1], by_sentence.get(None))
+        rights = column or ({right} if right else set())
         errors = {each for each in NAME.findall(cells[-1]) if each in document.errors}
         for group in groups:
             if re.search(rf"\b{group}\b", re.sub(r"`[^`]*`", "", cells[-1])):
                 errors |= groups[group]
         if re.search(r"\b(below|above)\b", cells[-1]):
             document.problems.append(f"{where}: its errors are elsewhere")
-        document.operations[name[1]] = Operation(number, right, errors)
+        document.operations[name[1]] = Operation(number, rights, errors)
 
 
 def read(path: pathlib.Path) -> Document:

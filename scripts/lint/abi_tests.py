@@ -182,11 +182,12 @@ def merge(into: Ways, more: Ways) -> None:
             into.setdefault(name, {}).setdefault(each, set()).update(operations)
 
 
-def read_rights(root: pathlib.Path) -> dict[str, str]:
-    """The table of test/guest/calls_test.cpp, by which every operation is tried without its right."""
+def read_rights(root: pathlib.Path) -> dict[str, set[str]]:
+    """The table of test/guest/calls_test.cpp, by which every operation is tried without its rights."""
     path = root / "test/guest/calls_test.cpp"
     text = abi_headers.without_comments(path.read_text())
-    rights = dict(re.findall(r"\{(?:Op::)?(k\w+),\s*(?:abi::)?ObjectType::k\w+,\s*abi::(k\w+),", text))
+    rows = re.findall(r"\{(?:Op::)?(k\w+),\s*(?:abi::)?ObjectType::k\w+,([^,]*),", text)
+    rights = {name: set(re.findall(r"\bk\w+", needed)) for name, needed in rows}
     for body in re.findall(r"kAnyOperations\[\] = \{([^}]*)\}", text):
-        rights.update(dict.fromkeys(re.findall(r"\bk\w+", body), ""))
+        rights.update({name: set() for name in re.findall(r"\bk\w+", body)})
     return rights

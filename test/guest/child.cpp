@@ -2,11 +2,13 @@
 //
 // What the tests start as another process: it does one thing, named by its argument `mode`, with `value`, and
 // ends with 7 if it has lived through it. `bell` is a notification that some modes use, if it was given.
+#include "cap/endpoint.hpp"
 #include "cap/env.hpp"
 #include "cap/threads.hpp"
 #include "core/command_line.hpp"
 #include "support/faults.hpp"
 #include "support/patience.hpp"
+#include "support/rtc.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -91,6 +93,22 @@ std::uint64_t echo(const cap::Env& env, std::uint64_t) {
     }
 }
 
+// The driver of the real-time clock: serves so many interrupts, then rings.
+std::uint64_t serve_clock(const cap::Env& env, std::uint64_t count) {
+    const auto irq = env.find<cap::Irq>("irq");
+    const auto bell = env.process.create_notification();
+    const Rtc rtc(*irq);
+    if (!bell || !irq->bind(*bell, 1) || !rtc.start(Rtc::kFast)) {
+        return 1;
+    }
+    for (; count > 0; --count) {
+        if (!bell->wait(env.ring) || !rtc.take() || !irq->acknowledge()) {
+            return 2;
+        }
+    }
+    return env.find<cap::Notification>("bell")->signal(1) ? kDone : 3;
+}
+
 // All the memory that it can have, what it may write of its own, and, last of all, "shared": full of `value`.
 std::uint64_t fill(const cap::Env& env, std::uint64_t value) {
     constexpr std::uint64_t kPages = abi::kMaxPagesPerCall, kWords = abi::kPageSize / 8;
@@ -112,6 +130,18 @@ std::uint64_t fill(const cap::Env& env, std::uint64_t value) {
     }
     std::fill_n(reinterpret_cast<volatile std::uint64_t*>(*address), 4 * kWords, value);
     return kDone;
+}
+
+// Answers each call with the sum of two words, until that is 0: then it ends without an answer.
+std::uint64_t serve(const cap::Env& env, std::uint64_t) {
+    const auto service = env.find<cap::Endpoint>("service");
+    cap::Message m;
+    bool good = static_cast<bool>(service->receive(m));
+    while (good && m.words[0] + m.words[1] != 0) {
+        m = cap::answer(m, m.words[0] + m.words[1]);
+        good = static_cast<bool>(service->reply_and_receive(m));
+    }
+    return good ? kDone : 1;
 }
 
 struct Mode {
@@ -139,12 +169,14 @@ constexpr Mode kModes[] = {
          return env.find<cap::Process>("watched")->wait_exit(env.ring).value_or(1);
      }},
     {"echo", echo},
+    {"rtc", serve_clock},
     {"fill", fill},
     {"fill_and_spin",
      [](const cap::Env& env, std::uint64_t value) -> std::uint64_t {
          (void)fill(env, value);
          spin();
      }},
+    {"serve", serve},
     {"crowd", crowd},
     // The main thread ends with 1, then its sibling with `value`.
     {"sibling_last",

@@ -4,6 +4,7 @@
 // which error of which operation has no test.
 #include "cap/sched_domain.hpp"
 #include "suite.hpp"
+#include "support/crew.hpp"
 #include "support/domain_server.hpp"
 #include "support/doors.hpp"
 #include "support/owned.hpp"
@@ -175,9 +176,70 @@ void agents(Case& t) {
     REQUIRE_EQUAL(t, outcome(Op::kWaitEvents, waits.refusals[1]), Error::kNotAttached);
 }
 
+// In an agent, whose CPU does nothing else meanwhile: a commit that is refused is told at once, one of nothing waits for its time.
+// `unplaced`: of the domain, has just been started. `created`, `ended`: has not been, has gone.
+void commit_and_wait(Case& t, DomainServer& server, const Worker& unplaced, const Worker& created,
+                     const Worker& ended) {
+    const auto commit = [&](abi::ThreadRef ref, std::uint32_t sequence, std::uint32_t cpu) {
+        for (;;) {
+            const Error error = by_call({Op::kCommitAndWait,
+                                         server.domain().slot(),
+                                         {ref.raw(), abi::commit_word(sequence, cpu, 0), abi::kNoSlice, 1}});
+            if (error != Error::kOk) return error;
+            while (
+                server.agent(0).events->take()) {  // something came: it has to be taken before one can wait
+            }
+        }
+    };
+    const auto sequence = server.line(unplaced).word.sequence();
+    const auto ref = unplaced.ref;
+    const auto outsider = MUST(t, t.env.thread.ref());
+    REQUIRE_EQUAL(t, commit({ref.index, ref.generation + 1}, sequence, 0), Error::kStaleRef);
+    REQUIRE_EQUAL(t, commit(outsider, 0, 0), Error::kNotInDomain);
+    REQUIRE_EQUAL(t, commit(ended.ref, 0, 0), Error::kGone);
+    REQUIRE_EQUAL(t, commit(created.ref, 0, 0), Error::kNotRunnable);
+    REQUIRE_EQUAL(t, commit(ref, sequence + 1, 0), Error::kStaleSequence);
+    REQUIRE_EQUAL(t, commit(ref, sequence, abi::kMaxCpus), Error::kCpuNotYours);
+    REQUIRE_EQUAL(t, commit({}, 0, 0), Error::kTimedOut);
+    if (t.cpus() > 1) {
+        REQUIRE_OK(t, unplaced.thread.set_affinity(1));
+        REQUIRE_EQUAL(t, commit(ref, sequence, 1), Error::kAffinity);
+    }
+    REQUIRE_OK(t, server.place(unplaced, 0));
+    REQUIRE_EQUAL(t, commit(ref, sequence, 0), Error::kRunningElsewhere);  // queued behind this agent
+}
+
+struct Round {
+    Case& t;
+    DomainServer& server;
+    const Worker &unplaced, &created, &ended;
+    std::atomic<bool> done{false};  // release by the agent, acquire by the test: whether the case has failed
+};
+
+void commits_by_agents(Case& t) {
+    DomainServer server(t, 0);
+    Crew crew(t);
+    const Worker& unplaced = crew.add();
+    const Worker& created = crew.add();
+    const Worker& ended = crew.add();
+    REQUIRE_OK(t, ended.thread.kill(0));
+    REQUIRE_OK(t, unplaced.thread.start());
+    Round round{t, server, unplaced, created, ended};
+    const auto run = [](cap::Ring&, void* argument) -> std::uint64_t {
+        auto& its = *static_cast<Round*>(argument);
+        commit_and_wait(its.t, its.server, its.unplaced, its.created, its.ended);
+        its.done.store(true, std::memory_order_release);
+        return 0;
+    };
+    REQUIRE_OK(t, server.add_agent(0, run, &round));
+    REQUIRE_OK(t, server.agent(0).thread.start());
+    REQUIRE(t, eventually(t.env.clock, [&] { return round.done.load(std::memory_order_acquire); }));
+}
+
 constexpr Entry kCases[] = {
-    {"buffers", buffers}, {"processes", processes},       {"maps", maps}, {"parking", parking},
-    {"pollers", pollers}, {"second_waits", second_waits}, {"gone", gone}, {"agents", agents},
+    {"buffers", buffers}, {"processes", processes}, {"maps", maps},
+    {"parking", parking}, {"pollers", pollers},     {"second_waits", second_waits},
+    {"gone", gone},       {"agents", agents},       {"commits_by_agents", commits_by_agents},
 };
 
 }  // namespace

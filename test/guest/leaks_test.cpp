@@ -144,6 +144,8 @@ void structures(Case& t) {
 // Pages that the kernel shares: the own ring, the status table, the event rings, StartInfo.
 void shared_pages(Case& t) {
     Owned bell(MUST(t, t.env.process.create_notification()));
+    const std::array<std::uint64_t, 4> one = {0, 0x7fff'ffff'ffff, 0xffff'ffff'8020'0000, ~0ull};
+    REQUIRE_EQUAL(t, kernel_addresses(reinterpret_cast<std::uint64_t>(one.data()), sizeof one), 1u);
     (void)by_ring(t.env, {Op::kNop, bell->slot(), {1}});
     (void)by_ring(t.env, {Op::kGetStatus, t.env.thread.slot(), {8}});
     REQUIRE_EQUAL(t, kernel_addresses(t.env.info.ring_address, abi::kRingPages * abi::kPageSize), 0u);

@@ -85,6 +85,42 @@ void objects(Case& t) {
     const Owned created(MUST(t, t.env.process.create_process("after")));
 }
 
+// Timers and interrupts are small: what the kernel has left for such is used up first.
+void small_objects(Case& t) {
+    const auto process = t.env.process.slot();
+    const Owned bell(MUST(t, t.env.process.create_notification()));
+    {
+        const Drought drought(t.env);
+        UntilRefused create;
+        REQUIRE_EQUAL(t, create({Op::kCreateNotification, process}), Error::kNoMemory);
+        REQUIRE_EQUAL(t, by_call({Op::kCreateTimer, process, {bell->slot().raw(), 1}}), Error::kNoMemory);
+        REQUIRE_EQUAL(t, by_call({Op::kGetIrq, t.machine.slot(), {5}}), Error::kNoMemory);
+    }
+    const Owned timer(MUST(t, t.env.process.create_timer(*bell, 1)));
+    const Owned irq(MUST(t, t.machine.irq(5)));
+}
+
+// Pages that have no frame yet.
+void on_demand(Case& t) {
+    const Owned memory(MUST(t, t.env.process.create_memory_on_demand(8)));
+    const std::uint64_t address = MUST(t, t.env.space.reserve(8));
+    REQUIRE_OK(t, t.env.process.map(*memory, address, 0, 8, abi::kRead | abi::kWrite));
+    {
+        const Drought drought(t.env);
+        REQUIRE_EQUAL(t, by_call({Op::kPin, memory->slot(), {0, 8}}), Error::kNoMemory);
+        REQUIRE_EQUAL(t, by_call({Op::kSplit, memory->slot(), {0, 8}}), Error::kNoMemory);
+        REQUIRE_EQUAL(t, by_call({Op::kParkShared, memory->slot(), {0, 1, abi::kForever}}), Error::kNoMemory);
+        REQUIRE_EQUAL(t, by_call({Op::kGetStatus, t.env.thread.slot(), {address}}), Error::kBadAddress);
+        REQUIRE_EQUAL(t, by_call({Op::kPark, t.env.process.slot(), {address, 1, abi::kForever}}),
+                      Error::kBadAddress);
+        REQUIRE_EQUAL(t, MUST(t, memory->resident_pages()), 0u);
+    }
+    REQUIRE_EQUAL(t, by_call({Op::kPark, t.env.process.slot(), {address, 1, abi::kForever}}),
+                  Error::kValueChanged);
+    REQUIRE_OK(t, memory->pin(0, 8));
+    REQUIRE_OK(t, t.env.process.unmap(address, 8));
+}
+
 // The own table and another's: neither can grow.
 void capabilities(Case& t) {
     const Owned target(MUST(t, t.env.process.create_process("target")));
@@ -108,6 +144,7 @@ void full_table(Case& t) {
     abi::ThreadParams params{};
     params.ring_address = 0x6000'0000'0000;
     const Owned quota(MUST(t, t.env.process.create_quota(1 << 20, 0)));
+    const Owned memory(MUST(t, t.env.process.create_memory(1)));
     UntilRefused derive;
     REQUIRE_EQUAL(t, derive({Op::kDerive, t.env.process.slot(), {0}}), Error::kNoSlot);
     REQUIRE_EQUAL(t, by_call({Op::kSplitQuota, quota->slot()}), Error::kNoSlot);
@@ -115,6 +152,8 @@ void full_table(Case& t) {
         return by_call({Op::kCreateThread, t.env.process.slot(), {reinterpret_cast<std::uint64_t>(&params)}});
     };
     REQUIRE_EQUAL(t, create_thread(), Error::kNoSlot);
+    REQUIRE_EQUAL(t, by_call({Op::kGetIrq, t.machine.slot(), {5}}), Error::kNoSlot);
+    REQUIRE_EQUAL(t, by_call({Op::kSplit, memory->slot(), {0, 1}}), Error::kNoSlot);
 }
 
 std::uint64_t never(cap::Ring&, void*) { return 0; }
@@ -138,8 +177,9 @@ void servers(Case& t) {
     REQUIRE_OK(t, t.env.process.unmap(kFar, abi::kEventRingPages));
 }
 
-constexpr Entry kCases[] = {
-    {"objects", objects}, {"capabilities", capabilities}, {"full_table", full_table}, {"servers", servers}};
+constexpr Entry kCases[] = {{"objects", objects},       {"small_objects", small_objects},
+                            {"on_demand", on_demand},   {"capabilities", capabilities},
+                            {"full_table", full_table}, {"servers", servers}};
 
 }  // namespace
 
