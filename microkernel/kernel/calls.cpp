@@ -97,7 +97,6 @@ constexpr std::array<QuickWay, 16> kQuickWays = [] {
     std::array<QuickWay, 16> ways;
     ways.fill(call_any);
     ways[low_bits(Op::kNop)] = call_nop;
-    ways[low_bits(Op::kMap)] = call_map;
     ways[low_bits(Op::kUnmap)] = call_unmap;
     ways[low_bits(Op::kPark)] = call_park;
     ways[low_bits(Op::kUnpark)] = call_unpark;
@@ -106,7 +105,8 @@ constexpr std::array<QuickWay, 16> kQuickWays = [] {
     ways[low_bits(Op::kSignal)] = call_signal;
     ways[low_bits(Op::kPollBits)] = call_poll;
     ways[low_bits(Op::kCall)] = call_call;
-    ways[low_bits(Op::kReplyReceive)] = call_reply_receive;
+    ways[low_bits(Op::kReplyReceive)] = call_reply_receive;  // kMap has the same, and comes from there
+    static_assert(low_bits(Op::kReplyReceive) == low_bits(Op::kMap));
     return ways;
 }();
 
