@@ -11,12 +11,24 @@ namespace cap {
 
 Result<Capability::Identity> Capability::identify() const {
     const CallResult called = cap_call(slot_, abi::Op::kIdentify);
-    const std::uint64_t type = TRY(to_result(called.result));
-    return Identity{static_cast<abi::ObjectType>(type), static_cast<abi::Rights>(called.result2)};
+    const std::uint64_t word = TRY(to_result(called.result));
+    return Identity{.type = static_cast<abi::ObjectType>(static_cast<std::uint32_t>(word)),
+                    .rights = static_cast<abi::Rights>(word >> 32),
+                    .badge = called.result2};
 }
 
-Result<abi::CapSlot> Capability::derive(abi::Rights rights) const {
-    return abi::CapSlot::from_raw(TRY(call(abi::Op::kDerive, rights)));
+Result<abi::CapSlot> Capability::derive(abi::Rights rights, std::uint64_t badge) const {
+    return abi::CapSlot::from_raw(TRY(call(abi::Op::kDerive, rights, badge)));
+}
+
+Result<void> Capability::revoke() const {
+    for (;;) {
+        const CallResult called = cap_call(slot_, abi::Op::kRevoke);
+        TRY(to_result(called.result));
+        if (called.result2 == 0) {
+            return {};
+        }
+    }
 }
 
 void Log::write(std::string_view line) const {

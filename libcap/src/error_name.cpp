@@ -37,6 +37,7 @@ std::string_view error_name(abi::Error error) {
         case kCancelled: return "Cancelled";
         case kValueChanged: return "ValueChanged";
         case kNoCaller: return "NoCaller";
+        case kQuota: return "Quota";
     }
     return "?";
 }

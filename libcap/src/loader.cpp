@@ -38,7 +38,7 @@ Result<void> Loader::load_segment(const cox::core::ElfSegment& segment) {
 
 Result<void> Loader::load(std::uint64_t address, std::uint64_t pages, abi::Rights access,
                           std::span<const std::byte> bytes, std::uint64_t offset) {
-    const Owned<Memory> memory(TRY(env_.process.create_memory(pages)));
+    const Owned<Memory> memory(TRY(child_.create_memory(pages)));  // the child's quota pays
     TRY(write(*memory, bytes, offset));
     return child_.map(*memory, address, 0, pages, access);  // the mapping keeps the memory alive
 }

@@ -69,9 +69,31 @@ Result<ThreadStatus> Thread::status() const {
     return status;
 }
 
-Result<Process> Process::create_process(std::string_view name, abi::CapSlot domain) const {
+Result<abi::QuotaStatus> Quota::status() const {
+    abi::QuotaStatus status{};
+    TRY(invoke(abi::Op::kQuotaStatus, reinterpret_cast<std::uint64_t>(&status)));
+    return status;
+}
+
+Result<Quota> Quota::split(std::uint64_t memory, std::uint64_t threads) const {
+    return as_capability<Quota>(call(abi::Op::kSplitQuota, memory, threads));
+}
+
+Result<Quota> Process::create_quota(std::uint64_t memory, std::uint64_t threads) const {
+    return as_capability<Quota>(call(abi::Op::kCreateQuota, memory, threads));
+}
+
+Result<abi::QuotaStatus> Process::quota_status() const {
+    abi::QuotaStatus status{};
+    TRY(invoke(abi::Op::kGetQuota, reinterpret_cast<std::uint64_t>(&status)));
+    return status;
+}
+
+Result<Process> Process::create_process(std::string_view name, abi::CapSlot domain,
+                                        abi::CapSlot quota) const {
     abi::ProcessParams params{};
     params.domain_slot = domain.raw();
+    params.quota_slot = quota.raw();
     name.copy(params.name, sizeof(params.name) - 1);
     return as_capability<Process>(call(abi::Op::kCreateProcess, reinterpret_cast<std::uint64_t>(&params)));
 }
@@ -161,8 +183,12 @@ Result<void> Process::protect(std::uint64_t address, std::uint64_t pages, abi::R
     });
 }
 
-Result<abi::CapSlot> Process::give(abi::CapSlot slot, abi::Rights rights) const {
-    return abi::CapSlot::from_raw(TRY(call(abi::Op::kGive, slot.raw(), rights)));
+Result<abi::CapSlot> Process::give(abi::CapSlot slot, abi::Rights rights, std::uint64_t badge) const {
+    return abi::CapSlot::from_raw(TRY(call(abi::Op::kGive, slot.raw(), rights, badge, std::uint64_t{0})));
+}
+
+Result<abi::CapSlot> Process::move(abi::CapSlot slot, abi::Rights rights, std::uint64_t badge) const {
+    return abi::CapSlot::from_raw(TRY(call(abi::Op::kGive, slot.raw(), rights, badge, abi::kGiveMove)));
 }
 
 Result<void> Process::kill(std::uint64_t exit_code) const { return invoke(abi::Op::kKillProcess, exit_code); }

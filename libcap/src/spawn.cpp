@@ -93,7 +93,8 @@ Result<Spawned> spawn(const Env& env, const SpawnParams& params) {
         return fail(abi::Error::kBadArgument);
     }
     const cox::core::ElfImage image = TRY(parse(params.image));
-    Spawned child{.process = TRY(env.process.create_process(params.name, params.domain)), .thread = {}};
+    Spawned child{.process = TRY(env.process.create_process(params.name, params.domain, params.quota)),
+                  .thread = {}};
     if (const auto built = build(env, params, image, child); !built) {
         child.discard(kSpawnFailed);
         return fail(built.error());

@@ -7,6 +7,8 @@
 #pragma once
 #include <cstdint>
 
+#include "abi/types.hpp"
+
 namespace cox::abi {
 
 enum class Call : std::uint64_t {
@@ -19,11 +21,13 @@ enum class Call : std::uint64_t {
 // "ring only": may stay in flight, so only a submission can carry it. "call only": it may leave the CPU.
 enum class Op : std::uint16_t {
     // Any capability.
-    kIdentify = 0x0000,  // -> type, second result: rights
+    kIdentify = 0x0000,  // -> identity_word(type, rights), second result: its badge
     kDrop = 0x0001,      // empties the slot
-    kDerive = 0x0002,    // a0 rights -> new slot in the same table
+    kDerive = 0x0002,    // a0 rights, a1 badge (0: this one's) -> new slot in the same table
     kNop = 0x0003,       // -> a0's low 32 bits; measures the door
     kCancel = 0x0004,    // a0 user_data of the caller's operation in flight that was submitted on this object
+    kRevoke =
+        0x0005,  // -> how many it emptied that were derived from this slot, second result: 1: there are more
 
     // Process. All need kManage but where noted.
     kCreateProcess = 0x0100,  // a0 ProcessParams* -> slot of the new process
@@ -34,7 +38,8 @@ enum class Op : std::uint16_t {
     kMap = 0x0104,      // a0 memory slot, a1 address, a2 first page of the object, a3 MapWord(pages, access)
     kUnmap = 0x0105,    // a0 address, a1 pages
     kProtect = 0x0106,  // a0 address, a1 pages, a2 access
-    kGive = 0x0107,     // a0 slot of the caller (kGrant), a1 rights -> slot in the target process's table
+    // a0 slot of the caller (kGrant), a1 rights, a2 badge (0: this one's), a3 0 or kGiveMove -> slot in the target's table
+    kGive = 0x0107,
     kKillProcess = 0x0108,  // a0 exit code
     kWaitExit = 0x0109,     // ring only, kRead: completes with the exit code when the process has gone
     kPark = 0x010a,  // call only, the caller's own, kRead: a0 address of a word, a1 its value, a2 timeout_ns
@@ -42,6 +47,8 @@ enum class Op : std::uint16_t {
     kCreateEndpoint = 0x010c,  // -> slot
 
     kCreateTimer = 0x0111,  // a0 notification slot (kWrite), a1 bits that it sets -> slot
+    kCreateQuota = 0x010d,  // a0 bytes, a1 threads -> slot of a quota, split from that of the process named
+    kGetQuota = 0x010e,     // kRead: a0 QuotaStatus* (of the process's quota)
 
     // Thread.
     kStart = 0x0200,        // kManage
@@ -113,11 +120,16 @@ enum class Op : std::uint16_t {
     kReply =
         0x0803,  // kRead: answers whom a0's token names; 0, by cap_call: whom the thread received last by cap_call
     kReplyReceive = 0x0804,  // kRead: both; without anybody to answer only the second
+
+    // Quota.
+    kQuotaStatus = 0x0b00,  // kRead: a0 QuotaStatus*
+    kSplitQuota = 0x0b01,   // kManage: a0 bytes, a1 threads -> slot of a quota, split from this one
 };
 
 inline constexpr std::uint64_t kMaxLogLine = 1024;
 inline constexpr std::uint64_t kMaxPagesPerCall =
     512;  // kMap, kUnmap, kProtect, kPin: kernel paths stay bounded
+inline constexpr std::uint64_t kRevokedPerCall = 32;
 inline constexpr std::uint64_t kMaxPagesPerObject = 2048;  // kCreateMemory zeroes them in one go
 inline constexpr std::uint64_t kDemandZero = std::uint64_t{1}
                                              << 63;  // a page has a frame from its first use on
@@ -132,6 +144,14 @@ inline constexpr std::uint64_t kFaultMapped = 8;
 
 inline constexpr std::uint64_t kMaxIrqPorts = 64;  // of one interrupt's device
 
+// kGive: the caller's slot is emptied.
+inline constexpr std::uint64_t kGiveMove = 1;
+
+// What kIdentify says: the type in the low half, the rights in the high half.
+constexpr std::uint64_t identity_word(ObjectType type, Rights rights) {
+    return std::uint64_t{rights} << 32 | static_cast<std::uint32_t>(type);
+}
+
 // Access of a mapping: Rights kRead, kWrite, kExecute. kWrite and kExecute together are refused.
 constexpr std::uint64_t map_word(std::uint64_t pages, std::uint64_t access) { return pages << 8 | access; }
 
@@ -141,8 +161,19 @@ enum class ExitCode : std::uint64_t { kPass = 0x10, kFail = 0x11, kPanic = 0x12,
 struct ProcessParams {
     std::uint64_t domain_slot;  // slot of a SchedDomain (kExecute) that its threads run in; 0: none
     char name[24];              // for the log; NUL-terminated
+    std::uint64_t
+        quota_slot;  // slot of a Quota (kExecute) that it is charged to; 0: that of the process named
 };
-static_assert(sizeof(ProcessParams) == 32);
+static_assert(sizeof(ProcessParams) == 40);
+
+// What a quota has, and how much of that is in use or split off.
+struct QuotaStatus {
+    std::uint64_t memory;  // bytes
+    std::uint64_t memory_used;
+    std::uint64_t threads;
+    std::uint64_t threads_used;
+};
+static_assert(sizeof(QuotaStatus) == 32);
 
 struct ThreadParams {
     std::uint64_t entry;     // first instruction

@@ -44,9 +44,11 @@ enum class Error : std::int64_t {
     kValueChanged = -28,  // the word has another value than the caller expected
     // Endpoints.
     kNoCaller = -29,  // nobody waits for that reply: given already, timed out, cancelled, or gone
+    // Quotas.
+    kQuota = -33,  // the quota that would pay has less left
 };
 
 // Last error in use; tests walk all of them.
-inline constexpr Error kLastError = Error::kNoCaller;
+inline constexpr Error kLastError = Error::kQuota;
 
 }  // namespace cox::abi

@@ -53,6 +53,7 @@ enum class ObjectType : std::uint32_t {
     kTimer = 9,
     kIrq = 10,
     kEndpoint = 8,
+    kQuota = 11,
 };
 
 // Rights of a capability. What each permits depends on the type; docs/abi.md has the table.

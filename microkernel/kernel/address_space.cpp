@@ -100,9 +100,7 @@ void free_tables(Physical table, unsigned level) {
 }  // namespace
 
 core::Result<void> AddressSpace::init() {
-    const auto top = allocate_zeroed_frame();
-    if (!top) return core::fail(Error::kNoMemory);
-    top_ = *top;
+    top_ = TRY(allocate_charged_frame(payer_));
     std::copy_n(physical_to_virtual<arch::Table>(arch::kernel_top()) + 256, 256,
                 physical_to_virtual<arch::Table>(top_) + 256);
     return {};
@@ -123,40 +121,67 @@ core::Result<void> AddressSpace::check_range(std::uint64_t address, std::uint64_
     return {};
 }
 
+// Fills entries from page `done` on, until it meets one that is in use, or for which it has no table.
+[[gnu::always_inline]] inline AddressSpace::Filled AddressSpace::fill(const Pages& what, std::uint64_t done,
+                                                                      std::span<const Physical>* tables) {
+    Error stopped = Error::kOk;
+    SpinGuard guard(lock_);
+    for (arch::Table* entry = nullptr; done < what.count; ++done) {
+        const auto at = what.address + done * abi::kPageSize;
+        entry = next_entry(top_, entry, at);
+        if (!entry && tables) entry = arch::make_entry(top_, at, *tables);
+        if (!entry || *entry) {
+            stopped = entry ? Error::kOverlap : Error::kNoMemory;
+            break;
+        }
+        if (const Physical frame = what.memory.frame(what.first_page + done)) [[likely]] {
+            hold_frame(frame);
+            *entry = frame | what.flags;
+        } else {
+            what.memory.retain();
+            *entry = AwaitedPage::make(what.memory, what.first_page + done, what.access, what.allowed);
+        }
+    }
+    return {done, stopped, unmapping_ != 0};
+}
+
+// The same where tables are missing: all of them are made, or none, for kQuota or kNoMemory. Tables are never taken away, so as
+// many as are missing now are enough.
+[[gnu::noinline]] AddressSpace::Filled AddressSpace::fill_with_tables(const Pages& what, std::uint64_t done) {
+    std::array<Physical, arch::kMaxMissingTables> frames;
+    std::size_t count = 0;
+    const auto missing = arch::missing_tables(top_, what.address + done * abi::kPageSize,
+                                              what.address + (what.count - 1) * abi::kPageSize);
+    Filled filled{done, Error::kOk, false};
+    while (count < missing && filled.stopped == Error::kOk) {
+        if (const auto frame = allocate_charged_frame(payer_))
+            frames[count++] = *frame;
+        else
+            filled.stopped = frame.error();
+    }
+    std::span<const Physical> unused(frames.data(), count);
+    if (filled.stopped == Error::kOk) filled = fill(what, done, &unused);
+    for (const auto frame : unused) release_frame(frame);
+    return filled;
+}
+
 core::Result<void> AddressSpace::map(MemoryObject& memory, std::uint64_t first_page, std::uint64_t address,
                                      std::uint64_t pages, abi::Rights access, abi::Rights allowed) {
     TRY(check_range(address, pages));
     TRY(check_access(access));
     if (!memory.has(first_page, pages)) return core::fail(Error::kBadArgument);
-    Error error = Error::kOk;
-    std::uint64_t done = 0;
-    bool flush = false;  // what an unmap has cleared here a moment ago may still be in use
-    const auto flags = arch::user_entry(0, access, allowed);
-    {
-        SpinGuard guard(lock_);
-        for (arch::Table* entry = nullptr; done < pages; ++done) {
-            entry = next_entry(top_, entry, address + done * abi::kPageSize);
-            if (!entry) entry = arch::make_entry(top_, address + done * abi::kPageSize, true);
-            if (!entry || *entry) {
-                error = entry ? Error::kOverlap : Error::kNoMemory;
-                break;
-            }
-            if (const Physical frame = memory.frame(first_page + done)) [[likely]] {
-                hold_frame(frame);
-                *entry = frame | flags;
-            } else {
-                memory.retain();
-                *entry = AwaitedPage::make(memory, first_page + done, access, allowed);
-            }
-        }
-        flush = unmapping_ != 0;
-    }
-    if (error == Error::kOk) {
-        if (flush) shoot_down(address, address + pages * abi::kPageSize);
+    const Pages what{memory, first_page, address, pages, arch::user_entry(0, access, allowed),
+                     access, allowed};
+    auto filled = fill(what, 0, nullptr);
+    if (filled.stopped == Error::kNoMemory) [[unlikely]]
+        filled = fill_with_tables(what, filled.done);
+    if (filled.stopped == Error::kOk) {
+        // What an unmap has cleared here a moment ago may still be in use.
+        if (filled.flush) shoot_down(address, address + pages * abi::kPageSize);
         return {};
     }
-    if (done) TRY(unmap(address, done));
-    return core::fail(error);
+    if (filled.done) TRY(unmap(address, filled.done));
+    return core::fail(filled.stopped);
 }
 
 // Clears up to kChunk entries that are not 0 from `address` on; what they were. `flush`: another's, cleared there a moment
@@ -215,6 +240,19 @@ core::Result<void> AddressSpace::protect(std::uint64_t address, std::uint64_t pa
         }
     }
     shoot_down(address, end);
+    return {};
+}
+
+core::Result<void> AddressSpace::hold_pages(std::uint64_t address, std::span<Physical> frames,
+                                            abi::Rights access) {
+    SpinGuard guard(lock_);
+    for (Physical& frame : frames) {
+        const void* const page = resolve(address, access);
+        if (!page) return core::fail(Error::kBadAddress);
+        frame = arch::virtual_to_physical(page);
+        address += abi::kPageSize;
+    }
+    for (const Physical frame : frames) hold_frame(frame);
     return {};
 }
 

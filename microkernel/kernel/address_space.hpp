@@ -9,7 +9,9 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <span>
 
+#include "abi/error.hpp"
 #include "abi/types.hpp"
 #include "arch/paging.hpp"
 #include "core/result.hpp"
@@ -24,14 +26,17 @@ struct Cpu;
 
 class AddressSpace : NoObject {
 public:
-    AddressSpace() = default;
+    explicit AddressSpace(Quota& payer) : payer_(payer) {}
     ~AddressSpace();  // frees tables and releases frames; no CPU may have it loaded any more
     AddressSpace(const AddressSpace&) = delete;
     AddressSpace& operator=(const AddressSpace&) = delete;
 
     core::Result<void> init();
 
-    // All or nothing. `allowed`: what protect() may later give at most. kBadAddress, kMisaligned, kBadArgument, kOverlap, kWriteExecute, kNoMemory.
+    // Who pays for it and for its page tables.
+    Quota& payer() const { return payer_; }
+
+    // All or nothing, page tables that it lacks included, unless kOverlap finds some made. `allowed`: what protect() may later give at most. kBadAddress, kMisaligned, kBadArgument, kOverlap, kWriteExecute, kQuota, kNoMemory.
     core::Result<void> map(MemoryObject& memory, std::uint64_t first_page, std::uint64_t address,
                            std::uint64_t pages, abi::Rights access, abi::Rights allowed);
     // Holes are allowed, so that a caller can clean up after a failure.
@@ -45,6 +50,8 @@ public:
     template <class Use>
     core::Result<void> with_page(std::uint64_t address, abi::Rights access, Use use);
 
+    // The frames of so many pages in a row from `address` on, page-aligned, each held once: of all, or kBadAddress.
+    core::Result<void> hold_pages(std::uint64_t address, std::span<Physical> frames, abi::Rights access);
     // Gives the page its frame, if it has none yet. True: it is mapped with that access now, for whoever has faulted there.
     [[nodiscard]] bool bring_in(std::uint64_t address, abi::Rights access);
 
@@ -71,6 +78,20 @@ public:
     AddressSpace* next_to_reap = nullptr;  // exit.cpp
 
 private:
+    // A mapping that is to be made; how far it came, why no further, and whether what an unmap has cleared may still be in use.
+    struct Pages {
+        MemoryObject& memory;
+        std::uint64_t first_page, address, count, flags;
+        abi::Rights access, allowed;
+    };
+    struct Filled {
+        std::uint64_t done;
+        abi::Error stopped;
+        bool flush;
+    };
+    Filled fill(const Pages& what, std::uint64_t done, std::span<const Physical>* tables);
+    Filled fill_with_tables(const Pages& what, std::uint64_t done);
+
     static core::Result<void> check_range(std::uint64_t address, std::uint64_t pages);
     std::uint64_t clear(std::uint64_t& address, std::uint64_t end, std::uint64_t* entries, bool& flush);
     void* resolve(std::uint64_t address, abi::Rights access) COX_REQUIRES(lock_);
@@ -78,6 +99,7 @@ private:
     void shoot_down(std::uint64_t begin, std::uint64_t end);
     void flush_own(Cpu& self, std::uint64_t begin, std::uint64_t end, std::uint64_t target);
 
+    Quota& payer_;
     SpinLock lock_{LockRank::kAddressSpace};
     Physical top_ = 0;
     std::atomic<std::uint32_t> unmapping_{

@@ -19,12 +19,14 @@ namespace {
 core::Result<Reply> invoke_any(const Invocation& call, const Cap& cap) {
     CapTable& caps = call.caller.process->caps;
     switch (call.op) {
-        case Op::kIdentify: return Reply{static_cast<std::int64_t>(cap.object->type()), cap.rights};
+        case Op::kIdentify: {
+            const auto word = abi::identity_word(cap.object->type(), cap.rights);
+            return Reply{static_cast<std::int64_t>(word), cap.badge};
+        }
         case Op::kDrop: TRY(caps.drop(call.slot)); return Reply{};
         case Op::kDerive: {
-            const auto rights = static_cast<abi::Rights>(call.args[0]);
-            if (call.args[0] & ~std::uint64_t{cap.rights}) return core::fail(Error::kNoRight);
-            const auto slot = TRY(caps.add({cap.object, rights}));
+            const auto slot =
+                TRY(caps.derive({caps, call.slot}, TRY(derived(cap, call.args[0], call.args[1]))));
             return Reply{static_cast<std::int64_t>(slot.raw())};
         }
         case Op::kNop: return Reply{nop_result(call.args[0])};
@@ -33,6 +35,10 @@ core::Result<Reply> invoke_any(const Invocation& call, const Cap& cap) {
             if (!op) return core::fail(Error::kWrongState);
             complete(op, static_cast<std::int64_t>(Error::kCancelled));
             return Reply{};
+        }
+        case Op::kRevoke: {
+            const auto revoked = TRY(caps.revoke(call.slot, *cap.object));
+            return Reply{revoked.count, revoked.more};
         }
         default: return core::fail(Error::kBadOperation);
     }
@@ -91,7 +97,6 @@ constexpr std::array<QuickWay, 16> kQuickWays = [] {
     std::array<QuickWay, 16> ways;
     ways.fill(call_any);
     ways[low_bits(Op::kNop)] = call_nop;
-    ways[low_bits(Op::kMap)] = call_map;
     ways[low_bits(Op::kUnmap)] = call_unmap;
     ways[low_bits(Op::kPark)] = call_park;
     ways[low_bits(Op::kUnpark)] = call_unpark;
@@ -100,11 +105,18 @@ constexpr std::array<QuickWay, 16> kQuickWays = [] {
     ways[low_bits(Op::kSignal)] = call_signal;
     ways[low_bits(Op::kPollBits)] = call_poll;
     ways[low_bits(Op::kCall)] = call_call;
-    ways[low_bits(Op::kReplyReceive)] = call_reply_receive;
+    ways[low_bits(Op::kReplyReceive)] = call_reply_receive;  // kMap has the same, and comes from there
+    static_assert(low_bits(Op::kReplyReceive) == low_bits(Op::kMap));
     return ways;
 }();
 
 }  // namespace
+
+core::Result<Cap> derived(const Cap& cap, std::uint64_t rights, std::uint64_t badge) {
+    if (rights & ~std::uint64_t{cap.rights}) return core::fail(Error::kNoRight);
+    if (cap.badge && badge && badge != cap.badge) return core::fail(Error::kWrongState);
+    return Cap{cap.object, static_cast<abi::Rights>(rights), cap.badge ? cap.badge : badge};
+}
 
 core::Result<Reply> invoke(const Invocation& call) {
     const Cap cap = TRY(call.caller.process->caps.look_up(call.slot));
@@ -120,6 +132,7 @@ core::Result<Reply> invoke(const Invocation& call) {
         case 9: return invoke_timer(call, cap);
         case 10: return invoke_irq(call, cap);
         case 8: return invoke_endpoint(call, cap);
+        case 11: return invoke_quota(call, cap);
         default: return core::fail(Error::kBadOperation);
     }
 }

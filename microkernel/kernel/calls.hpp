@@ -99,6 +99,9 @@ inline core::Result<Reply> to_reply(std::int64_t raw) {
     return Reply{raw};
 }
 
+// What is derived from `cap`, by kDerive or kGive: kNoRight, kWrongState.
+core::Result<Cap> derived(const Cap& cap, std::uint64_t rights, std::uint64_t badge);
+
 // By the high byte of the operation.
 core::Result<Reply> invoke_process(const Invocation& call, const Cap& cap);
 core::Result<Reply> invoke_thread(const Invocation& call, const Cap& cap);
@@ -113,5 +116,10 @@ core::Result<Reply> get_irq(const Invocation& call);  // kGetIrq; the right has 
 // kCreateTimer, among the timers of `payer`; the right has been checked.
 core::Result<Reply> create_timer(const Invocation& call, Process& payer);
 core::Result<Reply> invoke_endpoint(const Invocation& call, const Cap& cap);
+core::Result<Reply> invoke_quota(const Invocation& call, const Cap& cap);
+
+// Of a quota itself, and of a process's.
+core::Result<Reply> tell_quota(const Invocation& call, const Quota& quota);
+core::Result<Reply> split_quota(const Invocation& call, Quota& quota);
 
 }  // namespace cox

@@ -4,73 +4,197 @@
 #include <algorithm>
 
 #include "arch/paging.hpp"
+#include "core/owner_of.hpp"
 #include "kernel/frames.hpp"
+#include "kernel/selftest.hpp"
 
 namespace cox {
 
 using abi::Error;
 
+namespace {
+
+// How many revoke() empties while it holds the lock.
+constexpr std::uint32_t kRevokedAtOnce = abi::kRevokedPerCall;
+
+// Objects share locks, so that a lock never goes away with its object. Threads lie 2048 bytes apart, others less.
+struct alignas(64) DerivationLock {
+    SpinLock lock{LockRank::kDerivation};
+};
+constexpr std::uint64_t kDerivationLocks = 64;
+constinit std::array<DerivationLock, kDerivationLocks> derivation_locks;
+
+SpinLock& derivation_lock(const Object& object) {
+    const auto address = reinterpret_cast<std::uint64_t>(&object);
+    return derivation_locks[(address >> 6 ^ address >> 12) % kDerivationLocks].lock;
+}
+
+}  // namespace
+
 CapTable::~CapTable() {
     for (std::uint32_t i = 0; i < slots_; i += kPerFrame) release_frame(arch::virtual_to_physical(&entry(i)));
 }
 
+// Asked about a slot that was not found. Without an object but not free, it is just being emptied.
 Error CapTable::why_not(abi::CapSlot slot) const {
     if (slot.index >= slots_ || slot.generation == 0) return Error::kBadSlot;
-    return slot.generation <= entry(slot.index).generation ? Error::kStaleSlot : Error::kBadSlot;
+    const Entry& there = entry(slot.index);
+    const bool in_use = there.table.load() != nullptr;  // first: it becomes free last
+    const auto emptied = there.generation.load();
+    return slot.generation <= emptied || (slot.generation == emptied + 1 && in_use) ? Error::kStaleSlot
+                                                                                    : Error::kBadSlot;
 }
 
-// Empties an entry; the reference that it held is the caller's to release, without the lock.
-Object* CapTable::take(std::uint32_t index) {
-    Entry& from = entry(index);
+Object* CapTable::empty(Entry& from) {
     Object* object = from.object.load(std::memory_order_relaxed);
-    // Of another table's slot of the same name it is forgotten for nothing.
-    const auto name = abi::CapSlot{index, from.generation.load(std::memory_order_relaxed) + 1}.raw();
-    if (object->known_slot.load(std::memory_order_relaxed) == name) object->known_slot.store(0);
+    from.derivation.leave();
     from.object.store(nullptr);
-    from.generation.fetch_add(1);  // release: pairs with find()
+    from.generation.fetch_add(1);  // release: pairs with find_any()
     return object;
 }
 
-bool CapTable::grow() {
-    const auto frame = allocate_zeroed_frame();
-    if (!frame) return false;
-    frames_[slots_ / kPerFrame] = arch::physical_to_virtual<Entry>(*frame);
-    slots_.fetch_add(kPerFrame, std::memory_order_release);  // pairs with find()
-    return true;
+// An entry of whatever table, without that table's lock.
+void CapTable::empty_elsewhere(Entry& from) {
+    from.object.load(std::memory_order_relaxed)->known_slot.store(0);  // maybe for nothing
+    empty(from);
+    // release: pairs with find_free(), which finds that it has no object
+    from.table.load(std::memory_order_relaxed)->emptied_.store(true, std::memory_order_release);
+    from.table.store(
+        nullptr, std::memory_order_release);  // pairs with settle(), find_free(): the last that is done here
+}
+
+// It has no object: either it is free, or another CPU is within empty_elsewhere().
+void CapTable::settle(const Entry& entry) {
+    while (entry.table.load(std::memory_order_acquire)) arch::pause();
+}
+
+// Empties an entry of this table if it is not empty; the reference that it held is the caller's to release, without locks.
+Object* CapTable::take(std::uint32_t index) {
+    Entry& from = entry(index);
+    if (Object* const object = from.object.load(std::memory_order_relaxed)) {
+        SpinGuard derivations(derivation_lock(*object));
+        if (from.object.load(std::memory_order_relaxed) == object) {
+            // Of another table's slot of the same name it is forgotten for nothing.
+            const abi::CapSlot name{index, from.generation.load(std::memory_order_relaxed) + 1};
+            if (object->known_slot.load(std::memory_order_relaxed) == name.raw()) object->known_slot.store(0);
+            empty(from);
+            from.table.store(nullptr, std::memory_order_relaxed);
+            return object;
+        }
+    }
+    settle(from);
+    return nullptr;
+}
+
+core::Result<void> CapTable::grow() {
+    const auto frame = TRY(allocate_charged_frame(payer_));
+    const auto base = reinterpret_cast<std::uint64_t>(arch::physical_to_virtual(frame));
+    frames_[slots_ / kPerFrame] = base - slots_ * sizeof(Entry);
+    slots_.fetch_add(kPerFrame, std::memory_order_release);  // pairs with find_any()
+    return {};
+}
+
+core::Result<std::uint32_t> CapTable::find_free() {
+    if (closed_) return core::fail(Error::kWrongState);
+    if (emptied_.load(std::memory_order_relaxed)) {
+        emptied_.exchange(false, std::memory_order_acquire);  // pairs with empty_elsewhere()
+        lowest_free_ = 0;
+    }
+    for (std::uint32_t i = lowest_free_; i < kSlots; ++i) {
+        if (i == slots_) TRY(grow());
+        const Entry& there = entry(i);
+        if (there.table.load(std::memory_order_acquire)) {  // pairs with empty_elsewhere()
+            if (there.object.load(std::memory_order_relaxed)) continue;
+            settle(there);
+        }
+        if (there.generation.load(std::memory_order_relaxed) != ~0u - 1) return i;
+        // a worn-out slot is never used again
+    }
+    return core::fail(Error::kNoSlot);
+}
+
+// A free entry, whose place among the derived has been found.
+abi::CapSlot CapTable::fill(std::uint32_t index, Cap& cap) {
+    Entry& free = entry(index);
+    free.table.store(this, std::memory_order_relaxed);
+    free.rights.store(cap.rights, std::memory_order_relaxed);
+    free.badge.store(cap.badge, std::memory_order_relaxed);
+    free.object.store(cap.object.leak(), std::memory_order_release);  // pairs with look_up()
+    lowest_free_ = index + 1;
+    return {index, free.generation.load(std::memory_order_relaxed) + 1};
 }
 
 core::Result<abi::CapSlot> CapTable::add(Cap cap) {
     SpinGuard guard(lock_);
-    if (closed_) return core::fail(Error::kWrongState);
-    for (std::uint32_t i = lowest_free_; i < kSlots; ++i) {
-        if (i == slots_ && !grow()) return core::fail(Error::kNoMemory);
-        Entry& free = entry(i);
-        const auto generation = free.generation.load(std::memory_order_relaxed);
-        if (free.object.load(std::memory_order_relaxed) || generation == ~0u - 1)
-            continue;  // a worn-out slot is never used again
-        free.rights.store(cap.rights, std::memory_order_relaxed);
-        free.object.store(cap.object.leak(), std::memory_order_release);  // pairs with look_up()
-        lowest_free_ = i + 1;
-        return abi::CapSlot{i, generation + 1};
+    const auto index = TRY(find_free());
+    entry(index).derivation.stand_alone();
+    return fill(index, cap);
+}
+
+core::Result<abi::CapSlot> CapTable::derive(Origin from, Cap cap) {
+    SpinGuard guard(lock_);
+    const auto index = TRY(find_free());
+    SpinGuard derivations(derivation_lock(*cap.object));
+    if (Entry* const parent = from.table.find(from.slot))
+        entry(index).derivation.derive_from(parent->derivation);
+    else if (keeps_derived)
+        entry(index).derivation.stand_alone();
+    else
+        return core::fail(Error::kStaleSlot);
+    return fill(index, cap);
+}
+
+core::Result<abi::CapSlot> CapTable::move(Origin from, Cap cap) {
+    Object& object = *cap.object;
+    abi::CapSlot slot;
+    {
+        SpinGuard guard(lock_);
+        const auto index = TRY(find_free());
+        SpinGuard derivations(derivation_lock(object));
+        Entry* const origin = from.table.find(from.slot);
+        if (!origin) return core::fail(Error::kStaleSlot);
+        entry(index).derivation.derive_between(origin->derivation);
+        slot = fill(index, cap);
+        empty_elsewhere(*origin);
     }
-    return core::fail(Error::kNoSlot);
+    object.release();  // the origin's reference
+    return slot;
+}
+
+core::Result<CapTable::Revoked> CapTable::revoke(abi::CapSlot slot, Object& object) {
+    Revoked done{};
+    {
+        SpinGuard derivations(derivation_lock(object));
+        const Entry* const origin = find(slot);
+        if (!origin) return core::fail(Error::kStaleSlot);
+        while (core::Derivation* const derived = origin->derivation.newest_derived()) {
+            done.more = done.count == kRevokedAtOnce;
+            if (done.more) break;
+            empty_elsewhere(core::owner_of<&Entry::derivation>(*derived));
+            ++done.count;
+        }
+    }
+    for (std::uint32_t i = 0; i < done.count; ++i) object.release();
+    return done;
 }
 
 core::Result<Cap> CapTable::look_up(abi::CapSlot slot) const {
     const Entry* found = find_any(slot);
     if (!found) return refuse(slot, nullptr);
-    Object* object = found->object.load(std::memory_order_acquire);  // pairs with add(): its rights
+    Object* object =
+        found->object.load(std::memory_order_acquire);  // pairs with fill(): its rights and badge
     const auto rights = found->rights.load(std::memory_order_relaxed);
+    const auto badge = found->badge.load(std::memory_order_relaxed);
     if (!object || !object->retain_if_alive()) return refuse(slot, nullptr);
-    if (found->generation.load() + 1 != slot.generation) return refuse(slot, object);
-    return Cap{RefPtr<Object>::adopt(object), rights};
+    if (found->generation.load() != slot.generation - 1) return refuse(slot, object);
+    return Cap{RefPtr<Object>::adopt(object), rights, badge};
 }
 
 [[gnu::noinline]] void CapTable::give_back(Object& object) { object.release(); }
 
 [[gnu::noinline]] core::Result<Cap> CapTable::refuse(abi::CapSlot slot, Object* taken) const {
     if (taken) taken->release();
-    SpinGuard guard(lock_);  // nobody is in the middle of a change
+    SpinGuard guard(lock_);  // nobody fills it
     return core::fail(why_not(slot));
 }
 
@@ -78,9 +202,9 @@ core::Result<void> CapTable::drop(abi::CapSlot slot) {
     Object* object;
     {
         SpinGuard guard(lock_);
-        Entry* found = find(slot);
-        if (!found) return core::fail(why_not(slot));
+        if (!find(slot)) return core::fail(why_not(slot));
         object = take(slot.index);
+        if (!object) return core::fail(Error::kStaleSlot);  // revoked just now
         lowest_free_ = std::min(lowest_free_, slot.index);
     }
     object->release();
@@ -88,7 +212,7 @@ core::Result<void> CapTable::drop(abi::CapSlot slot) {
 }
 
 bool CapTable::recall(abi::CapSlot slot, Object& object) {
-    SpinGuard guard(lock_);
+    SpinGuard derivations(derivation_lock(object));
     if (!names(slot, object, abi::kRead | abi::kWrite)) return false;
     object.known_slot.store(slot.raw(), std::memory_order_release);
     return true;
@@ -101,7 +225,7 @@ void CapTable::clear() {
             SpinGuard guard(lock_);
             closed_ = true;
             if (i >= slots_) return;
-            if (entry(i).object.load()) object = take(i);
+            object = take(i);
         }
         if (object) object->release();
     }

@@ -206,7 +206,9 @@ CallResult call_call(std::uint64_t slot, std::uint64_t op, std::uint64_t info, s
 
 CallResult call_reply_receive(std::uint64_t slot, std::uint64_t op, std::uint64_t info, std::uint64_t a1,
                               std::uint64_t a2, std::uint64_t a3) {
-    if (!is(op, abi::Op::kReplyReceive) || something_to_do()) [[unlikely]]
+    if (!is(op, abi::Op::kReplyReceive)) [[clang::musttail]]
+        return call_map(slot, op, info, a1, a2, a3);  // the other one with these low bits
+    if (something_to_do()) [[unlikely]]
         [[clang::musttail]] return call_any(slot, op, info, a1, a2, a3);
     [[clang::musttail]] return switch_by_reply(any(), any(), info, any(), any(), any());
 }

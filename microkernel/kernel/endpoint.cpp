@@ -50,7 +50,8 @@ void Endpoint::Gift::give_to(const IpcSlot& receiver) const {
 }
 
 // One that was an endpoint before comes to life again, or a new one.
-core::Result<RefPtr<Endpoint>> Endpoint::create() {
+core::Result<RefPtr<Endpoint>> Endpoint::create(Quota& payer) {
+    if (!payer.charge_memory(heap_size(sizeof(Endpoint)))) return core::fail(payer.no_memory());
     Endpoint* endpoint;
     {
         SpinGuard guard(free_lock);
@@ -59,9 +60,13 @@ core::Result<RefPtr<Endpoint>> Endpoint::create() {
     }
     if (!endpoint) {
         void* memory = heap_allocate(sizeof(Endpoint));
-        if (!memory) return core::fail(Error::kNoMemory);
+        if (!memory) {
+            payer.return_memory(heap_size(sizeof(Endpoint)));
+            return core::fail(Error::kNoMemory);
+        }
         endpoint = new (memory) Endpoint;
     }
+    endpoint->charged_to(payer);
     endpoint->publish(1);
     return RefPtr<Endpoint>::adopt(endpoint);
 }
@@ -204,9 +209,13 @@ void Endpoint::destroy() {
         else
             finish_call(*slot, gone);
     }
-    SpinGuard guard(free_lock);
-    next_free_ = first_free;
-    first_free = this;
+    Quota& paid = payer();
+    {
+        SpinGuard guard(free_lock);
+        next_free_ = first_free;
+        first_free = this;
+    }
+    paid.return_memory(heap_size(sizeof(Endpoint)));
 }
 
 }  // namespace cox

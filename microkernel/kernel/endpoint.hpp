@@ -17,7 +17,7 @@ class Endpoint final : public Object {
 public:
     static constexpr abi::ObjectType kType = abi::ObjectType::kEndpoint;
 
-    static core::Result<RefPtr<Endpoint>> create();
+    static core::Result<RefPtr<Endpoint>> create(Quota& payer);
     Endpoint() : Object(kType, Unborn{}) {}  // create() alone
 
     // A call goes to a receiver, or waits for one. Holding no lock.

@@ -6,6 +6,7 @@
 #include "arch/asm.hpp"
 #include "arch/paging.hpp"
 #include "core/frame_allocator.hpp"
+#include "kernel/quota.hpp"
 #include "kernel/spinlock.hpp"
 
 namespace cox {
@@ -19,10 +20,14 @@ constexpr auto kFrameAt = [](std::uint64_t frame) { return physical_to_virtual<s
 SpinLock lock(LockRank::kFrames);
 core::FrameAllocator allocator COX_GUARDED_BY(lock){kFrameAt};
 
-// Holders of each frame, by frame number. An entry is written before its frame is handed out, so nothing is cleared at boot.
-std::atomic<std::uint32_t>* holders;
+// By frame number. An entry is written before its frame is handed out, so nothing is cleared at boot.
+struct Holding {
+    std::atomic<std::uint32_t> holders;
+    Quota* payer;  // nullptr: none. Kept alive by what it paid
+};
+Holding* holdings;
 
-std::atomic<std::uint32_t>& holders_of(Physical frame) { return holders[frame / abi::kPageSize]; }
+Holding& holding_of(Physical frame) { return holdings[frame / abi::kPageSize]; }
 
 }  // namespace
 
@@ -35,33 +40,47 @@ void frames_init(std::span<const core::MemoryRange> usable, std::span<const core
         SpinGuard guard(lock);
         allocator.add_memory(usable, reserved);
     }
-    holders =
-        static_cast<std::atomic<std::uint32_t>*>(allocate_permanent(end / abi::kPageSize * sizeof *holders));
+    holdings = static_cast<Holding*>(allocate_permanent(end / abi::kPageSize * sizeof *holdings));
 }
 
-std::optional<Physical> allocate_zeroed_frame() {
+std::optional<Physical> allocate_zeroed_frame() { return allocate_paid_frame(nullptr); }
+
+core::Result<Physical> allocate_charged_frame(Quota& payer) {
+    if (!payer.charge_memory(abi::kPageSize)) return core::fail(payer.no_memory());
+    const auto frame = allocate_paid_frame(&payer);
+    if (frame) return *frame;
+    payer.return_memory(abi::kPageSize);
+    return core::fail(abi::Error::kNoMemory);
+}
+
+std::optional<Physical> allocate_paid_frame(Quota* paid) {
     std::optional<Physical> frame;
     {
         SpinGuard guard(lock);
         frame = allocator.alloc();
     }
     if (frame) {
-        holders_of(*frame).store(1, std::memory_order_relaxed);
+        holding_of(*frame).holders.store(1, std::memory_order_relaxed);
+        holding_of(*frame).payer = paid;
         arch::fill_words(physical_to_virtual(*frame), 0, abi::kPageSize / 8);
     }
     return frame;
 }
 
-void hold_frame(Physical frame) { holders_of(frame).fetch_add(1, std::memory_order_relaxed); }
+void hold_frame(Physical frame) { holding_of(frame).holders.fetch_add(1, std::memory_order_relaxed); }
 
 void release_frame(Physical frame) {
     // acq_rel: whoever frees it comes after everything that the other holders did
-    const auto before = holders_of(frame).fetch_sub(1, std::memory_order_acq_rel);
+    Holding& holding = holding_of(frame);
+    const auto before = holding.holders.fetch_sub(1, std::memory_order_acq_rel);
     COX_ASSERT(before != 0);
-    if (before == 1) {
+    if (before != 1) return;
+    Quota* const payer = holding.payer;
+    {
         SpinGuard guard(lock);
         allocator.free(frame);
     }
+    if (payer) payer->return_memory(abi::kPageSize);
 }
 
 void* allocate_permanent(std::uint64_t bytes) {
@@ -72,8 +91,11 @@ void* allocate_permanent(std::uint64_t bytes) {
 }
 
 void adopt_frames(Physical base, std::uint64_t pages) {
-    for (std::uint64_t i = 0; i < pages; ++i)
-        holders_of(base + i * abi::kPageSize).store(1, std::memory_order_relaxed);
+    for (std::uint64_t i = 0; i < pages; ++i) {
+        Holding& holding = holding_of(base + i * abi::kPageSize);
+        holding.holders.store(1, std::memory_order_relaxed);
+        holding.payer = nullptr;
+    }
 }
 
 FrameCounts frame_counts() {

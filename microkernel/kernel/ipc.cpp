@@ -140,15 +140,14 @@ Ipc::~Ipc() {
     if (IpcTable* const slots = table.load()) {
         slots->~IpcTable();
         heap_free(slots, sizeof(IpcTable));
+        call.thread->process->quota.return_memory(heap_size(sizeof(IpcTable)));
     }
 }
 
 core::Result<IpcSlot*> Ipc::allocate(Thread& thread) {
     IpcTable* slots = table.load(std::memory_order_relaxed);
     if (!slots) {
-        void* memory = heap_allocate(sizeof(IpcTable));
-        if (!memory) return core::fail(Error::kNoMemory);
-        slots = new (memory) IpcTable;
+        slots = TRY(make_charged<IpcTable>(thread.process->quota));
         for (std::uint8_t i = 0; i < IpcTable::kSlots; ++i) {
             slots->slots[i].number = static_cast<std::uint8_t>(i + 1);
             slots->slots[i].thread = &thread;
@@ -312,14 +311,9 @@ std::uint64_t give_cap(Process& from, std::uint64_t slot, Process& to, bool move
     const auto named = abi::CapSlot::from_raw(slot);
     const auto cap = from.caps.look_up(named);
     if (!cap || !(cap->rights & abi::kGrant)) return 0;
-    const auto given = to.caps.add(*cap);
-    if (!given) return 0;
-    if (move && !from.caps.drop(named)) {
-        // Somebody has emptied the slot meanwhile: it has gone with that.
-        static_cast<void>(to.caps.drop(*given));
-        return 0;
-    }
-    return given->raw();
+    const CapTable::Origin origin{from.caps, named};
+    const auto given = move ? to.caps.move(origin, *cap) : to.caps.derive(origin, *cap);
+    return given ? given->raw() : 0;
 }
 
 }  // namespace cox

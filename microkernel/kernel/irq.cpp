@@ -52,11 +52,11 @@ void irq_init(const core::Madt& madt) {
     arch::ioapic_init(madt);
 }
 
-core::Result<RefPtr<Irq>> Irq::claim(std::uint64_t number, PortRange ports) {
+core::Result<RefPtr<Irq>> Irq::claim(Quota& payer, std::uint64_t number, PortRange ports) {
     core::IsaLine to{.line = static_cast<std::uint32_t>(number), .mode = {.level = true, .active_low = true}};
     if (number < isa_lines.size()) to = isa_lines[number];
     if (number >= arch::kMaxLines || !arch::ioapic_has(to.line)) return core::fail(Error::kBadArgument);
-    auto irq = TRY(make_object<Irq>(ports));
+    auto irq = TRY(make_object<Irq>(payer, ports));
     SpinGuard guard(lock);  // its end comes before that of an Irq without a line
     Line& line = lines[to.line];
     if (line.claimed || is_taken(ports)) return core::fail(Error::kBusy);

@@ -34,7 +34,7 @@ public:
 
     // `number`: 0 to 15 are the ISA lines, wherever they lead. kBadArgument: no such line; kBusy: somebody has it, or one of the
     // ports; kNoMemory.
-    static core::Result<RefPtr<Irq>> claim(std::uint64_t number, PortRange ports);
+    static core::Result<RefPtr<Irq>> claim(Quota& payer, std::uint64_t number, PortRange ports);
 
     explicit Irq(PortRange range) : Object(kType), ports(range) {}
 

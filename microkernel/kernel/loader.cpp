@@ -14,6 +14,7 @@
 #include "kernel/machine.hpp"
 #include "kernel/panic.hpp"
 #include "kernel/process.hpp"
+#include "kernel/quota.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/wake.hpp"
 
@@ -40,7 +41,9 @@ void map_all(Process& process, MemoryObject& memory, std::uint64_t address, abi:
     }
 }
 
-RefPtr<MemoryObject> new_memory(std::uint64_t pages) { return must(MemoryObject::create(pages), "memory"); }
+RefPtr<MemoryObject> new_memory(std::uint64_t pages) {
+    return must(MemoryObject::create(root_quota, pages), "memory");
+}
 
 void load_segment(Process& process, const core::ElfSegment& segment) {
     const auto memory = new_memory((segment.end_page() - segment.first_page()) / abi::kPageSize);
@@ -100,7 +103,7 @@ void start_root_task(const core::BootModule& module, std::string_view program,
     if (!file) panic(format("root task: no {} in the archive", program).text());
     const auto image = must(core::parse_elf(*file, {abi::kUserBottom, kStartInfo}), "program");
 
-    auto process = must(Process::create(nullptr, program), "process");
+    auto process = must(Process::create(root_quota, nullptr, program), "process");
     for (const auto& segment : image.segments()) load_segment(*process, segment);
     const auto stack = new_memory(kStackPages);
     map_all(*process, *stack, kStackTop - kStackPages * abi::kPageSize, abi::kRead | abi::kWrite);
@@ -113,7 +116,7 @@ void start_root_task(const core::BootModule& module, std::string_view program,
     const auto thread = must(process->create_thread(process->space(), params), "thread");
     const auto pages = (module.size + abi::kPageSize - 1) / abi::kPageSize;
     adopt_frames(module.base, pages);
-    const auto archive_memory = must(MemoryObject::view(module.base, pages), "archive memory");
+    const auto archive_memory = must(MemoryObject::view(root_quota, module.base, pages), "archive memory");
     map_all(*process, *archive_memory, kArchive, abi::kRead);
 
     StartPage start(*process);

@@ -19,6 +19,7 @@
 #include "kernel/loader.hpp"
 #include "kernel/log.hpp"
 #include "kernel/panic.hpp"
+#include "kernel/quota.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/selftest.hpp"
 #include "kernel/smp.hpp"
@@ -117,6 +118,7 @@ extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_
     arch::lapic_enable();
     if (!arch::calibrate(*acpi)) unsupported("no clock to calibrate the timer against");
     thread_table_init();
+    root_quota.open(frame_counts().total * abi::kPageSize, abi::kMaxThreads);
     selftest_init(options.find("selftest").value_or(""));
     watchdog_init(number(options, "watchdog_ms", 5000));
     irq_init(acpi->madt);

@@ -4,68 +4,60 @@
 #include "abi/calls.hpp"
 #include "arch/paging.hpp"
 #include "kernel/heap.hpp"
+#include "kernel/selftest.hpp"
 
 namespace cox {
 
 using arch::physical_to_virtual;
 
-bool MemoryObject::append(Physical frame) {
+core::Result<void> MemoryObject::append(Physical frame) {
     missing_ += frame == 0;
     if (pages_ < kFirst) {
         first_[pages_++] = frame;
-        return true;
+        return {};
     }
-    if (!index_) {
-        const auto index = allocate_zeroed_frame();
-        if (!index) return false;
-        index_ = *index;
-    }
+    if (!index_) index_ = TRY(allocate_charged_frame(payer()));
     auto& leaf = physical_to_virtual<Physical>(index_)[pages_ / 512];
-    if (!leaf) {
-        const auto table = allocate_zeroed_frame();
-        if (!table) return false;
-        leaf = *table;
-    }
+    if (!leaf) leaf = TRY(allocate_charged_frame(payer()));
     physical_to_virtual<Physical>(leaf)[pages_ % 512] = frame;
     ++pages_;
-    return true;
+    return {};
 }
 
 Physical& MemoryObject::listed(std::uint64_t page) const {
     return physical_to_virtual<Physical>(physical_to_virtual<Physical>(index_)[page / 512])[page % 512];
 }
 
-core::Result<RefPtr<MemoryObject>> MemoryObject::create(std::uint64_t pages) {
+core::Result<RefPtr<MemoryObject>> MemoryObject::create(Quota& payer, std::uint64_t pages) {
     if (pages == 0 || pages > abi::kMaxPagesPerObject) return core::fail(abi::Error::kBadArgument);
-    auto object = TRY(make_object<MemoryObject>());
+    auto object = TRY(make_object<MemoryObject>(payer));
+    if (!payer.charge_memory(pages * abi::kPageSize)) return core::fail(payer.no_memory());
     for (std::uint64_t i = 0; i < pages; ++i) {
-        const auto frame = allocate_zeroed_frame();
-        if (!frame) return core::fail(abi::Error::kNoMemory);
-        if (!object->append(*frame)) {
-            release_frame(*frame);
-            return core::fail(abi::Error::kNoMemory);
-        }
+        const auto frame = allocate_paid_frame(&payer);
+        const auto appended = frame ? object->append(*frame) : core::fail(abi::Error::kNoMemory);
+        if (appended) continue;
+        if (frame) release_frame(*frame);
+        if (!keeps_charge) payer.return_memory((pages - i - frame.has_value()) * abi::kPageSize);
+        return core::fail(appended.error());
     }
     return object;
 }
 
-core::Result<RefPtr<MemoryObject>> MemoryObject::create_on_demand(std::uint64_t pages) {
+core::Result<RefPtr<MemoryObject>> MemoryObject::create_on_demand(Quota& payer, std::uint64_t pages) {
     if (pages == 0 || pages > abi::kMaxPagesPerObject) return core::fail(abi::Error::kBadArgument);
-    auto object = TRY(make_object<MemoryObject>());
-    for (std::uint64_t i = 0; i < pages; ++i) {
-        if (!object->append(0)) return core::fail(abi::Error::kNoMemory);
-    }
+    auto object = TRY(make_object<MemoryObject>(payer));
+    for (std::uint64_t i = 0; i < pages; ++i) TRY(object->append(0));
     return object;
 }
 
-core::Result<RefPtr<MemoryObject>> MemoryObject::part(MemoryObject& whole, std::uint64_t first,
+core::Result<RefPtr<MemoryObject>> MemoryObject::part(Quota& payer, MemoryObject& whole, std::uint64_t first,
                                                       std::uint64_t pages) {
     if (pages == 0 || pages > abi::kMaxPagesPerObject || !whole.has(first, pages))
         return core::fail(abi::Error::kBadArgument);
-    auto object = TRY(make_object<MemoryObject>());
+    auto object = TRY(make_object<MemoryObject>(payer));
     for (std::uint64_t i = 0; i < pages; ++i) {
         const auto frame = TRY(whole.touch(first + i));
-        if (!object->append(frame)) return core::fail(abi::Error::kNoMemory);
+        TRY(object->append(frame));
         hold_frame(frame);
     }
     return object;
@@ -73,16 +65,15 @@ core::Result<RefPtr<MemoryObject>> MemoryObject::part(MemoryObject& whole, std::
 
 core::Result<Physical> MemoryObject::touch(std::uint64_t page) {
     if (const auto there = frame(page)) return there;
-    const auto fresh = allocate_zeroed_frame();
-    if (!fresh) return core::fail(abi::Error::kNoMemory);
+    const auto fresh = TRY(allocate_charged_frame(payer()));
     Physical there = 0;
     // release: pairs with frame(), acquire: the frame may be another's
-    if (__atomic_compare_exchange_n(page < kFirst ? &first_[page] : &listed(page), &there, *fresh, false,
+    if (__atomic_compare_exchange_n(page < kFirst ? &first_[page] : &listed(page), &there, fresh, false,
                                     __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
         missing_.fetch_sub(1, std::memory_order_relaxed);
-        return *fresh;
+        return fresh;
     }
-    release_frame(*fresh);
+    release_frame(fresh);
     return there;
 }
 
@@ -91,10 +82,10 @@ core::Result<void> MemoryObject::touch_all(std::uint64_t first, std::uint64_t pa
     return {};
 }
 
-core::Result<RefPtr<MemoryObject>> MemoryObject::view(Physical base, std::uint64_t pages) {
-    auto object = TRY(make_object<MemoryObject>());
+core::Result<RefPtr<MemoryObject>> MemoryObject::view(Quota& payer, Physical base, std::uint64_t pages) {
+    auto object = TRY(make_object<MemoryObject>(payer));
     for (std::uint64_t i = 0; i < pages; ++i) {
-        if (!object->append(base + i * abi::kPageSize)) return core::fail(abi::Error::kNoMemory);
+        TRY(object->append(base + i * abi::kPageSize));
         hold_frame(base + i * abi::kPageSize);
     }
     return object;

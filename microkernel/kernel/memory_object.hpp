@@ -17,14 +17,14 @@ namespace cox {
 class MemoryObject final : public Object {
 public:
     static constexpr abi::ObjectType kType = abi::ObjectType::kMemory;
-    // All frames at once, zeroed, or kNoMemory and none.
-    static core::Result<RefPtr<MemoryObject>> create(std::uint64_t pages);
-    // None yet, but memory to note them.
-    static core::Result<RefPtr<MemoryObject>> create_on_demand(std::uint64_t pages);
+    // All frames at once, zeroed, or kQuota, kNoMemory and none. `payer` pays for the frames, as long as one holds them.
+    static core::Result<RefPtr<MemoryObject>> create(Quota& payer, std::uint64_t pages);
+    // None yet, but memory to note them; each is charged when it comes.
+    static core::Result<RefPtr<MemoryObject>> create_on_demand(Quota& payer, std::uint64_t pages);
     // Over frames in a row that somebody holds already: the status table, the archive.
-    static core::Result<RefPtr<MemoryObject>> view(Physical base, std::uint64_t pages);
+    static core::Result<RefPtr<MemoryObject>> view(Quota& payer, Physical base, std::uint64_t pages);
     // The frames of some pages of another, which keeps them too.
-    static core::Result<RefPtr<MemoryObject>> part(MemoryObject& whole, std::uint64_t first,
+    static core::Result<RefPtr<MemoryObject>> part(Quota& payer, MemoryObject& whole, std::uint64_t first,
                                                    std::uint64_t pages);
 
     std::uint64_t pages() const { return pages_; }
@@ -45,11 +45,12 @@ public:
 
     MemoryObject() : Object(kType) {}
     ParkSpace parked;
-    // While it is made. Takes over a hold on the frame (0: none yet). False: no memory for the list.
-    bool append(Physical frame);
 
 private:
     static constexpr std::uint64_t kFirst = 4;
+
+    // While it is made. Takes over a hold on the frame, unless there is no memory for the list.
+    core::Result<void> append(Physical frame);
 
     void destroy() override;
     Physical& listed(std::uint64_t page) const;

@@ -12,6 +12,7 @@
 
 namespace cox {
 
+class Quota;
 class Thread;
 
 class Object {
@@ -27,6 +28,10 @@ public:
     Object& operator=(const Object&) = delete;
 
     abi::ObjectType type() const { return type_; }
+
+    // The quota that its piece of the heap is charged to; of what lies in the heap alone.
+    Quota& payer() const { return *payer_; }
+    void charged_to(Quota& payer) { payer_ = &payer; }
 
     // kCancel: takes out the caller's operation in flight that this object keeps. None: there is none such (any more).
     virtual PendingOp withdraw(Thread& caller, std::uint64_t user_data) {
@@ -65,6 +70,7 @@ protected:
 private:
     std::atomic<std::uint32_t> references_{1};
     abi::ObjectType type_;
+    Quota* payer_ = nullptr;
 };
 
 template <class T>

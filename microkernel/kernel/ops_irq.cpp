@@ -49,8 +49,8 @@ core::Result<Reply> get_irq(const Invocation& call) {
     const auto first = call.args[1], count = call.args[2];
     if (count > abi::kMaxIrqPorts || first > 0xffff || first + count > 0x10000)
         return core::fail(Error::kBadArgument);
-    auto irq =
-        TRY(Irq::claim(call.args[0], {static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(count)}));
+    auto irq = TRY(Irq::claim(call.caller.process->quota, call.args[0],
+                              {static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(count)}));
     const auto slot = TRY(call.caller.process->caps.add({RefPtr<Object>(*irq), abi::kAllRights}));
     return Reply{static_cast<std::int64_t>(slot.raw())};
 }

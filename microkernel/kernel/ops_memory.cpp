@@ -13,7 +13,8 @@ core::Result<Reply> invoke_memory(const Invocation& call, const Cap& cap) {
     switch (call.op) {
         case Op::kGetSize: return Reply{static_cast<std::int64_t>(memory->pages()), memory->resident()};
         case Op::kSplit: {
-            auto part = TRY(MemoryObject::part(*memory, call.args[0], call.args[1]));
+            auto part =
+                TRY(MemoryObject::part(call.caller.process->quota, *memory, call.args[0], call.args[1]));
             const auto slot = TRY(call.caller.process->caps.add({RefPtr<Object>(*part), cap.rights}));
             return Reply{static_cast<std::int64_t>(slot.raw())};
         }

@@ -6,6 +6,7 @@
 #include "kernel/log.hpp"
 #include "kernel/notification.hpp"
 #include "kernel/process.hpp"
+#include "kernel/quota.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/user_memory.hpp"
 
@@ -23,7 +24,7 @@ core::Result<Reply> give_caller(const Invocation& call, RefPtr<Object> object,
     return Reply{static_cast<std::int64_t>(slot.raw())};
 }
 
-core::Result<Reply> create_process(const Invocation& call) {
+core::Result<Reply> create_process(const Invocation& call, const Process& target) {
     const auto params = TRY(read_user<abi::ProcessParams>(call.caller.process->space(), call.args[0]));
     SchedDomain* domain = nullptr;
     if (params.domain_slot) {
@@ -33,7 +34,13 @@ core::Result<Reply> create_process(const Invocation& call) {
     const std::string_view text(params.name, sizeof params.name);
     std::array<char, sizeof params.name> name_buffer{};
     const auto name = printable(text.substr(0, text.find('\0')), name_buffer);
-    return give_caller(call, RefPtr<Object>(*TRY(Process::create(domain, name))));
+    RefPtr<Quota> pays;
+    if (params.quota_slot) {
+        const auto cap = TRY(call.caller.process->caps.look_up(abi::CapSlot::from_raw(params.quota_slot)));
+        pays = RefPtr<Quota>(*TRY(as<Quota>(cap, abi::kExecute)));
+    }
+    return give_caller(call,
+                       RefPtr<Object>(*TRY(Process::create(pays ? *pays : target.quota, domain, name))));
 }
 
 core::Result<Reply> create_thread(const Invocation& call, Process& target, AddressSpace& space) {
@@ -54,10 +61,13 @@ core::Result<Reply> map(const Invocation& call, AddressSpace& space) {
 
 // A capability of the caller's goes into the target's table, with at most the rights that it has.
 core::Result<Reply> give(const Invocation& call, Process& target) {
-    const auto cap = TRY(call.caller.process->caps.look_up(abi::CapSlot::from_raw(call.args[0])));
-    if (!(cap.rights & abi::kGrant) || call.args[1] & ~std::uint64_t{cap.rights})
-        return core::fail(Error::kNoRight);
-    const auto slot = TRY(target.caps.add({cap.object, static_cast<abi::Rights>(call.args[1])}));
+    const CapTable::Origin from{call.caller.process->caps, abi::CapSlot::from_raw(call.args[0])};
+    const auto cap = TRY(from.table.look_up(from.slot));
+    if (call.args[3] & ~abi::kGiveMove) return core::fail(Error::kBadArgument);
+    if (!(cap.rights & abi::kGrant)) return core::fail(Error::kNoRight);
+    auto given = TRY(derived(cap, call.args[1], call.args[2]));
+    const auto slot = TRY(call.args[3] & abi::kGiveMove ? target.caps.move(from, std::move(given))
+                                                        : target.caps.derive(from, std::move(given)));
     return Reply{static_cast<std::int64_t>(slot.raw())};
 }
 
@@ -86,6 +96,7 @@ core::Result<Reply> change_process(const Invocation& call, Process& target) {
 abi::Rights needed(Op op) {
     switch (op) {
         case Op::kWaitExit:
+        case Op::kGetQuota:
         case Op::kPark: return abi::kRead;
         case Op::kUnpark: return abi::kWrite;
         default: return abi::kManage;
@@ -97,17 +108,20 @@ abi::Rights needed(Op op) {
 core::Result<Reply> invoke_process(const Invocation& call, const Cap& cap) {
     const auto process = TRY(as<Process>(cap, needed(call.op)));
     switch (call.op) {
-        case Op::kCreateProcess: return create_process(call);
+        case Op::kCreateProcess: return create_process(call, *process);
         case Op::kCreateMemory:
             if (call.args[0] & abi::kDemandZero)
-                return give_caller(
-                    call,
-                    RefPtr<Object>(*TRY(MemoryObject::create_on_demand(call.args[0] & ~abi::kDemandZero))));
-            return give_caller(call, RefPtr<Object>(*TRY(MemoryObject::create(call.args[0]))));
+                return give_caller(call, RefPtr<Object>(*TRY(MemoryObject::create_on_demand(
+                                             process->quota, call.args[0] & ~abi::kDemandZero))));
+            return give_caller(call,
+                               RefPtr<Object>(*TRY(MemoryObject::create(process->quota, call.args[0]))));
         case Op::kCreateNotification:
-            return give_caller(call, RefPtr<Object>(*TRY(make_object<Notification>())));
+            return give_caller(call, RefPtr<Object>(*TRY(make_object<Notification>(process->quota))));
+        case Op::kCreateQuota: return split_quota(call, process->quota);
+        case Op::kGetQuota: return tell_quota(call, process->quota);
         case Op::kCreateTimer: return create_timer(call, *process);
-        case Op::kCreateEndpoint: return give_caller(call, RefPtr<Object>(*TRY(Endpoint::create())));
+        case Op::kCreateEndpoint:
+            return give_caller(call, RefPtr<Object>(*TRY(Endpoint::create(process->quota))));
         // Their own process's come here only through the ring, or for lack of a right.
         case Op::kUnpark:
             if (process != call.caller.process.get()) return core::fail(Error::kWrongState);

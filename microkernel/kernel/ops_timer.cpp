@@ -29,7 +29,7 @@ core::Result<Reply> create_timer(const Invocation& call, Process& payer) {
     const auto cap = TRY(call.caller.process->caps.look_up(abi::CapSlot::from_raw(call.args[0])));
     const auto bell = TRY(as<Notification>(cap, abi::kWrite));
     if (call.args[1] == 0 || call.args[1] >> 63) return core::fail(Error::kBadArgument);
-    auto timer = TRY(Timer::create(*payer.timers, *bell, call.args[1]));
+    auto timer = TRY(Timer::create(payer.quota, *payer.timers, *bell, call.args[1]));
     const auto slot = TRY(call.caller.process->caps.add({RefPtr<Object>(*timer), abi::kAllRights}));
     return Reply{static_cast<std::int64_t>(slot.raw())};
 }

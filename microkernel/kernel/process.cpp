@@ -8,6 +8,7 @@
 #include "kernel/cpu.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/heap.hpp"
+#include "kernel/quota.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/thread_table.hpp"
 #include "kernel/trace.hpp"
@@ -16,13 +17,11 @@ namespace cox {
 
 using abi::Error;
 
-core::Result<RefPtr<Process>> Process::create(SchedDomain* domain, std::string_view name) {
-    auto process = TRY(make_object<Process>(domain));
+core::Result<RefPtr<Process>> Process::create(Quota& quota, SchedDomain* domain, std::string_view name) {
+    auto process = TRY(make_object<Process>(quota, quota, domain));
     name.copy(process->name.data(), process->name.size() - 1);
-    process->timers = TRY(make_object<TimerAccount>());
-    void* memory = heap_allocate(sizeof(AddressSpace));
-    if (!memory) return core::fail(Error::kNoMemory);
-    process->space_ = new (memory) AddressSpace;
+    process->timers = TRY(make_object<TimerAccount>(quota));
+    process->space_ = TRY(make_charged<AddressSpace>(quota, quota));
     TRY(process->space_->init());
     return process;
 }
@@ -63,24 +62,22 @@ Process::SpaceHold::~SpaceHold() {
 
 namespace {
 
-// The pages of a thread's ring: new ones, mapped where they shall be, or what is mapped there.
-core::Result<RefPtr<MemoryObject>> ring_pages(AddressSpace& space, std::uint64_t address) {
-    if (!(address & abi::kRingInPlace)) {
-        auto pages = TRY(MemoryObject::create(abi::kRingPages));
-        constexpr abi::Rights kAccess = abi::kRead | abi::kWrite;
-        TRY(space.map(*pages, 0, address, abi::kRingPages, kAccess, kAccess));
-        return pages;
+using RingFrames = std::array<Physical, abi::kRingPages>;
+
+// The frames of a thread's ring, each held once: new ones, mapped where they shall be, or what is mapped there.
+core::Result<RingFrames> ring_frames(AddressSpace& space, std::uint64_t address) {
+    constexpr abi::Rights kAccess = abi::kRead | abi::kWrite;
+    RingFrames frames;
+    if (address & abi::kRingInPlace) {
+        address &= ~abi::kRingInPlace;
+        if (address % abi::kPageSize) return core::fail(Error::kMisaligned);
+        TRY(space.hold_pages(address, frames, kAccess));
+        return frames;
     }
-    address &= ~abi::kRingInPlace;
-    if (address % abi::kPageSize) return core::fail(Error::kMisaligned);
-    auto pages = TRY(make_object<MemoryObject>());
-    for (std::uint64_t i = 0; i < abi::kRingPages; ++i) {
-        TRY(space.with_page(address + i * abi::kPageSize, abi::kWrite, [&](std::byte* page, std::uint64_t) {
-            hold_frame(arch::virtual_to_physical(page));
-            (void)pages->append(arch::virtual_to_physical(page));  // the first few need no memory
-        }));
-    }
-    return pages;
+    const auto pages = TRY(MemoryObject::create(space.payer(), abi::kRingPages));
+    TRY(space.map(*pages, 0, address, abi::kRingPages, kAccess, kAccess));
+    for (std::uint64_t i = 0; i < frames.size(); ++i) hold_frame(frames[i] = pages->frame(i));
+    return frames;
 }
 
 }  // namespace
@@ -100,14 +97,15 @@ core::Result<RefPtr<Thread>> Process::create_thread(AddressSpace& space, const a
     const auto cpu = affinity >> params.first_cpu & 1
                          ? static_cast<std::uint32_t>(params.first_cpu)
                          : static_cast<std::uint32_t>(std::countr_zero(affinity));
-    auto pages = TRY(ring_pages(space, params.ring_address));
+    const auto pages = TRY(ring_frames(space, params.ring_address));
     auto allocated = new_thread(cpu, affinity, nullptr);
     if (!allocated) {
+        for (const auto frame : pages) release_frame(frame);
         unmap_ring(space, params.ring_address);
         return allocated;
     }
     auto& thread = *allocated;
-    thread->ring.open(std::move(pages));
+    thread->ring.open(pages);
     thread->line.label.store(params.label, std::memory_order_relaxed);
     thread->frame.rip = params.entry;
     thread->frame.rsp = params.stack;
@@ -122,9 +120,13 @@ core::Result<RefPtr<Thread>> Process::create_thread(AddressSpace& space, const a
 }
 
 core::Result<RefPtr<Thread>> Process::new_thread(std::uint32_t cpu, std::uint64_t affinity, Thread* polled) {
-    if (!add_thread()) return core::fail(Error::kWrongState);
-    auto thread = allocate_thread(*this, domain, cpu, affinity, polled);
-    if (!thread) cancel_thread();
+    if (!quota.charge_thread()) return core::fail(quota.no_thread());
+    auto thread = add_thread() ? allocate_thread(*this, domain, cpu, affinity, polled)
+                               : core::Result<RefPtr<Thread>>(core::fail(Error::kWrongState));
+    if (!thread) {
+        if (thread.error() != Error::kWrongState) cancel_thread();
+        quota.return_thread();
+    }
     return thread;
 }
 

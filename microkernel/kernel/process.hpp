@@ -20,14 +20,16 @@ class Process final : public Object {
 public:
     static constexpr abi::ObjectType kType = abi::ObjectType::kProcess;
 
-    static core::Result<RefPtr<Process>> create(SchedDomain* domain, std::string_view name);
+    // kQuota, kNoMemory. `quota` pays for it, and for all that is made in it.
+    static core::Result<RefPtr<Process>> create(Quota& quota, SchedDomain* domain, std::string_view name);
 
-    explicit Process(SchedDomain* in_domain) : Object(kType), domain(in_domain) {}
+    Process(Quota& pays, SchedDomain* in_domain)
+        : Object(kType), quota(pays), caps(pays), domain(in_domain) {}
 
     // A thread in state created, with its ring. kWrongState when the process has gone.
     core::Result<RefPtr<Thread>> create_thread(AddressSpace& space, const abi::ThreadParams& params);
 
-    // One that has nothing but its line: kWrongState, kNoSlot. `polled`: as a poller of that thread's ring.
+    // One that has nothing but its line: kQuota, kWrongState, kNoSlot. `polled`: as a poller of that thread's ring.
     core::Result<RefPtr<Thread>> new_thread(std::uint32_t cpu, std::uint64_t affinity, Thread* polled);
 
     // Every thread exits: those that run or are queued as soon as their CPU looks.
@@ -55,6 +57,7 @@ public:
 
     // For a thread of this process, and for its creator: while one is alive, so is the space.
     AddressSpace& space() { return *space_; }
+    Quota& quota;  // it lives while this does
     CapTable caps;
     RefPtr<TimerAccount> timers;  // from its creation on
     SchedDomain* const domain;

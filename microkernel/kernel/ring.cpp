@@ -10,15 +10,22 @@ namespace cox {
 
 using abi::Error;
 
-void Ring::open(RefPtr<MemoryObject> pages) {
-    header_ = arch::physical_to_virtual<abi::RingHeader>(pages->frame(0));
-    submissions_ = arch::physical_to_virtual<abi::Submission>(pages->frame(1));
-    completions_ = arch::physical_to_virtual<abi::Completion>(pages->frame(2));
+void Ring::open(const std::array<Physical, abi::kRingPages>& pages) {
+    header_ = arch::physical_to_virtual<abi::RingHeader>(pages[0]);
+    submissions_ = arch::physical_to_virtual<abi::Submission>(pages[1]);
+    completions_ = arch::physical_to_virtual<abi::Completion>(pages[2]);
     // Pages that were a ring before are an empty one now.
     header_->sq_tail = header_->sq_head = header_->sq_polled = header_->cq_tail = header_->cq_head = 0;
-    pages_ = std::move(pages);
     SpinGuard guard(lock_);
     open_ = true;
+}
+
+Ring::~Ring() {
+    if (!header_) return;
+    for (const void* page : {static_cast<const void*>(header_), static_cast<const void*>(submissions_),
+                             static_cast<const void*>(completions_)}) {
+        release_frame(arch::virtual_to_physical(page));
+    }
 }
 
 void Ring::close() {

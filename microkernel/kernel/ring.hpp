@@ -9,12 +9,14 @@
 // them back, a completion or the time-out, is the one that wakes the thread.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <atomic>
 
 #include "abi/ring.hpp"
 #include "abi/types.hpp"
+#include "core/assert.hpp"
 #include "core/result.hpp"
-#include "kernel/memory_object.hpp"
+#include "kernel/frames.hpp"
 #include "kernel/spinlock.hpp"
 
 namespace cox {
@@ -23,7 +25,12 @@ class Ring {
 public:
     static constexpr std::uint64_t kNoDeadline = ~std::uint64_t{0};
 
-    void open(RefPtr<MemoryObject> pages);
+    Ring() = default;
+    Ring(const Ring&) = delete;
+    Ring& operator=(const Ring&) = delete;
+    ~Ring();
+
+    void open(const std::array<Physical, abi::kRingPages>& pages);  // takes over a hold on each
     void close();  // the thread has gone: later completions are dropped
 
     // Thread's CPU. Takes entries, `limit` at most, as long as answer(entry, result) knows their result at once; then says
@@ -176,7 +183,6 @@ private:
     // take(), where a link has a say.
     Taken take_linked(std::uint32_t size, std::uint32_t ready) COX_REQUIRES(lock_);
 
-    RefPtr<MemoryObject> pages_;
     abi::RingHeader* header_ = nullptr;
     abi::Submission* submissions_ = nullptr;
     abi::Completion* completions_ = nullptr;

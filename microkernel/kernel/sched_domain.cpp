@@ -11,6 +11,7 @@
 #include "kernel/cpu.hpp"
 #include "kernel/inbox_records.hpp"
 #include "kernel/log.hpp"
+#include "kernel/quota.hpp"
 #include "kernel/thread_table.hpp"
 #include "kernel/trace.hpp"
 #include "kernel/wake.hpp"
@@ -24,7 +25,7 @@ SchedDomain root_domain;
 
 core::Result<void> SchedDomain::attach(Process& server, std::uint64_t table_address,
                                        std::uint64_t hints_address) {
-    auto table = TRY(MemoryObject::view(status_table_frame(), abi::kStatusTablePages));
+    auto table = TRY(MemoryObject::view(server.quota, status_table_frame(), abi::kStatusTablePages));
     if (server_.load()) return core::fail(Error::kBusy);
     TRY(server.space().map(*table, 0, table_address, abi::kStatusTablePages, abi::kRead, abi::kRead));
     auto mapped = map_hints(server, hints_address);
@@ -36,7 +37,7 @@ core::Result<void> SchedDomain::attach(Process& server, std::uint64_t table_addr
 
 core::Result<void> SchedDomain::map_hints(Process& server, std::uint64_t address) {
     if (address == 0) return {};
-    auto hints = TRY(MemoryObject::view(hint_table_frame(), abi::kHintPages));
+    auto hints = TRY(MemoryObject::view(server.quota, hint_table_frame(), abi::kHintPages));
     constexpr abi::Rights kAccess = abi::kRead | abi::kWrite;
     return server.space().map(*hints, 0, address, abi::kHintPages, kAccess, kAccess);
 }
@@ -54,7 +55,7 @@ bool SchedDomain::become_server(const Process& server) {
 
 core::Result<void> SchedDomain::make_ring(Agent& agent) {
     if (agent.memory) return {};
-    agent.memory = TRY(MemoryObject::create(abi::kEventRingPages));
+    agent.memory = TRY(MemoryObject::create(root_quota, abi::kEventRingPages));
     agent.header = arch::physical_to_virtual<abi::EventRingHeader>(agent.memory->frame(0));
     EntryAt at;
     for (std::uint32_t i = 1; i < abi::kEventRingPages; ++i) {

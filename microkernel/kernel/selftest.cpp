@@ -98,7 +98,7 @@ const Kind* chosen;
 
 }  // namespace
 
-bool keeps_tlb, keeps_threads;
+bool keeps_tlb, keeps_threads, keeps_derived, keeps_charge;
 
 namespace {
 std::atomic<bool> forgetful{false};
@@ -123,6 +123,16 @@ void selftest_init(std::string_view name) {
     if (name == "keep-threads") {
         keeps_threads = true;
         print("selftest: a CPU that is taken gives no thread back");
+        return;
+    }
+    if (name == "keep-derived") {
+        keeps_derived = true;
+        print("selftest: what is derived from a capability that was just revoked stays");
+        return;
+    }
+    if (name == "keep-charge") {
+        keeps_charge = true;
+        print("selftest: a memory object that could not be made has been paid for");
         return;
     }
     if (name == "forget-wake") {

@@ -29,6 +29,7 @@ enum class LockRank : std::uint8_t {
     kFault,         // who is told of a thread's page faults, and of which
     kEndpoint,      // callers, receivers
     kCapTable,
+    kDerivation,   // which capability was derived from which
     kThreadTable,  // free slots
     kPark,         // who is parked
     kRing,         // completion queue

@@ -8,6 +8,7 @@
 #include "arch/asm.hpp"
 #include "arch/paging.hpp"
 #include "kernel/process.hpp"
+#include "kernel/quota.hpp"
 #include "kernel/sched_domain.hpp"
 
 namespace cox {
@@ -93,11 +94,15 @@ Thread::~Thread() = default;
 
 void Thread::destroy() {
     const auto index = ref.index;
+    Quota& payer = process->quota;  // until it has its thread back
     if (domain) domain->thread_ended(*this);
     word().free();
     this->~Thread();
-    SpinGuard guard(lock);
-    free_slots[free_count++] = static_cast<std::uint16_t>(index);
+    {
+        SpinGuard guard(lock);
+        free_slots[free_count++] = static_cast<std::uint16_t>(index);
+    }
+    payer.return_thread();
 }
 
 RefPtr<Thread> find_thread(abi::ThreadRef ref) { return RefPtr<Thread>::adopt(hold_thread(ref)); }

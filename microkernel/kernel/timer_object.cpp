@@ -5,10 +5,11 @@
 
 namespace cox {
 
-core::Result<RefPtr<Timer>> Timer::create(TimerAccount& account, Notification& bell, std::uint64_t bits) {
+core::Result<RefPtr<Timer>> Timer::create(Quota& payer, TimerAccount& account, Notification& bell,
+                                          std::uint64_t bits) {
     if (!account.take()) return core::fail(abi::Error::kNoSlot);
-    auto alarm = make_object<Alarm>(bell, bits);
-    auto timer = alarm ? make_object<Timer>(account, std::move(*alarm)) : core::fail(alarm.error());
+    auto alarm = make_object<Alarm>(payer, bell, bits);
+    auto timer = alarm ? make_object<Timer>(payer, account, std::move(*alarm)) : core::fail(alarm.error());
     if (!timer) account.give_back();
     return timer;
 }

@@ -12,7 +12,8 @@ public:
     static constexpr abi::ObjectType kType = abi::ObjectType::kTimer;
 
     // kNoSlot: there are as many on the account as there may be; kNoMemory.
-    static core::Result<RefPtr<Timer>> create(TimerAccount& account, Notification& bell, std::uint64_t bits);
+    static core::Result<RefPtr<Timer>> create(Quota& payer, TimerAccount& account, Notification& bell,
+                                              std::uint64_t bits);
 
     // It has been taken from the account.
     Timer(TimerAccount& account, RefPtr<Alarm> its_alarm)

@@ -45,6 +45,10 @@ constexpr Row kRows[] = {
     {kPark, ObjectType::kProcess, abi::kRead, Door::kCall, {}, Error::kWrongState},
     {kUnpark, ObjectType::kProcess, abi::kWrite, Door::kBoth, {}, Error::kWrongState},
     {kCreateTimer, ObjectType::kProcess, abi::kManage, Door::kBoth, {0}, Error::kBadSlot},
+    {kCreateQuota, ObjectType::kProcess, abi::kManage, Door::kBoth, {~0ull}, Error::kQuota},
+    {kGetQuota, ObjectType::kProcess, abi::kRead, Door::kBoth, {0}, Error::kBadAddress},
+    {kQuotaStatus, ObjectType::kQuota, abi::kRead, Door::kBoth, {0}, Error::kBadAddress},
+    {kSplitQuota, ObjectType::kQuota, abi::kManage, Door::kBoth, {~0ull}, Error::kQuota},
     {kStart, ObjectType::kThread, abi::kManage, Door::kBoth, {}, Error::kWrongState},
     {kKillThread, ObjectType::kThread, abi::kManage, Door::kBoth, {kTopBit}, Error::kBadArgument},
     {kSetAffinity, ObjectType::kThread, abi::kManage, Door::kBoth, {0}, Error::kBadArgument},
@@ -88,7 +92,7 @@ constexpr Row kRows[] = {
     {kPortRead, ObjectType::kIrq, abi::kRead, Door::kBoth, {0x80, 1}, Error::kBadArgument},
     {kPortWrite, ObjectType::kIrq, abi::kWrite, Door::kBoth, {0x80, 1, 0}, Error::kBadArgument},
 };
-constexpr Op kAnyOperations[] = {kIdentify, kDrop, kDerive, kNop, kCancel};
+constexpr Op kAnyOperations[] = {kIdentify, kDrop, kDerive, kNop, kCancel, kRevoke};
 
 // One object of each type, with all rights; a thread that has gone, so that kStart is refused.
 struct Objects {
@@ -98,7 +102,8 @@ struct Objects {
     Owned<cap::Notification> notification;
     Owned<cap::Timer> timer;
     Owned<cap::Irq> irq;
-    std::array<cap::Capability, 10> all;  // by type - 1; where there is no such type, none
+    Owned<cap::Quota> quota;
+    std::array<cap::Capability, 11> all;  // by type - 1; where there is no such type, none
 
     static cap::Result<Objects> make(const cap::Env& env) {
         Objects made;
@@ -112,6 +117,7 @@ struct Objects {
         made.notification = Owned(TRY(env.process.create_notification()));
         made.timer = Owned(TRY(env.process.create_timer(*made.notification, 1)));
         made.irq = Owned(TRY(cap::Machine(*env.find_slot("machine")).irq(5)));
+        made.quota = Owned(TRY(env.process.create_quota(0, 0)));
         made.all = {*made.process,
                     *made.thread,
                     *made.memory,
@@ -121,7 +127,8 @@ struct Objects {
                     cap::Capability(*env.find_slot("machine")),
                     cap::Capability(),
                     *made.timer,
-                    *made.irq};
+                    *made.irq,
+                    *made.quota};
         return made;
     }
     [[nodiscard]] cap::Capability of(ObjectType type) const {
@@ -301,13 +308,16 @@ void operations_on_any(Case& t) {
         }
         const auto derived = MUST(t, derive(object, 0));
         const auto identified = cap::cap_call(derived->slot(), kIdentify);
-        REQUIRE_EQUAL(t, identified.result, cap::cap_call(object.slot(), kIdentify).result);
-        REQUIRE_EQUAL(t, objects.of(static_cast<ObjectType>(identified.result)).slot().raw(),
-                      object.slot().raw());
+        const auto type = static_cast<ObjectType>(identified.result);
+        REQUIRE_EQUAL(t, objects.of(type).slot().raw(), object.slot().raw());
+        REQUIRE_EQUAL(t, static_cast<std::uint64_t>(cap::cap_call(object.slot(), kIdentify).result),
+                      abi::identity_word(type, abi::kAllRights));
         REQUIRE_EQUAL(t, identified.result2, 0u);
         REQUIRE_EQUAL(t, cap::cap_call(derived->slot(), kNop, kTopBit | 9).result, 9);
         REQUIRE_EQUAL(t, by_call({kCancel, derived->slot()}), Error::kWrongState);
         REQUIRE_EQUAL(t, by_ring(t.env, {kCancel, derived->slot()}), Error::kWrongState);
+        REQUIRE_EQUAL(t, by_call({kRevoke, derived->slot()}), Error::kOk);
+        REQUIRE_EQUAL(t, by_ring(t.env, {kRevoke, derived->slot()}), Error::kOk);
         const auto again = MUST(t, derive(*derived, 0));
         REQUIRE_EQUAL(t, by_ring(t.env, {kDrop, again->slot()}), Error::kOk);
     }

@@ -67,6 +67,33 @@ void derived_names_the_same(Case& t) {
     REQUIRE_EQUAL(t, MUST(t, reader->poll()), 6u);
 }
 
+// A badge is given once, and stays with all that is derived.
+void badge(Case& t) {
+    constexpr std::uint64_t kBadge = 0xfedc'ba98'7654'3210;
+    const Owned plain(MUST(t, t.env.process.create_notification()));
+    REQUIRE_EQUAL(t, MUST(t, plain->identify()).badge, 0u);
+    const auto badge_of = [](abi::CapSlot slot) {
+        const Owned made{cap::Notification(slot)};
+        const auto identity = made->identify();
+        return identity ? identity->badge : 0;
+    };
+    REQUIRE_EQUAL(t, badge_of(MUST(t, plain->derive(abi::kRead))), 0u);
+    REQUIRE_EQUAL(t, badge_of(MUST(t, t.env.process.give(plain->slot(), abi::kRead, kBadge))), kBadge);
+    const Owned badged(cap::Notification(MUST(t, plain->derive(abi::kAllRights, kBadge))));
+    const auto identity = MUST(t, badged->identify());
+    REQUIRE_EQUAL(t, identity.badge, kBadge);
+    REQUIRE_EQUAL(t, identity.type, ObjectType::kNotification);
+    REQUIRE_EQUAL(t, identity.rights, abi::kAllRights);
+    REQUIRE_EQUAL(t, badge_of(MUST(t, badged->derive(0))), kBadge);
+    REQUIRE_EQUAL(t, badge_of(MUST(t, badged->derive(0, kBadge))), kBadge);
+    REQUIRE_EQUAL(t, badge_of(MUST(t, t.env.process.give(badged->slot(), abi::kRead))), kBadge);
+    REQUIRE_ERROR(t, badged->derive(0, kBadge + 1), Error::kWrongState);
+    REQUIRE_ERROR(t, t.env.process.give(badged->slot(), 0, 1), Error::kWrongState);
+    // It is the capability's, not the object's, nor the slot's.
+    REQUIRE_EQUAL(t, MUST(t, plain->identify()).badge, 0u);
+    REQUIRE_EQUAL(t, badge_of(MUST(t, plain->derive(0))), 0u);
+}
+
 void dropped_slot(Case& t) {
     const cap::Notification notification = MUST(t, t.env.process.create_notification());
     REQUIRE_EQUAL(t, by_call({abi::Op::kDrop, notification.slot()}), Error::kOk);
@@ -194,6 +221,7 @@ constexpr Entry kCases[] = {
     {"initial_capabilities", initial_capabilities},
     {"derive_rights", derive_rights},
     {"derived_names_the_same", derived_names_the_same},
+    {"badge", badge},
     {"dropped_slot", dropped_slot},
     {"reused_slot", reused_slot},
     {"full_table", full_table},

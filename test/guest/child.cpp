@@ -200,6 +200,21 @@ constexpr Mode kModes[] = {
          reinterpret_cast<void (*)()>(value)();
          return kDone;
      }},
+    // How many capabilities it could derive, until its quota said no; 0: something else did.
+    {"fill_table",
+     [](const cap::Env& env, std::uint64_t) -> std::uint64_t {
+         for (std::uint64_t count = 0;; ++count) {
+             if (const auto slot = env.log.derive(0); !slot) {
+                 return slot.error() == abi::Error::kQuota ? count : 0;
+             }
+         }
+     }},
+    // The error, negated, with which it is refused a poller.
+    {"poll",
+     [](const cap::Env& env, std::uint64_t) -> std::uint64_t {
+         const auto poller = env.thread.poll(env.ring);
+         return poller ? 0 : static_cast<std::uint64_t>(-static_cast<std::int64_t>(poller.error()));
+     }},
     {"fault",
      [](const cap::Env&, std::uint64_t value) {
          commit_fault(value);

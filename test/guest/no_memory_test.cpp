@@ -66,8 +66,13 @@ std::array<abi::CapSlot, 4096> UntilRefused::slots;
 void objects(Case& t) {
     const auto process = t.env.process.slot();
     const abi::ProcessParams params{};
+    const Owned quota(MUST(t, t.env.process.create_quota(1 << 20, 0)));
     for (int round = 0; round < 2; ++round) {
         const Drought drought(t.env);
+        {
+            UntilRefused split;
+            REQUIRE_EQUAL(t, split({Op::kSplitQuota, quota->slot()}), Error::kNoMemory);
+        }
         {
             UntilRefused create;
             REQUIRE_EQUAL(t, create({Op::kCreateNotification, process}), Error::kNoMemory);
@@ -138,9 +143,11 @@ void capabilities(Case& t) {
 void full_table(Case& t) {
     abi::ThreadParams params{};
     params.ring_address = 0x6000'0000'0000;
+    const Owned quota(MUST(t, t.env.process.create_quota(1 << 20, 0)));
     const Owned memory(MUST(t, t.env.process.create_memory(1)));
     UntilRefused derive;
     REQUIRE_EQUAL(t, derive({Op::kDerive, t.env.process.slot(), {0}}), Error::kNoSlot);
+    REQUIRE_EQUAL(t, by_call({Op::kSplitQuota, quota->slot()}), Error::kNoSlot);
     const auto create_thread = [&] {
         return by_call({Op::kCreateThread, t.env.process.slot(), {reinterpret_cast<std::uint64_t>(&params)}});
     };

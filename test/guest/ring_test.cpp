@@ -35,12 +35,14 @@ void one(Case& t) {
 }
 
 void second_result(Case& t) {
-    REQUIRE_OK(t, t.env.ring.prepare(cap::submission(Op::kIdentify, t.env.log.slot(), 1)));
+    const Owned log(cap::Log(MUST(t, t.env.log.derive(abi::kRead, 23))));
+    REQUIRE_OK(t, t.env.ring.prepare(cap::submission(Op::kIdentify, log->slot(), 1)));
     REQUIRE_OK(t, t.env.ring.submit_and_wait(1));
     const auto completion = t.env.ring.next();
     REQUIRE(t, completion.has_value());
-    REQUIRE_EQUAL(t, completion->result, static_cast<std::int64_t>(abi::ObjectType::kLog));
-    REQUIRE_EQUAL(t, completion->result2, abi::kAllRights);
+    REQUIRE_EQUAL(t, static_cast<std::uint64_t>(completion->result),
+                  abi::identity_word(abi::ObjectType::kLog, abi::kRead));
+    REQUIRE_EQUAL(t, completion->result2, 23u);  // its badge
 }
 
 // Immediate operations complete in the order of their submissions; entries are independent of each other.

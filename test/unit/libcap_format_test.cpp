@@ -59,6 +59,10 @@ TEST_CASE("libcap format: what does not fit is cut, visibly and once") {
 
 TEST_CASE("libcap errors: every one has its name") {
     for (std::int64_t raw = 0; raw >= static_cast<std::int64_t>(abi::kLastError); --raw) {
+        if (raw < static_cast<std::int64_t>(abi::Error::kNoCaller) &&
+            raw > static_cast<std::int64_t>(abi::Error::kQuota)) {
+            continue;  // not given out
+        }
         CHECK(error_name(static_cast<abi::Error>(raw)) != "?");
     }
     CHECK(error_name(static_cast<abi::Error>(-1000)) == "?");

@@ -19,6 +19,7 @@ public:
     struct Identity {
         abi::ObjectType type;
         abi::Rights rights;
+        std::uint64_t badge;  // 0: none
     };
 
     constexpr Capability() = default;
@@ -28,13 +29,16 @@ public:
     [[nodiscard]] constexpr explicit operator bool() const { return static_cast<bool>(slot_); }
 
     [[nodiscard]] Result<Identity> identify() const;
-    // A new slot for the same object with `rights` at most.
-    [[nodiscard]] Result<abi::CapSlot> derive(abi::Rights rights) const;
+    // A new slot for the same object, with these rights, which this one has, and with `badge` if that is not 0: WrongState, if
+    // this one has another.
+    [[nodiscard]] Result<abi::CapSlot> derive(abi::Rights rights, std::uint64_t badge = 0) const;
     // The calling thread's operation in flight on this object that was submitted with `user_data` completes with Cancelled.
     // WrongState: there is none, or it is just completing.
     [[nodiscard]] Result<void> cancel(std::uint64_t user_data) const {
         return invoke(abi::Op::kCancel, user_data);
     }
+    // Empties all slots, of whatever process, that were derived from this one. If others derive meanwhile, they may be many.
+    [[nodiscard]] Result<void> revoke() const;
     // Empties the slot. What it named lives on while others name it. Nothing to do about a failure.
     void drop() const { cap_call(slot_, abi::Op::kDrop); }
 

@@ -89,13 +89,27 @@ public:
     [[nodiscard]] Result<void> refuse_fault() const { return invoke(abi::Op::kEndFault, std::uint64_t{1}); }
 };
 
+// How much memory and how many threads those have together that are charged to it.
+class Quota : public Capability {
+public:
+    using Capability::Capability;
+    [[nodiscard]] Result<abi::QuotaStatus> status() const;
+    // A part of what this one has left.
+    [[nodiscard]] Result<Quota> split(std::uint64_t memory, std::uint64_t threads) const;
+};
+
+// What is created by a process's capability is charged to that process's quota.
 class Process : public Capability {
 public:
     using Capability::Capability;
 
-    // `domain`: slot that the new process's threads run in, or none. `name` is cut to what ProcessParams
-    // holds.
-    [[nodiscard]] Result<Process> create_process(std::string_view name, abi::CapSlot domain = {}) const;
+    // `domain`: slot that the new process's threads run in, or none. `quota`: what it and all that is made in it is charged to;
+    // none: this process's. `name` is cut to what ProcessParams holds.
+    [[nodiscard]] Result<Process> create_process(std::string_view name, abi::CapSlot domain = {},
+                                                 abi::CapSlot quota = {}) const;
+    // Split from this process's.
+    [[nodiscard]] Result<Quota> create_quota(std::uint64_t memory, std::uint64_t threads) const;
+    [[nodiscard]] Result<abi::QuotaStatus> quota_status() const;
     // The thread runs in this process; the capability to it is the caller's. It is not started.
     [[nodiscard]] Result<Thread> create_thread(const abi::ThreadParams& params) const;
     [[nodiscard]] Result<Memory> create_memory(std::uint64_t pages) const;
@@ -112,8 +126,12 @@ public:
     [[nodiscard]] Result<void> unmap(std::uint64_t address, std::uint64_t pages) const;
     [[nodiscard]] Result<void> protect(std::uint64_t address, std::uint64_t pages, abi::Rights access) const;
 
-    // Puts the caller's capability, with `rights` at most, into this process's table -> the slot there.
-    [[nodiscard]] Result<abi::CapSlot> give(abi::CapSlot slot, abi::Rights rights) const;
+    // Derives from the caller's capability one in this process's table -> the slot there. As Capability::derive.
+    [[nodiscard]] Result<abi::CapSlot> give(abi::CapSlot slot, abi::Rights rights,
+                                            std::uint64_t badge = 0) const;
+    // The same, but the capability leaves the caller's table, and takes along what was derived from it.
+    [[nodiscard]] Result<abi::CapSlot> move(abi::CapSlot slot, abi::Rights rights,
+                                            std::uint64_t badge = 0) const;
     [[nodiscard]] Result<void> kill(std::uint64_t exit_code) const;
     // Waits until the process has gone -> its exit code.
     [[nodiscard]] Result<std::uint64_t> wait_exit(Ring& ring, std::uint64_t timeout_ns = abi::kForever) const;

@@ -32,6 +32,7 @@ struct SpawnParams {
     std::string_view arguments = {};
     std::span<const GivenCap> caps = {};  // besides "process" and "thread", which every program gets
     abi::CapSlot domain = {};             // scheduling domain (kExecute), or none
+    abi::CapSlot quota = {};              // what the process is charged to (kExecute); none: the caller's
     std::uint64_t affinity = 0;           // 0: all CPUs
     std::uint64_t label = 0;
     std::uint64_t first_cpu = 0;

@@ -29,20 +29,30 @@ Physical top_table;
 
 std::uint64_t no_execute() { return features.nx ? kNoExecute : 0; }
 
-Table* boot_entry(std::uint64_t address) {
-    Table* entry = make_entry(top_table, address, false);
-    COX_ASSERT(entry != nullptr);
-    return entry;
-}
-
-// A table entry that leads to a table of its own, made if need be.
-Table* next_table(Table& entry, bool user) {
+// A table entry that leads to a table of its own, made if need be. At boot.
+Table* next_table(Table& entry) {
     if (!(entry & kPresent)) {
         const auto frame = allocate_zeroed_frame();
-        if (!frame) return nullptr;
-        entry = *frame | kPresent | kWritable | (user ? kUser : 0);
+        COX_ASSERT(frame.has_value());
+        entry = *frame | kPresent | kWritable;
     }
     return physical_to_virtual<Table>(entry & kAddressMask);
+}
+
+Table* boot_entry(std::uint64_t address) {
+    Table* table = physical_to_virtual<Table>(top_table);
+    for (unsigned level = 3; level > 0; --level) table = next_table(table[table_index(address, level)]);
+    return &table[table_index(address, 0)];
+}
+
+// Whether the table is there in which the entry of `address` at `level` stands.
+bool has_table(Physical top, std::uint64_t address, unsigned level) {
+    for (unsigned at = 3; at > level; --at) {
+        const Table entry = physical_to_virtual<Table>(top)[table_index(address, at)];
+        if (!(entry & kPresent)) return false;
+        top = entry & kAddressMask;
+    }
+    return true;
 }
 
 // Addresses in pages from kStackRegion.
@@ -74,19 +84,19 @@ void map_ram(std::uint64_t end) {
     const std::uint64_t flags = kPresent | kWritable | kGlobal | no_execute();
     Table* top = physical_to_virtual<Table>(top_table);
     for (std::uint64_t a = 0; a < end;) {
-        Table* pdpt = next_table(top[table_index(kPhysicalMap + a, 3)], false);
+        Table* pdpt = next_table(top[table_index(kPhysicalMap + a, 3)]);
         if (features.huge_pages && a >= kDevicesEnd && a % kHugePage == 0 && end - a >= kHugePage) {
             pdpt[table_index(a, 2)] = a | flags | kHuge;
             a += kHugePage;
             continue;
         }
-        Table* pd = next_table(pdpt[table_index(a, 2)], false);
+        Table* pd = next_table(pdpt[table_index(a, 2)]);
         if (a >= image_end) {
             pd[table_index(a, 1)] = a | flags | kHuge;
             a += kLargePage;
             continue;
         }
-        Table* pt = next_table(pd[table_index(a, 1)], false);
+        Table* pt = next_table(pd[table_index(a, 1)]);
         for (unsigned i = 0; i < 512; ++i, a += 4096) pt[i] = a | flags;
     }
 }
@@ -103,12 +113,28 @@ Table* find_entry(Physical top, std::uint64_t address) {
     return &table[table_index(address, 0)];
 }
 
-Table* make_entry(Physical top, std::uint64_t address, bool user) {
+Table* make_entry(Physical top, std::uint64_t address, std::span<const Physical>& frames) {
     Table* table = physical_to_virtual<Table>(top);
-    for (unsigned level = 3; level > 0 && table; --level) {
-        table = next_table(table[table_index(address, level)], user);
+    for (unsigned level = 3; level > 0; --level) {
+        Table& entry = table[table_index(address, level)];
+        if (!(entry & kPresent)) {
+            if (frames.empty()) return nullptr;
+            entry = frames.front() | kPresent | kWritable | kUser;
+            frames = frames.subspan(1);
+        }
+        table = physical_to_virtual<Table>(entry & kAddressMask);
     }
-    return table ? &table[table_index(address, 0)] : nullptr;
+    return &table[table_index(address, 0)];
+}
+
+std::size_t missing_tables(Physical top, std::uint64_t first, std::uint64_t last) {
+    std::size_t count = 0;
+    for (unsigned level = 0; level < 3; ++level) {
+        const unsigned covered = 12 + 9 * (level + 1);  // bits of an address, by one table
+        count += !has_table(top, first, level);
+        count += first >> covered != last >> covered && !has_table(top, last, level);
+    }
+    return count;
 }
 
 std::uint64_t user_entry(Physical frame, abi::Rights access, abi::Rights allowed) {
@@ -129,7 +155,7 @@ void build_kernel_tables(std::uint64_t ram_end) {
     *boot_entry(reinterpret_cast<std::uint64_t>(boot_stack_guard)) = 0;
     // Every top table shares the upper half, so all of its second-level tables must exist from now on.
     Table* entries = physical_to_virtual<Table>(top_table);
-    COX_ASSERT(next_table(entries[table_index(kStackRegion, 3)], false) != nullptr);
+    COX_ASSERT(next_table(entries[table_index(kStackRegion, 3)]) != nullptr);
     write_cr3(top_table);
 }
 
@@ -138,13 +164,13 @@ Physical kernel_top() { return top_table; }
 void map_device(Physical address) {
     Table* top = physical_to_virtual<Table>(top_table);
     const auto page = address & kAddressMask;
-    Table* pdpt = next_table(top[table_index(kPhysicalMap + page, 3)], false);
-    Table* pd = next_table(pdpt[table_index(page, 2)], false);
+    Table* pdpt = next_table(top[table_index(kPhysicalMap + page, 3)]);
+    Table* pd = next_table(pdpt[table_index(page, 2)]);
     Table& large = pd[table_index(page, 1)];
     if (large & kHuge) {  // RAM is mapped around it with one large page: devices get their own cache mode
         large |= kCacheDisable | kWriteThrough;
     } else {
-        next_table(large, false)[table_index(page, 0)] =
+        next_table(large)[table_index(page, 0)] =
             page | kPresent | kWritable | kGlobal | kCacheDisable | kWriteThrough | no_execute();
     }
     invalidate_page(kPhysicalMap + page);

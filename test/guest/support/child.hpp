@@ -24,6 +24,7 @@ public:
     struct Options {
         std::uint64_t affinity = 0;
         std::span<const cap::GivenCap> caps = {};  // at most 8, besides the log
+        cox::abi::CapSlot quota = {};
     };
 
     // Not started yet. `arguments`: "mode=... value=...", see child.cpp.
@@ -40,6 +41,7 @@ public:
                                           .image = *image,
                                           .arguments = arguments,
                                           .caps = std::span(caps).first(1 + options.caps.size()),
+                                          .quota = options.quota,
                                           .affinity = options.affinity})));
     }
     [[nodiscard]] static cap::Result<Child> create(const cap::Env& env, std::string_view arguments) {

@@ -77,6 +77,11 @@ constexpr abi::Op kOperations[] = {
     kUnpark,
     kParkShared,
     kUnparkShared,
+    kRevoke,
+    kCreateQuota,
+    kSplitQuota,
+    kGetQuota,
+    kQuotaStatus,
 };
 
 constexpr std::uint64_t kEdges[] = {
@@ -186,7 +191,11 @@ std::uint64_t HostileMind::value() {
 
 void HostileMind::write_process_params() {
     const std::uint64_t domain = any_of(ObjectType::kSchedDomain).slot;
-    scratch_ = {random_.one_in(3) ? domain : random_.one_in(8) ? value() : 0, random_.next(), random_.next()};
+    scratch_ = {random_.one_in(3)   ? domain
+                : random_.one_in(8) ? value()
+                                    : 0,
+                random_.next(), random_.next(), random_.next(),
+                random_.one_in(2) ? any_of(ObjectType::kQuota).slot : 0};
 }
 
 // Order: entry, stack, argument, ring address, FS base, affinity, label, first CPU.
@@ -213,7 +222,7 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
     const auto scratch = reinterpret_cast<std::uint64_t>(scratch_.data());
     const auto memory = [&] { return any_of(ObjectType::kMemory).slot; };
     switch (static_cast<abi::Op>(op)) {
-        case kDerive: return {random_.below(32)};
+        case kDerive: return {random_.below(32), random_.one_in(2) ? value() : 0};
         case kCreateProcess: write_process_params(); return {scratch};
         case kCreateThread: write_thread_params(); return {scratch};
         case kCreateMemory:
@@ -233,7 +242,9 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
                     abi::map_word(1 + random_.below(4), random_.below(8))};
         case kUnmap: return {place(), 1 + random_.below(random_.one_in(16) ? 512 : 8)};
         case kProtect: return {place(), 1 + random_.below(4), random_.below(8)};
-        case kGive: return {known_[random_.below(known_count_)].slot, random_.below(32)};
+        case kGive:
+            return {known_[random_.below(known_count_)].slot, random_.below(32),
+                    random_.one_in(2) ? value() : 0, random_.one_in(8) ? abi::kGiveMove : 0};
         case kSetAffinity: return {1 + random_.below(15)};
         case kGetStatus: return {scratch};
         case kSignal: return {random_.below(256)};
@@ -256,6 +267,10 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
         case kWakeLedger: return {random_.below(abi::kMaxThreads), scratch};
         case kLogWrite: return {scratch, random_.below(16)};
         case kCpuStats: return {random_.below(cpus_), scratch};
+        case kGetQuota:
+        case kQuotaStatus: return {scratch};
+        case kCreateQuota:
+        case kSplitQuota: return {random_.next() >> (40 + random_.below(24)), random_.below(8)};
         default: return {random_.next() >> random_.below(64)};
     }
 }
@@ -334,6 +349,8 @@ void HostileMind::learn(const Operation& done, std::int64_t result) {
         case kCreateThread: type = ObjectType::kThread; break;
         case kCreateMemory: type = ObjectType::kMemory; break;
         case kCreateNotification: type = ObjectType::kNotification; break;
+        case kCreateQuota:
+        case kSplitQuota: type = ObjectType::kQuota; break;
         case kPoll: type = ObjectType::kThread; break;
         case kCreateTimer: type = ObjectType::kTimer; break;
         case kSplit: type = ObjectType::kMemory; break;

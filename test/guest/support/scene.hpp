@@ -30,6 +30,7 @@ public:
         TRY(env.process.map(*made.memory_, made.address_, 0, 2, abi::kRead | abi::kWrite));
         TRY(made.process_->map(*made.memory_, place(0), 0, 1, abi::kRead | abi::kWrite));
         made.bell_ = Owned(TRY(env.process.create_notification()));
+        made.quota_ = Owned(TRY(env.process.create_quota(1 << 20, 10)));
         TRY(made.bell_->signal(kBits));
         return made;
     }
@@ -47,6 +48,7 @@ public:
             case abi::ObjectType::kThread: return *thread_;
             case abi::ObjectType::kMemory: return *memory_;
             case abi::ObjectType::kNotification: return *bell_;
+            case abi::ObjectType::kQuota: return *quota_;
             default: return {};
         }
     }
@@ -81,6 +83,12 @@ public:
         const cap::SchedDomain domain(*env_.find_slot("domain"));
         see(domain.cpus().value_or(0));
         see(static_cast<std::uint64_t>(error_of(domain.detach())));  // kNotAttached
+        const auto own_quota = env_.process.quota_status().value_or(abi::QuotaStatus{});
+        see(own_quota.memory_used);
+        see(own_quota.threads_used);
+        const auto quota = quota_->status().value_or(abi::QuotaStatus{});
+        see(quota.memory_used);
+        see(quota.threads_used);
         const auto free = bell_->derive(0);
         see(free ? free->index : ~0u);  // the lowest free slot
         if (free) cap::Capability(*free).drop();
@@ -98,7 +106,8 @@ private:
 
     void write_params(Random& random) {
         const auto slot = env_.find_slot("domain");
-        process_params_ = {random.one_in(2) ? slot->raw() : 0, "scene"};
+        process_params_ = {random.one_in(2) ? slot->raw() : 0, "scene",
+                           random.one_in(2) ? quota_->slot().raw() : 0};
         thread_params_ = {.entry = place(0),
                           .stack = place(1),
                           .argument = 0,
@@ -110,8 +119,8 @@ private:
     }
 
     std::uint64_t argument(Random& random) const {
-        const abi::CapSlot slots[] = {process_->slot(), thread_->slot(),     memory_->slot(),
-                                      bell_->slot(),    env_.process.slot(), env_.thread.slot()};
+        const abi::CapSlot slots[] = {process_->slot(), thread_->slot(),     memory_->slot(),   bell_->slot(),
+                                      quota_->slot(),   env_.process.slot(), env_.thread.slot()};
         switch (random.below(12)) {
             case 0: return slots[random.below(std::size(slots))].raw();
             case 1:
@@ -132,6 +141,7 @@ private:
     Owned<cap::Thread> thread_;
     Owned<cap::Memory> memory_;
     Owned<cap::Notification> bell_;
+    Owned<cap::Quota> quota_;
     std::uint64_t address_ = 0;
     abi::ProcessParams process_params_{};
     abi::ThreadParams thread_params_{};

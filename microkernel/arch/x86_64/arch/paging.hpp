@@ -10,6 +10,7 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "abi/types.hpp"
@@ -68,8 +69,12 @@ inline std::uint64_t read_entry(Physical top, std::uint64_t address) {
     }
 }
 
-// The same, making missing tables. nullptr: no frame. `user`: tables allow user access.
-Table* make_entry(Physical top, std::uint64_t address, bool user);
+// The same, making missing tables, which allow user access, of the first of these zeroed frames; what is left of them stays in
+// `frames`. nullptr: too few.
+Table* make_entry(Physical top, std::uint64_t address, std::span<const Physical>& frames);
+// How many tables are missing for the pages `first` and `last`, and so for those between, if they are not more than 512.
+inline constexpr std::size_t kMaxMissingTables = 6;
+std::size_t missing_tables(Physical top, std::uint64_t first, std::uint64_t last);
 
 // Leaf entry for a user page with the given abi::Rights. `allowed` stands in bits that the hardware ignores: what the mapping's
 // capability allowed, which kProtect may not exceed.
