@@ -64,6 +64,20 @@ target_link_libraries(cox_kernel_flags INTERFACE cox_guest_flags)
 target_compile_options(cox_kernel_flags INTERFACE
     -mcmodel=kernel -mno-red-zone -mno-mmx -mno-sse -msoft-float -fno-strict-aliasing -falign-loops=1)
 
+# Two ways to harden it (docs/security.md), each an option, and both in cox_hardened_flags. The guard is one variable, and
+# undefined behaviour a trap: neither needs a library.
+set(stack_protector -fstack-protector-strong -mstack-protector-guard=global)
+set(ubsan -fsanitize=undefined -fno-sanitize=function,vptr -fsanitize-trap=undefined)
+if(COXSWAIN_STACK_PROTECTOR)
+    target_compile_options(cox_kernel_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${stack_protector}>)
+endif()
+if(COXSWAIN_UBSAN)
+    target_compile_options(cox_kernel_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${ubsan}>)
+endif()
+add_library(cox_hardened_flags INTERFACE)
+target_link_libraries(cox_hardened_flags INTERFACE cox_kernel_flags)
+target_compile_options(cox_hardened_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${stack_protector};${ubsan}>)
+
 add_library(cox_user_flags INTERFACE)
 target_link_libraries(cox_user_flags INTERFACE cox_guest_flags)
 

@@ -110,14 +110,17 @@ function(coxswain_guest_test name)
 endfunction()
 
 # coxswain_guest_run(<test> PROGRAM <program> CPUS <n> TIMEOUT <seconds> [MACHINE <machine>] [MODEL <CPU model>] [LABELS <label>...]
-#                    [NAME <name>] [APPEND <word>...] [MATCH <regex>...] [EXPECT <verdict>] [QEMU <argument>...])
+#                    [NAME <name>] [APPEND <word>...] [MATCH <regex>...] [EXPECT <verdict>] [KERNEL <file>] [QEMU <argument>...])
 # One more run of a program that exists already, under the test name <test>. NAME: of its log, where another run of the
-# program with as many CPUs has the usual one. QEMU: more arguments for it.
+# program with as many CPUs has the usual one. KERNEL: in place of the build tree's. QEMU: more arguments for it.
 function(coxswain_guest_run test)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROGRAM;CPUS;TIMEOUT;MACHINE;MODEL;NAME;EXPECT"
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROGRAM;CPUS;TIMEOUT;MACHINE;MODEL;NAME;EXPECT;KERNEL"
         "LABELS;APPEND;MATCH;QEMU")
     set(command "${COXSWAIN_PYTHON}" "${COXSWAIN_SCRIPTS}/guest-test" --build "${CMAKE_BINARY_DIR}"
         --program ${arg_PROGRAM} --cpus ${arg_CPUS} --timeout ${arg_TIMEOUT})
+    if(arg_KERNEL)
+        list(APPEND command --kernel "${arg_KERNEL}")
+    endif()
     if(arg_MACHINE)
         list(APPEND command --machine ${arg_MACHINE})
     endif()

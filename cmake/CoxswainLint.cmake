@@ -7,9 +7,10 @@ function(cox_lint name)
 endfunction()
 
 set(lint_dir "${PROJECT_SOURCE_DIR}/scripts/lint")
-foreach(checker IN ITEMS layers format sizes spdx)
+foreach(checker IN ITEMS abi layers format sizes spdx)
     cox_lint(${checker} "${COXSWAIN_PYTHON}" "${lint_dir}/${checker}.py" --root "${PROJECT_SOURCE_DIR}")
 endforeach()
+cox_lint(security "${COXSWAIN_PYTHON}" "${lint_dir}/security.py" --root "${PROJECT_SOURCE_DIR}" --build "${CMAKE_BINARY_DIR}")
 cox_lint(tidy "${COXSWAIN_PYTHON}" "${lint_dir}/tidy.py" --root "${PROJECT_SOURCE_DIR}" --build "${CMAKE_BINARY_DIR}")
 set_tests_properties(lint.tidy PROPERTIES RUN_SERIAL ON TIMEOUT 600) # it takes every core itself
 
@@ -19,7 +20,7 @@ cox_lint(registers "${COXSWAIN_PYTHON}" "${lint_dir}/registers.py" "$<TARGET_FIL
 cox_lint(segments "${COXSWAIN_PYTHON}" "${lint_dir}/segments.py" "$<TARGET_FILE:kernel>" ${program_images})
 cox_lint(multiboot "${COXSWAIN_GRUB_FILE}" --is-x86-multiboot2 "$<TARGET_FILE:kernel>")
 
-foreach(class IN ITEMS Registers Segments Multiboot Layers Format Sizes Spdx Compiled)
+foreach(class IN ITEMS Abi Security Registers Segments Multiboot Layers Format Sizes Spdx Compiled)
     string(TOLOWER ${class} name)
     cox_lint(selftest.${name} "${COXSWAIN_PYTHON}" "${lint_dir}/selftest.py" "${CMAKE_BINARY_DIR}" ${class})
 endforeach()

@@ -6,7 +6,6 @@
 namespace sched {
 namespace {
 
-constexpr std::uint64_t kWaitTag = 1;
 constexpr std::uint64_t kNudgeTag = 2;
 constexpr std::uint64_t kErrandTag = 3;
 constexpr std::uint64_t kFaultExit = 9;
@@ -78,6 +77,10 @@ std::uint64_t Agent::take_and_decide() {
     while (const auto completion = ring_.next()) {
         take_completion(*completion, now_ns);
     }
+    if (refused_) [[unlikely]] {
+        take_refusal(refused_->tag, refused_->error, now_ns);
+        refused_.reset();
+    }
     bool drained = false;
     for (int i = 0; i < kEventsPerRound && !drained; ++i) {
         const auto line = events_.take();
@@ -109,17 +112,23 @@ std::uint64_t Agent::await_tick(std::uint64_t now_ns) {
 
 void Agent::take_completion(const abi::Completion& completion, std::uint64_t now_ns) {
     const bool is_commit = CommitTag::is_commit(completion.user_data);
-    switch (is_commit ? 0 : completion.user_data) {
-        case kWaitTag: wait_under_way_ = false; break;
-        case kNudgeTag: nudge_under_way_ = false; break;
-        default: break;
+    if (!is_commit && completion.user_data == kNudgeTag) {
+        nudge_under_way_ = false;
     }
     if (completion.result >= 0) {
         return;
     }
     const auto error = static_cast<abi::Error>(completion.result);
-    if (is_commit && is_refusal(error)) {
-        server_.dispatcher.refused(CommitTag::from_raw(completion.user_data), error, now_ns);
+    if (is_commit) {
+        take_refusal(CommitTag::from_raw(completion.user_data), error, now_ns);
+    } else {
+        fatal_ = error;
+    }
+}
+
+void Agent::take_refusal(CommitTag tag, abi::Error error, std::uint64_t now_ns) {
+    if (is_refusal(error)) {
+        server_.dispatcher.refused(tag, error, now_ns);
     } else {
         fatal_ = error;
     }
@@ -141,18 +150,13 @@ bool Agent::forgotten(std::uint32_t line) {
            server_.fault.forgets({server_.table[line].word.load(std::memory_order_acquire)});
 }
 
-// The queue is empty here and holds a whole batch, the waits and the message, since the call before took everything.
-cap::Result<void> Agent::prepare() {
+// The queue is empty here and holds a whole batch, the wait and the message, since the call before took everything.
+cap::Result<void> Agent::submit() {
     for (const CommitRequest& request : batch_.requests()) {
-        auto entry =
-            cap::submission(abi::Op::kCommit, server_.domain.slot(), request.tag().raw(), request.ref.raw(),
-                            abi::commit_word(request.sequence, request.cpu, request.flags), request.slice_ns);
+        auto entry = cap::submission(abi::Op::kCommit, server_.domain.slot(), request.tag().raw(),
+                                     request.ref.raw(), request.word(), request.slice_ns);
         entry.flags = abi::kQuietSuccess;
         TRY(ring_.prepare(entry));
-    }
-    if (!wait_under_way_) {
-        TRY(ring_.prepare(cap::submission(abi::Op::kWaitEvents, server_.domain.slot(), kWaitTag)));
-        wait_under_way_ = true;
     }
     if (!nudge_under_way_) {
         TRY(ring_.prepare(cap::submission(abi::Op::kWaitBits, nudge_.slot(), kNudgeTag)));
@@ -165,14 +169,25 @@ cap::Result<void> Agent::prepare() {
         TRY(ring_.prepare(done));
         errand_done_ = false;
     }
+    TRY(ring_.submit_and_wait(0, 0));
     return {};
 }
 
 cap::Result<void> Agent::send(std::uint64_t wait_ns) {
-    TRY(prepare());
-    const auto entered = ring_.submit_and_wait(wait_ns != 0 ? 1 : 0, wait_ns);
-    return entered || entered.error() == abi::Error::kTimedOut ? cap::Result<void>()
-                                                               : cap::fail(entered.error());
+    CommitRequest last;
+    if (batch_.requests().size() == 1 && nudge_under_way_ && !errand_done_) [[likely]] {
+        last = batch_.requests().front();
+    } else if (!batch_.requests().empty() || !nudge_under_way_ || errand_done_) {
+        TRY(submit());
+    }
+    const auto waited = server_.domain.commit_and_wait(last.ref, last.word(), last.slice_ns, wait_ns);
+    if (!waited && waited.error() != abi::Error::kTimedOut) [[unlikely]] {
+        if (last.ref.raw() == 0) {
+            return cap::fail(waited.error());
+        }
+        refused_ = Refusal{last.tag(), waited.error()};
+    }
+    return {};
 }
 
 }  // namespace sched

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // Agent: the loop of one agent thread, pinned to its CPU. Each round takes what the kernel said (events,
-// refused commits), decides under the server's lock, and hands over all commits together with the wait for
-// the next event in one cap_enter. It never polls: with nothing to do it waits in the kernel.
+// refused commits), decides under the server's lock, and waits for the next event in the call that carries its commit; more than
+// one go through the ring before. It never polls: with nothing to do it waits in the kernel.
 #pragma once
 
 #include "cap/ring.hpp"
@@ -30,6 +30,11 @@ public:
     void run();
 
 private:
+    struct Refusal {
+        CommitTag tag;
+        abi::Error error;
+    };
+
     // Events per round: bounds the time under the lock. What is left makes the next round begin at once.
     static constexpr int kEventsPerRound = 64;
 
@@ -39,7 +44,9 @@ private:
     std::uint64_t await_tick(std::uint64_t now_ns) __attribute__((requires_capability(server_.lock)));
     void take_completion(const abi::Completion& completion, std::uint64_t now_ns)
         __attribute__((requires_capability(server_.lock)));
-    [[nodiscard]] cap::Result<void> prepare();
+    void take_refusal(CommitTag tag, abi::Error error, std::uint64_t now_ns)
+        __attribute__((requires_capability(server_.lock)));
+    [[nodiscard]] cap::Result<void> submit();
     [[nodiscard]] cap::Result<void> send(std::uint64_t wait_ns);
     void run_errand(std::uint64_t now_ns) __attribute__((requires_capability(server_.lock)));
     [[nodiscard]] bool forgotten(std::uint32_t line);
@@ -49,7 +56,7 @@ private:
     cox::core::EventRingConsumer<EventEntries> events_;
     CommitBatch batch_;
     cap::Notification nudge_;
-    bool wait_under_way_ = false;
+    std::optional<Refusal> refused_;  // by the last call
     bool nudge_under_way_ = false;
     bool errand_done_ = false;  // the main thread is to be told
     bool awaits_tick_ = false;

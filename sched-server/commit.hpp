@@ -47,6 +47,7 @@ struct CommitRequest {
     std::uint64_t slice_ns = abi::kNoSlice;
 
     [[nodiscard]] bool recall() const { return (flags & abi::kCommitRecall) != 0; }
+    [[nodiscard]] std::uint64_t word() const { return abi::commit_word(sequence, cpu, flags); }
     [[nodiscard]] CommitTag tag() const { return {sequence, ref.index, cpu, recall()}; }
 };
 

@@ -99,6 +99,7 @@ private:
     bool pick_for(std::uint32_t cpu, std::uint32_t flags, CommitBatch& batch, std::uint64_t now_ns);
     void write_hint(Record& record, const Pick& pick);
     Movable movable(const Record& record) const;
+    std::uint64_t spare_threads_affinity() const;
     std::pair<Record*, Movable> movable_to(std::uint32_t cpu);
     void move_commit(Record& record, std::uint32_t cpu, CommitBatch& batch, std::uint64_t now_ns);
     void recall(Record& record, CommitBatch& batch);

@@ -44,18 +44,20 @@ bool Dispatcher::fill(CommitBatch& batch, std::uint64_t now_ns) {
 }
 
 bool Dispatcher::fill_level(std::uint32_t level, CommitBatch& batch, std::uint64_t now_ns) {
-    return for_each_cpu(load_.below(level), first_cpu_, [&](std::uint32_t cpu) {
-        if (enqueued_ == 0) {
-            return true;
-        }
+    if (enqueued_ == 0) {
+        return true;
+    }
+    bool room = true;
+    (void)for_each_cpu(load_.below(level), first_cpu_, [&](std::uint32_t cpu) {
         if (batch.full()) {
-            return false;
+            return room = false;
         }
         if (pick_for(cpu, 0, batch, now_ns)) {
             first_cpu_ = (cpu + 1) % abi::kMaxCpus;
         }
-        return true;
+        return enqueued_ != 0;
     });
+    return room;
 }
 
 // Beyond the levels that CpuLoad has masks for: all that the policy has.
@@ -135,10 +137,11 @@ bool Dispatcher::recall_wanted(CommitBatch& batch, std::uint64_t now_ns) {
 }
 
 bool Dispatcher::feed_idle(CommitBatch& batch, std::uint64_t now_ns) {
+    const std::uint64_t idle = load_.below(1) & ~awaiting_recall_;
     if (load_.at_least(2) == 0 || !policy_->feeds_idle()) {
         return true;
     }
-    return for_each_cpu(load_.below(1) & ~awaiting_recall_, first_cpu_, [&](std::uint32_t cpu) {
+    return for_each_cpu(idle & spare_threads_affinity(), first_cpu_, [&](std::uint32_t cpu) {
         if (batch.full()) {
             return false;
         }
@@ -166,6 +169,18 @@ Dispatcher::Movable Dispatcher::movable(const Record& record) const {
                                                                                  : Movable::kNo;
         default: return Movable::kNo;
     }
+}
+
+// Where at least one of the threads at CPUs that have two or more may run: so that pinned ones cost no look for each idle CPU.
+std::uint64_t Dispatcher::spare_threads_affinity() const {
+    std::uint64_t mask = 0;
+    (void)for_each_cpu(load_.at_least(2), 0, [&](std::uint32_t from) {
+        for (const Record& record : placed_[from]) {
+            mask |= record.affinity;
+        }
+        return true;
+    });
+    return mask;
 }
 
 // The best thread to move to an idle CPU from one that has two or more; nothing if none may run on `cpu`.

@@ -38,7 +38,31 @@ cap::Result<void> map_and_unmap(const cap::Env& env, std::uint64_t count) {
     return {};
 }
 
+// Each by itself: all pages of the window one by one, one way and then the other.
+std::uint64_t map_ticks = 0, unmap_ticks = 0;
+
+cap::Result<void> sweep(const cap::Env& env, std::uint64_t count) {
+    const Window w = TRY(window(env));
+    map_ticks = unmap_ticks = 0;
+    for (std::uint64_t done = 0; done < count; done += kPages) {
+        const std::uint64_t begin = cap::read_tsc();
+        for (std::uint64_t page = 0; page < kPages; ++page) {
+            TRY(env.process.map(w.memory, w.address + page * abi::kPageSize, page, 1,
+                                abi::kRead | abi::kWrite));
+        }
+        const std::uint64_t mapped = cap::read_tsc();
+        for (std::uint64_t page = 0; page < kPages; ++page) {
+            TRY(env.process.unmap(w.address + page * abi::kPageSize, 1));
+        }
+        map_ticks += mapped - begin;
+        unmap_ticks += cap::read_tsc() - mapped;
+    }
+    return {};
+}
+
 constexpr Operation kOperations[] = {
+    {"map", 20 * kPages, sweep, &map_ticks},
+    {"unmap", 20 * kPages, sweep, &unmap_ticks},
     {"map_and_unmap", 5'000, map_and_unmap<false>},
     {"map_touch_unmap", 5'000, map_and_unmap<true>},
 };

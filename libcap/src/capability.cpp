@@ -29,6 +29,10 @@ Result<abi::CpuStats> Machine::cpu_stats(std::uint32_t cpu) const {
     return stats;
 }
 
+Result<Irq> Machine::irq(std::uint64_t line, std::uint16_t first_port, std::uint64_t ports) const {
+    return Irq(abi::CapSlot::from_raw(TRY(call(abi::Op::kGetIrq, line, first_port, ports))));
+}
+
 Result<void> Machine::power_off(abi::ExitCode code) const {
     return invoke(abi::Op::kPowerOff, static_cast<std::uint64_t>(code));
 }

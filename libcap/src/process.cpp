@@ -88,6 +88,46 @@ Result<Notification> Process::create_notification() const {
     return as_capability<Notification>(call(abi::Op::kCreateNotification));
 }
 
+Result<Thread::Fault> Thread::fault() const {
+    const CallResult reply = cap_call(slot(), abi::Op::kGetFault);
+    const std::uint64_t cause = TRY(to_result(reply.result));
+    return Fault{reply.result2, static_cast<abi::Rights>(cause & ~abi::kFaultMapped),
+                 (cause & abi::kFaultMapped) != 0};
+}
+
+Result<Memory> Process::create_memory_on_demand(std::uint64_t pages) const {
+    return as_capability<Memory>(call(abi::Op::kCreateMemory, pages | abi::kDemandZero));
+}
+
+Result<Timer> Process::create_timer(Notification bell, std::uint64_t bits) const {
+    return as_capability<Timer>(call(abi::Op::kCreateTimer, bell.slot().raw(), bits));
+}
+
+Result<Timer::Counts> Timer::read() const {
+    const CallResult reply = cap_call(slot(), abi::Op::kReadTimer);
+    return Counts{TRY(to_result(reply.result)), reply.result2};
+}
+
+Result<std::uint64_t> Memory::resident_pages() const {
+    const CallResult reply = cap_call(slot(), abi::Op::kGetSize);
+    TRY(to_result(reply.result));
+    return reply.result2;
+}
+
+Result<Memory> Memory::split(std::uint64_t first_page, std::uint64_t pages) const {
+    return as_capability<Memory>(call(abi::Op::kSplit, first_page, pages));
+}
+
+Result<void> Memory::pin(std::uint64_t first_page, std::uint64_t pages) const {
+    if (fits_one_call(pages)) {
+        return invoke(abi::Op::kPin, first_page, pages);
+    }
+    std::uint64_t done = 0;
+    return in_pieces(pages, done, [&](std::uint64_t first, std::uint64_t piece) {
+        return invoke(abi::Op::kPin, first_page + first, piece);
+    });
+}
+
 Result<void> Process::map(Memory memory, std::uint64_t address, std::uint64_t first_page, std::uint64_t pages,
                           abi::Rights access) const {
     if (fits_one_call(pages)) {

@@ -26,9 +26,10 @@ enum class Op : std::uint16_t {
     kCancel = 0x0004,    // a0 user_data of the caller's operation in flight that was submitted on this object
 
     // Process. All need kManage but where noted.
-    kCreateProcess = 0x0100,       // a0 ProcessParams* -> slot of the new process
-    kCreateThread = 0x0101,        // a0 ThreadParams* -> slot of the new thread (in the *target* process)
-    kCreateMemory = 0x0102,        // a0 pages (at most kMaxPagesPerObject) -> slot of a zeroed memory object
+    kCreateProcess = 0x0100,  // a0 ProcessParams* -> slot of the new process
+    kCreateThread = 0x0101,   // a0 ThreadParams* -> slot of the new thread (in the *target* process)
+    kCreateMemory =
+        0x0102,  // a0 pages (at most kMaxPagesPerObject), or kDemandZero | pages -> slot of a zeroed object
     kCreateNotification = 0x0103,  // -> slot
     kMap = 0x0104,      // a0 memory slot, a1 address, a2 first page of the object, a3 MapWord(pages, access)
     kUnmap = 0x0105,    // a0 address, a1 pages
@@ -39,6 +40,8 @@ enum class Op : std::uint16_t {
     kPark = 0x010a,  // call only, the caller's own, kRead: a0 address of a word, a1 its value, a2 timeout_ns
     kUnpark = 0x010b,  // the caller's own, kWrite: a0 address, a1 how many at most -> how many were woken
     kCreateEndpoint = 0x010c,  // -> slot
+
+    kCreateTimer = 0x0111,  // a0 notification slot (kWrite), a1 bits that it sets -> slot
 
     // Thread.
     kStart = 0x0200,        // kManage
@@ -52,11 +55,17 @@ enum class Op : std::uint16_t {
     kYield = 0x0208,        // call only, the caller itself, kRead: others run first
     kPoll =
         0x0209,  // call only, the caller itself, kManage: a0 idle_ns, a1 CPUs, a2 label -> slot of its ring's poller
+    kSetFaultHandler = 0x0210,  // kManage: a0 notification slot (kWrite) or 0, a1 bits that a page fault sets
+    kGetFault =
+        0x0211,  // kRead: -> cause of the page fault with which it waits (kFaultMapped), second result: address
+    kEndFault = 0x0212,  // kManage: a0 0: it tries again, 1: it ends
 
     // Memory object.
-    kGetSize = 0x0300,       // kRead: -> pages
+    kGetSize = 0x0300,       // kRead: -> pages, second result: how many of them have a frame
     kParkShared = 0x0301,    // call only, kRead: a0 offset of a word, a1 its value, a2 timeout_ns
     kUnparkShared = 0x0302,  // kWrite: a0 offset, a1 how many at most -> how many were woken
+    kSplit = 0x0303,         // kRead: a0 first page, a1 pages -> slot of a new object with their frames
+    kPin = 0x0304,           // kRead: a0 first page, a1 pages: each has a frame from now on
 
     // Notification: a word of bits.
     kSignal = 0x0400,    // kWrite: a0 bits, or-ed in
@@ -74,6 +83,8 @@ enum class Op : std::uint16_t {
     kWakeLedger = 0x0506,  // kRead: a0 line or kGoneThreads, a1 WakeLedger* -> 1: whole, 0: read again
     kTakeCpu = 0x0507,     // kManage: a0 CPU: the domain loses it
     kReturnCpu = 0x0508,   // kManage: a0 CPU: the domain has it again
+    // call only, the calling agent, kRead and kWrite: kCommit of a0 to a2 unless a0 is 0, then waits a3 ns for an event or a completion
+    kCommitAndWait = 0x0509,
 
     // Log.
     kLogWrite = 0x0600,  // kWrite: a0 address, a1 length (at most kMaxLogLine): one line, whole
@@ -81,6 +92,20 @@ enum class Op : std::uint16_t {
     // Machine.
     kPowerOff = 0x0700,  // kManage: a0 ExitCode
     kCpuStats = 0x0701,  // kRead: a0 CPU, a1 CpuStats*
+    kGetIrq = 0x0702,    // kManage: a0 line, a1 first port, a2 how many ports (0: none) -> slot
+
+    // Timer.
+    kArm =
+        0x0900,  // kWrite: a0 ns from now (or kArmAbsolute), a1 period in ns or 0, a2 flags -> whether it was armed
+    kDisarm = 0x0901,  // kWrite -> whether it was armed
+    kReadTimer =
+        0x0902,  // kRead: -> expiries since the last read, second result: how many of them were overruns
+
+    // Interrupt line of a device, and its ports.
+    kBindIrq = 0x0a00,    // kWrite: a0 notification slot (kWrite), a1 bits that an interrupt sets
+    kAckIrq = 0x0a01,     // kWrite: the line is unmasked -> how many interrupts have come since last time
+    kPortRead = 0x0a02,   // kRead: a0 port, a1 width in bytes -> value
+    kPortWrite = 0x0a03,  // kWrite: a0 port, a1 width in bytes, a2 value
 
     // Endpoint: a0 MessageInfo, the words in registers or in the ring (abi/message.hpp) -> MessageInfo of what has come.
     kCall = 0x0801,     // kWrite: sends, and waits for the reply
@@ -91,8 +116,21 @@ enum class Op : std::uint16_t {
 };
 
 inline constexpr std::uint64_t kMaxLogLine = 1024;
-inline constexpr std::uint64_t kMaxPagesPerCall = 512;  // kMap, kUnmap, kProtect: kernel paths stay bounded
+inline constexpr std::uint64_t kMaxPagesPerCall =
+    512;  // kMap, kUnmap, kProtect, kPin: kernel paths stay bounded
 inline constexpr std::uint64_t kMaxPagesPerObject = 2048;  // kCreateMemory zeroes them in one go
+inline constexpr std::uint64_t kDemandZero = std::uint64_t{1}
+                                             << 63;  // a page has a frame from its first use on
+
+// Timers.
+inline constexpr std::uint64_t kArmAbsolute = 1;  // a0 is a value of the TSC
+inline constexpr std::uint64_t kMinTimerPeriodNs = 100'000;
+inline constexpr std::uint32_t kMaxTimers = 64;  // of one process
+
+// Cause of a page fault: the right that the access needs (kRead, kWrite, kExecute), and whether something is mapped there.
+inline constexpr std::uint64_t kFaultMapped = 8;
+
+inline constexpr std::uint64_t kMaxIrqPorts = 64;  // of one interrupt's device
 
 // Access of a mapping: Rights kRead, kWrite, kExecute. kWrite and kExecute together are refused.
 constexpr std::uint64_t map_word(std::uint64_t pages, std::uint64_t access) { return pages << 8 | access; }

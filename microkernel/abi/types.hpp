@@ -50,6 +50,8 @@ enum class ObjectType : std::uint32_t {
     kSchedDomain = 5,
     kLog = 6,
     kMachine = 7,
+    kTimer = 9,
+    kIrq = 10,
     kEndpoint = 8,
 };
 

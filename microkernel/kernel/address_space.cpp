@@ -33,16 +33,66 @@ core::Result<void> check_access(abi::Rights access) {
     return {};
 }
 
+// A page that is mapped and has no frame yet: its object holds it, and is held by it. Not present; what the hardware ignores then says
+//
+//     63                    19 18    8 7     5 4    2  1  0
+//     | object's address / 64 | page  |allowed|access| 1| 0|
+struct AwaitedPage {
+    static constexpr std::uint64_t kMark = 2;
+    static constexpr unsigned kAccessShift = 2, kAllowedShift = 5, kPageShift = 8, kObjectShift = 19;
+    static_assert(abi::kMaxPagesPerObject <= 1 << (kObjectShift - kPageShift));
+
+    static bool is(arch::Table entry) { return (entry & (arch::kPresent | kMark)) == kMark; }
+    static arch::Table make(const MemoryObject& memory, std::uint64_t page, abi::Rights access,
+                            abi::Rights allowed) {
+        static_assert(alignof(MemoryObject) >= 64);
+        return arch::virtual_to_physical(&memory) / 64 << kObjectShift | page << kPageShift |
+               std::uint64_t{allowed & 7} << kAllowedShift | access << kAccessShift | kMark;
+    }
+    static MemoryObject& memory(arch::Table entry) {
+        return *physical_to_virtual<MemoryObject>((entry >> kObjectShift) * 64);
+    }
+    static std::uint64_t page(arch::Table entry) {
+        return entry >> kPageShift & (abi::kMaxPagesPerObject - 1);
+    }
+    static abi::Rights access(arch::Table entry) { return entry >> kAccessShift & 7; }
+    static abi::Rights allowed(arch::Table entry) { return entry >> kAllowedShift & 7; }
+};
+
+abi::Rights allowed_of(arch::Table entry) {
+    return AwaitedPage::is(entry) ? AwaitedPage::allowed(entry) : arch::allowed_rights(entry);
+}
+
+// Of what an entry held.
+void let_go(arch::Table entry) {
+    if (AwaitedPage::is(entry))
+        AwaitedPage::memory(entry).release();
+    else
+        release_frame(entry & arch::kAddressMask);
+}
+
+// The page of an entry that is not 0 gets its frame. False: there is none. Under the space's lock; its object may go with it, which
+// takes locks that come later.
+bool bring_in_page(arch::Table& entry) {
+    if (entry & arch::kPresent) return true;
+    MemoryObject& memory = AwaitedPage::memory(entry);
+    const auto frame = memory.touch(AwaitedPage::page(entry));
+    if (!frame) return false;
+    hold_frame(*frame);
+    entry = arch::user_entry(*frame, AwaitedPage::access(entry), AwaitedPage::allowed(entry));
+    memory.release();
+    return true;
+}
+
 void free_tables(Physical table, unsigned level) {
     auto* entries = physical_to_virtual<arch::Table>(table);
     const unsigned count = level == 3 ? 256 : 512;  // the upper half is shared
     for (unsigned i = 0; i < count; ++i) {
-        if (!(entries[i] & arch::kPresent)) continue;
-        const Physical next = entries[i] & arch::kAddressMask;
+        if (!entries[i]) continue;
         if (level == 0)
-            release_frame(next);
+            let_go(entries[i]);
         else
-            free_tables(next, level - 1);
+            free_tables(entries[i] & arch::kAddressMask, level - 1);
     }
     release_frame(table);
 }
@@ -77,8 +127,7 @@ core::Result<void> AddressSpace::map(MemoryObject& memory, std::uint64_t first_p
                                      std::uint64_t pages, abi::Rights access, abi::Rights allowed) {
     TRY(check_range(address, pages));
     TRY(check_access(access));
-    if (first_page >= memory.pages() || pages > memory.pages() - first_page)
-        return core::fail(Error::kBadArgument);
+    if (!memory.has(first_page, pages)) return core::fail(Error::kBadArgument);
     Error error = Error::kOk;
     std::uint64_t done = 0;
     bool flush = false;  // what an unmap has cleared here a moment ago may still be in use
@@ -88,13 +137,17 @@ core::Result<void> AddressSpace::map(MemoryObject& memory, std::uint64_t first_p
         for (arch::Table* entry = nullptr; done < pages; ++done) {
             entry = next_entry(top_, entry, address + done * abi::kPageSize);
             if (!entry) entry = arch::make_entry(top_, address + done * abi::kPageSize, true);
-            if (!entry || *entry & arch::kPresent) {
+            if (!entry || *entry) {
                 error = entry ? Error::kOverlap : Error::kNoMemory;
                 break;
             }
-            const Physical frame = memory.frame(first_page + done);
-            hold_frame(frame);
-            *entry = frame | flags;
+            if (const Physical frame = memory.frame(first_page + done)) [[likely]] {
+                hold_frame(frame);
+                *entry = frame | flags;
+            } else {
+                memory.retain();
+                *entry = AwaitedPage::make(memory, first_page + done, access, allowed);
+            }
         }
         flush = unmapping_ != 0;
     }
@@ -106,15 +159,16 @@ core::Result<void> AddressSpace::map(MemoryObject& memory, std::uint64_t first_p
     return core::fail(error);
 }
 
-// Clears up to kChunk present entries from `address` on; the frames that they held. `flush`: another's, cleared there a moment
+// Clears up to kChunk entries that are not 0 from `address` on; what they were. `flush`: another's, cleared there a moment
 // ago, may still be in use.
-std::uint64_t AddressSpace::clear(std::uint64_t& address, std::uint64_t end, Physical* frames, bool& flush) {
+std::uint64_t AddressSpace::clear(std::uint64_t& address, std::uint64_t end, std::uint64_t* entries,
+                                  bool& flush) {
     std::uint64_t count = 0;
     SpinGuard guard(lock_);
     for (arch::Table* entry = nullptr; address < end && count < kChunk; address += abi::kPageSize) {
         entry = next_entry(top_, entry, address);
-        if (!entry || !(*entry & arch::kPresent)) continue;
-        frames[count++] = *entry & arch::kAddressMask;
+        if (!entry || !*entry) continue;
+        entries[count++] = *entry;
         *entry = 0;
     }
     flush = count || unmapping_;
@@ -125,15 +179,15 @@ std::uint64_t AddressSpace::clear(std::uint64_t& address, std::uint64_t end, Phy
 core::Result<void> AddressSpace::unmap(std::uint64_t address, std::uint64_t pages) {
     TRY(check_range(address, pages));
     const auto end = address + pages * abi::kPageSize;
-    std::array<Physical, kChunk> frames;
+    std::array<arch::Table, kChunk> entries;
     while (address < end) {
         const auto begin = address;
         bool flush;
-        const auto count = clear(address, end, frames.data(), flush);
+        const auto count = clear(address, end, entries.data(), flush);
         if (!flush) continue;
         shoot_down(begin, address);
         unmapping_.fetch_sub(1);
-        for (std::uint64_t i = 0; i < count; ++i) release_frame(frames[i]);
+        for (std::uint64_t i = 0; i < count; ++i) let_go(entries[i]);
     }
     return {};
 }
@@ -147,13 +201,17 @@ core::Result<void> AddressSpace::protect(std::uint64_t address, std::uint64_t pa
         arch::Table* entry = nullptr;
         for (auto a = address; a < end; a += abi::kPageSize) {
             entry = next_entry(top_, entry, a);
-            if (!entry || !(*entry & arch::kPresent)) return core::fail(Error::kBadAddress);
-            if (access & ~arch::allowed_rights(*entry)) return core::fail(Error::kNoRight);
+            if (!entry || !*entry) return core::fail(Error::kBadAddress);
+            if (access & ~allowed_of(*entry)) return core::fail(Error::kNoRight);
         }
         entry = nullptr;
         for (auto a = address; a < end; a += abi::kPageSize) {
             entry = next_entry(top_, entry, a);
-            *entry = arch::user_entry(*entry & arch::kAddressMask, access, arch::allowed_rights(*entry));
+            *entry =
+                AwaitedPage::is(*entry)
+                    ? AwaitedPage::make(AwaitedPage::memory(*entry), AwaitedPage::page(*entry), access,
+                                        AwaitedPage::allowed(*entry))
+                    : arch::user_entry(*entry & arch::kAddressMask, access, arch::allowed_rights(*entry));
         }
     }
     shoot_down(address, end);
@@ -170,10 +228,16 @@ bool AddressSpace::find_page(Page& page, std::uint64_t address) const {
 
 void* AddressSpace::resolve(std::uint64_t address, abi::Rights access) {
     if (address >= abi::kUserTop) return nullptr;
-    const auto* entry = arch::find_entry(top_, address);
-    if (!entry || !(*entry & arch::kPresent)) return nullptr;
+    auto* entry = arch::find_entry(top_, address);
+    if (!entry || !*entry || !bring_in_page(*entry)) return nullptr;
     if (access & abi::kWrite && !(*entry & arch::kWritable)) return nullptr;
+    if (access & abi::kExecute && *entry & arch::kNoExecute) return nullptr;
     return physical_to_virtual((*entry & arch::kAddressMask) + address % abi::kPageSize);
+}
+
+bool AddressSpace::bring_in(std::uint64_t address, abi::Rights access) {
+    SpinGuard guard(lock_);
+    return resolve(address, access) != nullptr;
 }
 
 // This CPU's own part: few pages one by one, unless it is behind with others' changes anyway.

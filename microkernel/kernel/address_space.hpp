@@ -45,6 +45,9 @@ public:
     template <class Use>
     core::Result<void> with_page(std::uint64_t address, abi::Rights access, Use use);
 
+    // Gives the page its frame, if it has none yet. True: it is mapped with that access now, for whoever has faulted there.
+    [[nodiscard]] bool bring_in(std::uint64_t address, abi::Rights access);
+
     // A page in the kernel's own view. It is what it was found to be as long as the space has the generation that it had before
     // the look: whatever changes entries raises that, and then waits for the CPUs that have the space loaded.
     struct Page {
@@ -69,7 +72,7 @@ public:
 
 private:
     static core::Result<void> check_range(std::uint64_t address, std::uint64_t pages);
-    std::uint64_t clear(std::uint64_t& address, std::uint64_t end, Physical* frames, bool& flush);
+    std::uint64_t clear(std::uint64_t& address, std::uint64_t end, std::uint64_t* entries, bool& flush);
     void* resolve(std::uint64_t address, abi::Rights access) COX_REQUIRES(lock_);
     // [begin, end) has changed: returns when no CPU uses what stood there.
     void shoot_down(std::uint64_t begin, std::uint64_t end);

@@ -7,6 +7,7 @@
 #include "kernel/dispatch.hpp"
 #include "kernel/poller.hpp"
 #include "kernel/process.hpp"
+#include "kernel/sched_domain.hpp"
 #include "kernel/timers.hpp"
 
 namespace cox {
@@ -68,7 +69,12 @@ private:
 [[gnu::noinline]] Ring::Taken run_operations(Thread& thread, Ring::Taken taken, std::uint32_t limit) {
     std::uint32_t done = taken.count;
     while (taken.stop == Ring::Stop::kOperation || taken.stop == Ring::Stop::kMore) {
-        if (taken.stop == Ring::Stop::kOperation) {
+        const bool operation = taken.stop == Ring::Stop::kOperation;
+        const auto commits = operation && root_domain.is_server(*thread.process)
+                                 ? root_domain.commit_plainly(thread, limit - done)
+                                 : 0;
+        done += commits;
+        if (operation && commits == 0) {
             abi::Submission operation;
             thread.ring.take_operation(operation);
             ++done;
@@ -147,11 +153,17 @@ bool end_wait(Cpu& cpu, Thread& thread) {
     return false;
 }
 
+bool begin_wait(Thread& thread) {
+    return thread.enter.wanted == Thread::kForEvents
+               ? root_domain.begin_sleep(thread, thread.enter.deadline)
+               : thread.ring.begin_wait(thread.enter.wanted, thread.enter.deadline);
+}
+
 // True: it has left the CPU, or the time has passed. False: it has what it waits for, or something to do.
 bool wait(Cpu& cpu, Thread& thread) {
     // Before the wait begins: a timer node that was left elsewhere may end it at once.
     thread.timed_out = false;
-    if (!thread.ring.begin_wait(thread.enter.wanted, thread.enter.deadline)) return false;
+    if (!begin_wait(thread)) return false;
     if (thread.enter.deadline != kNever) arm_timeout(cpu, thread, thread.enter.deadline);
     thread.resume |= Thread::kInEnter;
     return block_current(cpu) || !end_wait(cpu, thread);

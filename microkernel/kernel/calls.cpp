@@ -91,9 +91,12 @@ constexpr std::array<QuickWay, 16> kQuickWays = [] {
     std::array<QuickWay, 16> ways;
     ways.fill(call_any);
     ways[low_bits(Op::kNop)] = call_nop;
+    ways[low_bits(Op::kMap)] = call_map;
+    ways[low_bits(Op::kUnmap)] = call_unmap;
     ways[low_bits(Op::kPark)] = call_park;
     ways[low_bits(Op::kUnpark)] = call_unpark;
     ways[low_bits(Op::kYield)] = call_yield;
+    ways[low_bits(Op::kCommitAndWait)] = call_commit_and_wait;
     ways[low_bits(Op::kSignal)] = call_signal;
     ways[low_bits(Op::kPollBits)] = call_poll;
     ways[low_bits(Op::kCall)] = call_call;
@@ -114,6 +117,8 @@ core::Result<Reply> invoke(const Invocation& call) {
         case 5: return invoke_domain(call, cap);
         case 6: return invoke_log(call, cap);
         case 7: return invoke_machine(call, cap);
+        case 9: return invoke_timer(call, cap);
+        case 10: return invoke_irq(call, cap);
         case 8: return invoke_endpoint(call, cap);
         default: return core::fail(Error::kBadOperation);
     }
@@ -163,7 +168,7 @@ void handle_call(Thread& thread) {
 void finish_exit_work(Cpu& cpu) {
     const auto work = std::exchange(cpu.exit_work, 0);
     if (work & kExitThread) return exit_current(cpu, cpu.current->frame.rax, abi::Cause::kExited);
-    if (work & kWaitInEnter) return wait_in_enter(cpu, *cpu.current);
+    if (work & (kWaitInEnter | kWaitForEvents)) return wait_in_enter(cpu, *cpu.current);
     if (work & kPark) return wait_parked(cpu, *cpu.current);
     if (work & kAtEndpoint) return call_endpoint(cpu, *cpu.current);
     if (work & kYield) yield_current(cpu);

@@ -53,8 +53,14 @@ CallResult call_park(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std
 CallResult call_unpark(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
                        std::uint64_t a2, std::uint64_t a3);
 
+CallResult call_commit_and_wait(std::uint64_t slot, std::uint64_t op, std::uint64_t ref, std::uint64_t commit,
+                                std::uint64_t slice_ns, std::uint64_t timeout_ns);
 CallResult call_signal(std::uint64_t slot, std::uint64_t op, std::uint64_t bits, std::uint64_t a1,
                        std::uint64_t a2, std::uint64_t a3);
+CallResult call_map(std::uint64_t slot, std::uint64_t op, std::uint64_t memory, std::uint64_t address,
+                    std::uint64_t first_page, std::uint64_t map_word);
+CallResult call_unmap(std::uint64_t slot, std::uint64_t op, std::uint64_t address, std::uint64_t pages,
+                      std::uint64_t a2, std::uint64_t a3);
 CallResult call_poll(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
                      std::uint64_t a2, std::uint64_t a3);
 
@@ -101,6 +107,11 @@ core::Result<Reply> invoke_notification(const Invocation& call, const Cap& cap);
 core::Result<Reply> invoke_domain(const Invocation& call, const Cap& cap);
 core::Result<Reply> invoke_log(const Invocation& call, const Cap& cap);
 core::Result<Reply> invoke_machine(const Invocation& call, const Cap& cap);
+core::Result<Reply> invoke_timer(const Invocation& call, const Cap& cap);
+core::Result<Reply> invoke_irq(const Invocation& call, const Cap& cap);
+core::Result<Reply> get_irq(const Invocation& call);  // kGetIrq; the right has been checked
+// kCreateTimer, among the timers of `payer`; the right has been checked.
+core::Result<Reply> create_timer(const Invocation& call, Process& payer);
 core::Result<Reply> invoke_endpoint(const Invocation& call, const Cap& cap);
 
 }  // namespace cox

@@ -34,10 +34,16 @@ public:
     // may find more, or says why not.
     template <class T>
     [[gnu::always_inline]] T* hold(abi::CapSlot slot, abi::Rights needed) const {
+        abi::Rights rights;
+        return hold<T>(slot, needed, rights);
+    }
+    // `rights`: all that the capability has.
+    template <class T>
+    [[gnu::always_inline]] T* hold(abi::CapSlot slot, abi::Rights needed, abi::Rights& rights) const {
         const Entry* found = find_any(slot);
         if (!found) return nullptr;
         Object* object = found->object.load(std::memory_order_acquire);  // pairs with add(): its rights
-        const auto rights = found->rights.load(std::memory_order_relaxed);
+        rights = found->rights.load(std::memory_order_relaxed);
         if (!object || (rights & needed) != needed || !object->retain_if_alive()) return nullptr;
         if (object->type() == T::kType && found->generation.load() + 1 == slot.generation) [[likely]]
             return static_cast<T*>(object);

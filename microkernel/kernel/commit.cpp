@@ -20,9 +20,78 @@ std::uint32_t sequence_of(std::uint64_t commit) { return static_cast<std::uint32
 std::uint32_t cpu_of(std::uint64_t commit) { return commit >> 32 & 0xff; }
 std::uint64_t flags_of(std::uint64_t commit) { return commit >> 40; }
 
+// A placement that succeeded has its record already, from before the other CPU could act on it.
+void trace_outcome(abi::ThreadRef ref, std::uint64_t commit, const core::Result<void>& outcome) {
+    if (!outcome)
+        trace(core::TraceEvent::kRefuse, {}, ref.raw(), static_cast<std::uint64_t>(outcome.error()));
+    else if (flags_of(commit) & abi::kCommitRecall)
+        trace(core::TraceEvent::kRecall, ref);
+}
+
 }  // namespace
 
-core::Result<void> SchedDomain::commit(Process& server, abi::ThreadRef ref, std::uint64_t commit,
+bool SchedDomain::takes_commits(const Process& server) const {
+    return server_.load() == &server && attached() && !tracing(core::kTraceCommit);
+}
+
+[[gnu::always_inline]] inline bool SchedDomain::place_plainly(Cpu& self, std::uint64_t now,
+                                                              abi::ThreadRef ref, std::uint64_t commit,
+                                                              std::uint64_t slice_ns) {
+    const std::uint32_t cpu = cpu_of(commit);
+    if (flags_of(commit) || !has_cpu(static_cast<std::uint8_t>(cpu))) return false;
+    Thread* const thread = hold_thread(ref);
+    if (!thread) return false;
+    const auto word = thread->word().load();
+    if (thread->domain != this || word.sequence() != sequence_of(commit) || !thread->allowed_on(cpu) ||
+        !thread->word().place(word, cpu).done) {
+        thread->release();
+        return false;
+    }
+    if (word.wake_owed()) WakeCounts::add(thread->wake_counts.committed);
+    (word.cpu() == self.number ? self : online_cpus()[word.cpu()])
+        .unplaced_here.fetch_sub(1, std::memory_order_relaxed);
+    thread->slice = slice_ticks(slice_ns);
+    thread->place_flags = 0;
+    ++self.stats.commits_accepted;
+    if (cpu == self.number)
+        accept_placed(self, *thread, now);
+    else
+        hand_over(cpu, *thread);
+    return true;
+}
+
+bool SchedDomain::commit_plainly(const Process& server, abi::ThreadRef ref, std::uint64_t commit,
+                                 std::uint64_t slice_ns) {
+    return takes_commits(server) && place_plainly(this_cpu(), arch::rdtsc(), ref, commit, slice_ns);
+}
+
+// A server that is lost in the middle is seen afterwards, as if that had come a moment later.
+std::uint32_t SchedDomain::commit_plainly(Thread& caller, std::uint32_t limit) {
+    // Operation, flags, nothing reserved, in one word.
+    constexpr auto kHead = static_cast<std::uint64_t>(abi::Op::kCommit) | std::uint64_t{abi::kQuietSuccess}
+                                                                              << 16;
+    const std::uint64_t slot = known_slot.load();  // the server's: become_server
+    if (slot == 0 || !takes_commits(*caller.process)) return 0;
+    Cpu& self = this_cpu();
+    const auto now = arch::rdtsc();
+    return caller.ring.pass_while(limit, [&](const volatile abi::Submission& entry) {
+        const auto head = *reinterpret_cast<const volatile std::uint64_t*>(&entry);
+        if (head != kHead || entry.slot != slot) return false;
+        const std::uint64_t ref = entry.args[0], commit = entry.args[1], slice_ns = entry.args[2];
+        return place_plainly(self, now, abi::ThreadRef::from_raw(ref), commit, slice_ns);
+    });
+}
+
+core::Result<void> SchedDomain::commit(const Process& server, abi::ThreadRef ref, std::uint64_t commit,
+                                       std::uint64_t slice_ns) {
+    const auto outcome = decide(server, ref, commit, slice_ns);
+    auto& stats = this_cpu().stats;
+    ++(outcome ? stats.commits_accepted : stats.commits_refused);
+    if (tracing(core::kTraceCommit)) trace_outcome(ref, commit, outcome);
+    return outcome;
+}
+
+core::Result<void> SchedDomain::decide(const Process& server, abi::ThreadRef ref, std::uint64_t commit,
                                        std::uint64_t slice_ns) {
     if (server_.load() != &server || !attached()) return core::fail(Error::kNotAttached);
     const auto thread = find_thread(ref);

@@ -11,16 +11,25 @@
 
 namespace cox {
 
+// What this CPU has done since the last call was of this kind.
+inline void account_as(std::uint64_t& ticks, Cpu& cpu, std::uint64_t now) {
+    ticks += now - cpu.since;
+    cpu.since = now;
+}
+
 // Of the current thread, about to stop. -> for how long it has run since it was switched in; use_up() follows, unless it has
 // stopped for good or its turn begins anew.
-inline std::uint64_t save_context(Thread& t, std::uint64_t now) {
-    t.fpu.save();
+inline std::uint64_t save_times(Thread& t, std::uint64_t now) {
     const auto ran = now - t.switched_in;
     t.runtime += ran;
     abi::StatusLine& line = t.line;
     line.runtime_ns.store(arch::clock.past_ns(t.runtime), std::memory_order_relaxed);
     line.calls.store(t.calls, std::memory_order_relaxed);
     return ran;
+}
+inline std::uint64_t save_context(Thread& t, std::uint64_t now) {
+    t.fpu.save();
+    return save_times(t, now);
 }
 
 // So much of its slice and its turn is over.
@@ -30,10 +39,13 @@ inline void use_up(Thread& t, std::uint64_t ran) {
     t.turn_used += ran;
 }
 
-inline void load_fpu(Cpu& cpu, Thread& t) {
-    t.fpu.restore();
+inline void owns_fpu(Cpu& cpu, Thread& t) {
     cpu.fpu_owner = &t;
     t.fpu_cpu = &cpu;
+}
+inline void load_fpu(Cpu& cpu, Thread& t) {
+    t.fpu.restore();
+    owns_fpu(cpu, t);
 }
 
 inline void load_fs_base(Cpu& cpu, std::uint64_t fs_base) {
@@ -52,9 +64,7 @@ inline void load_known_fs_base(Cpu& cpu, const std::uint64_t& fs_base) {
 
 // Where its registers are saved at the next entry.
 inline void load_frame(Cpu& cpu, Thread& t) {
-    const auto top = reinterpret_cast<std::uint64_t>(&t.frame + 1);
-    cpu.frame_top = top;
-    cpu.tables.set_entry_stack(top);
+    cpu.tables.set_entry_stack(reinterpret_cast<std::uint64_t>(&t.frame + 1));
 }
 
 inline void load_registers(Cpu& cpu, Thread& t, std::uint64_t now) {

@@ -12,6 +12,7 @@
 #include "core/intrusive_queue.hpp"
 #include "core/timer_queue.hpp"
 #include "core/topology.hpp"
+#include "kernel/alarm.hpp"
 #include "kernel/thread.hpp"
 
 namespace cox {
@@ -27,12 +28,18 @@ inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
 // What is left to do when a system call's function returns, once the thread's frame is complete.
 enum ExitWork : std::uint32_t {
     kNothing = 0,
-    kLook = 1,         // who runs here, or until when, may have changed: leave_kernel
-    kExitThread = 2,   // thread_exit
-    kWaitInEnter = 4,  // cap_enter waits
-    kPark = 8,         // kPark waits
-    kYield = 16,       // kYield
-    kAtEndpoint = 32,  // an operation of an endpoint
+    kLook = 1,            // who runs here, or until when, may have changed: leave_kernel
+    kExitThread = 2,      // thread_exit
+    kWaitInEnter = 4,     // cap_enter waits
+    kPark = 8,            // kPark waits
+    kYield = 16,          // kYield
+    kAgentWoken = 32,     // the CPU's agent is to run (direct_agent.cpp)
+    kWaitForEvents = 64,  // kCommitAndWait waits
+    kAtEndpoint = 512,    // an operation of an endpoint
+    // Of these it is enough to look at the queue, and at the timer for it:
+    kQueued = 128,  // a thread was queued
+    kWatch =
+        256,  // a thread is unplaced, so the watchdog is to look at it, unless the agent places it before
 };
 
 struct Cpu {
@@ -40,8 +47,8 @@ struct Cpu {
     Cpu* self = nullptr;
     std::uint64_t kernel_stack = 0;
     std::uint64_t user_rsp = 0;
-    std::uint64_t frame_top = 0;  // end of the current thread's TrapFrame
     std::uint32_t exit_work = 0;  // ExitWork bits: why a system call may not go straight back
+    arch::CpuTables tables{};     // its entry stack is the current thread's TrapFrame
 
     std::uint32_t number = 0;
     std::uint32_t apic_id = 0;
@@ -65,15 +72,17 @@ struct Cpu {
     bool gives_back = false;       // taken, and those that were here are still being given back:
     std::size_t to_give_back = 0;  // so many of the queue were not looked at
 
-    // Time (timers.cpp, watchdog.cpp).
+    // Time (timers.cpp, alarm.cpp, watchdog.cpp).
     TimerQueue timers;
+    AlarmQueue alarms;
+    std::uint64_t window_end = 0;  // alarm.hpp
+    std::uint32_t expiries_left = 0;
     std::uint64_t armed_deadline = kNever;
     std::uint64_t watch_deadline = kNever;
 
     AddressSpace* reap_list = nullptr;
     Process* dead_processes = nullptr;  // exit.cpp
     abi::CpuStats stats{};
-    arch::CpuTables tables{};
 
     // Written by others.
     alignas(64) core::Inbox inbox;
@@ -88,7 +97,8 @@ struct Cpu {
 };
 static_assert(offsetof(Cpu, kernel_stack) == CPU_KERNEL_STACK);
 static_assert(offsetof(Cpu, user_rsp) == CPU_USER_RSP);
-static_assert(offsetof(Cpu, frame_top) == CPU_FRAME_TOP);
+static_assert(offsetof(Cpu, tables) + offsetof(arch::CpuTables, task) + offsetof(arch::TaskState, rsp) ==
+              CPU_FRAME_TOP);
 static_assert(offsetof(Cpu, exit_work) == CPU_EXIT_WORK);
 
 // What the executing CPU does next, or until when, may have changed.

@@ -4,15 +4,15 @@
 //
 // What leave_kernel looks at besides has not changed since this CPU last left the kernel, or exit_work would say kLook. What
 // other CPUs ask comes with an interrupt, which is taken as soon as the next thread runs. The timer stays as it is armed: that is
-// right if it is early enough for the turn of the next one.
+// right if it is early enough for the turn of the next one. The CPU's time is not accounted: it goes on being the domain's.
 //
 // The quick way calls nothing, so that it saves no registers: whatever is not quick is a jump, to functions that see to the rest.
 #include "kernel/calls.hpp"
 #include "kernel/context.hpp"
+#include "kernel/direct_agent.hpp"
 #include "kernel/dispatch.hpp"
 #include "kernel/run_queue.hpp"
 #include "kernel/sched_domain.hpp"
-#include "kernel/trace.hpp"
 
 namespace cox {
 
@@ -47,11 +47,6 @@ bool ends_late_enough(const Cpu& cpu, const Thread& t, std::uint64_t start) {
     return work == kYield ? yield_directly() : park_directly();
 }
 
-void account(Cpu& cpu, std::uint64_t now) {
-    cpu.stats.domain_ticks += now - cpu.since;
-    cpu.since = now;
-}
-
 // A request came for the next thread.
 [[gnu::noinline]] arch::TrapFrame* look_at_request(Cpu& cpu, Thread& next) {
     cpu.current = nullptr;
@@ -71,7 +66,8 @@ void account(Cpu& cpu, std::uint64_t now) {
         return look_at_request(cpu, next);
     cpu.current = &next;
     ++cpu.stats.server_dispatches;
-    load_fpu(cpu, next);
+    next.fpu.restore_extended();
+    owns_fpu(cpu, next);
     load_registers(cpu, next, now);
     return next.process.get() == &process ? &next.frame : go_on_in_other_space(cpu, next);
 }
@@ -93,18 +89,19 @@ extern "C" arch::TrapFrame* yield_directly() {
     Thread& t = *cpu.current;
     const auto now = arch::rdtsc();
     Thread* const next = cpu.queue.front();
-    if (!next || cpu.kernel_placed_queued || tracing(core::kTraceStop | core::kTraceDispatch)) [[unlikely]]
+    if (!next || cpu.kernel_placed_queued || !root_domain.switches_directly()) [[unlikely]]
         return ordinary_way(cpu, kYield);
     if (next->resume) [[unlikely]]
         return resume_first(cpu, kYield, *next);
-    const auto hint = root_domain.rotate_hint(t);
+    const auto hint = SchedDomain::direct_rotate_hint(t);
     if (!hint.given || !ends_late_enough(cpu, *next, now)) [[unlikely]]
         return ordinary_way(cpu, kYield);
     t.slice = hint.slice;
-    const auto ran = save_context(t, now);
-    if (!t.word().requeue_placed(Cause::kYielded).done) [[unlikely]]
+    core::ThreadStateWord word = t.word();
+    t.fpu.save_optimized();
+    const auto ran = save_times(t, now);
+    if (!word.requeue_placed(Cause::kYielded).done) [[unlikely]]
         return ordinary_way_after(cpu, kYield, ran);
-    account(cpu, now);
     t.slice_used = t.turn_used = 0;
     t.queued_since = now;
     if (t.queue_link.linked()) [[unlikely]]
@@ -118,17 +115,18 @@ extern "C" arch::TrapFrame* park_directly() {
     Thread& t = *cpu.current;
     const auto now = arch::rdtsc();
     Thread* const next = cpu.queue.front();
-    if (!next || cpu.kernel_placed_queued || tracing(core::kTraceStop | core::kTraceDispatch)) [[unlikely]]
+    if (!next || cpu.kernel_placed_queued || !root_domain.switches_directly()) [[unlikely]]
         return ordinary_way(cpu, kPark);
     if (next->resume) [[unlikely]]
         return resume_first(cpu, kPark, *next);
     // Hinted to another CPU: whether it may wake there is the ordinary way's to find out.
-    if (!root_domain.wakes_on(t, cpu.number) || !ends_late_enough(cpu, *next, now)) [[unlikely]]
+    if (!SchedDomain::wakes_on(t, cpu.number) || !ends_late_enough(cpu, *next, now)) [[unlikely]]
         return ordinary_way(cpu, kPark);
-    const auto ran = save_context(t, now);
-    if (!t.word().block_placed().done) [[unlikely]]
+    core::ThreadStateWord word = t.word();
+    t.fpu.save_optimized();
+    const auto ran = save_times(t, now);
+    if (!word.block_placed().done) [[unlikely]]
         return ordinary_way_after(cpu, kPark, ran);
-    account(cpu, now);
     if (!next->queue_link.linked()) [[unlikely]]
         return check_queued(*next, true);
     cpu.queue.drop_front(*next);
@@ -138,6 +136,14 @@ extern "C" arch::TrapFrame* park_directly() {
 }
 
 // What is left of a call that changes who runs, and is not for one of these.
-extern "C" arch::TrapFrame* finish_call() { return ordinary_way(this_cpu(), kNothing); }
+extern "C" arch::TrapFrame* finish_call() {
+    Cpu& cpu = this_cpu();
+    if (cpu.exit_work & (kAgentWoken | kWaitForEvents)) [[unlikely]] {
+        const auto work = cpu.exit_work & ~(kQueued | kWatch);
+        if (work == kAgentWoken) return switch_to_agent(cpu);
+        if (work == kWaitForEvents) return switch_from_agent(cpu);
+    }
+    return ordinary_way(cpu, kNothing);
+}
 
 }  // namespace cox

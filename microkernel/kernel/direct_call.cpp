@@ -132,7 +132,7 @@ template <bool Calls>
 
 // As save_context(), load_fpu() and load_registers(), where XSAVEOPT is known to be there (kind_of), and FS bases are mostly set.
 [[gnu::always_inline]] inline std::uint64_t save(Thread& t, abi::StatusLine& line, std::uint64_t now) {
-    t.fpu.save_modified();
+    t.fpu.save_optimized();
     const auto ran = now - t.switched_in;
     t.runtime += ran;
     line.runtime_ns.store(arch::clock.past_ns(t.runtime), std::memory_order_relaxed);
@@ -142,7 +142,7 @@ template <bool Calls>
 
 [[gnu::always_inline]] inline void go_on(Cpu& cpu, Thread& next, std::uint64_t now) {
     cpu.current = &next;
-    next.fpu.restore_all();
+    next.fpu.restore_extended();
     cpu.fpu_owner = &next;
     next.fpu_cpu = &cpu;
     next.switched_in = now;

@@ -24,14 +24,12 @@ using abi::Cause;
 namespace {
 
 std::uint64_t fallback_slice() { return arch::clock.to_ticks(abi::kFallbackSliceNs); }
-std::uint64_t agent_budget() { return arch::clock.to_ticks(abi::kAgentBudgetNs); }
 
 // Adds the time since the last call to whatever this CPU has been doing.
 void account(Cpu& cpu, std::uint64_t now) {
-    const auto elapsed = now - cpu.since;
-    cpu.since = now;
     const Thread* t = cpu.current;
-    (t ? (t->domain ? cpu.stats.domain_ticks : cpu.stats.system_ticks) : cpu.stats.idle_ticks) += elapsed;
+    auto& ticks = t ? (t->domain ? cpu.stats.domain_ticks : cpu.stats.system_ticks) : cpu.stats.idle_ticks;
+    account_as(ticks, cpu, now);
 }
 
 // The current thread back into the queue: running → queued. False: a request came first; look again.
@@ -159,10 +157,7 @@ bool switch_in(Cpu& cpu, std::uint64_t now) {
     if (t.domain && !std::exchange(cpu.line_busy, true)) root_domain.cpu_busy(cpu.number);
     if (cpu.fpu_owner != &t || t.fpu_cpu != &cpu) load_fpu(cpu, t);
     load_context(cpu, t, now);
-    if (t.resume & Thread::kInEnter) return finish_enter(cpu, t);
-    if (t.resume & Thread::kInPark) finish_park(cpu, t);
-    if (t.resume & Thread::kInIpc) return finish_ipc(cpu, t);
-    return true;
+    return finish_wait(cpu, t);
 }
 
 // Decides who runs. False: nobody can. `fresh`: cpu.current has just begun and its context is not loaded.
@@ -203,6 +198,13 @@ void arm_timer(Cpu& cpu, std::uint64_t now) {
 }
 
 }  // namespace
+
+bool finish_wait(Cpu& cpu, Thread& t) {
+    if (t.resume & Thread::kInEnter) return finish_enter(cpu, t);
+    if (t.resume & Thread::kInPark) finish_park(cpu, t);
+    if (t.resume & Thread::kInIpc) return finish_ipc(cpu, t);
+    return true;
+}
 
 Thread& take_off(Cpu& cpu) {
     const auto now = arch::rdtsc();
@@ -250,6 +252,7 @@ arch::TrapFrame* leave_kernel(Cpu& cpu) {
         if (cpu.reap_list || cpu.dead_processes) reap(cpu);
         const auto now = arch::rdtsc();
         if (!cpu.timers.empty()) expire_timeouts(cpu, now);
+        if (!cpu.alarms.empty()) expire_alarms(cpu, now);
         if (now >= cpu.watch_deadline) watch(cpu, now);
         account(cpu, now);
         bool fresh = false;

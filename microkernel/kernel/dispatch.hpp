@@ -10,6 +10,10 @@ namespace cox {
 // of the thread to run. Idles here while there is none.
 arch::TrapFrame* leave_kernel(Cpu& cpu);
 
+// The current thread, its context loaded, ends the call in which it waited, if it did. False: it had something to do first, so who runs may
+// have changed.
+bool finish_wait(Cpu& cpu, Thread& thread);
+
 // The current thread leaves the CPU: its context is saved, its time accounted, its reference handed to the caller.
 Thread& take_off(Cpu& cpu);
 

@@ -63,6 +63,11 @@ void serve_inbox(Cpu& cpu) {
                 serve_timer_record(cpu, *thread);
                 break;
             }
+            case RecordKind::kAlarm: {
+                const auto alarm = RefPtr<Alarm>::adopt(&core::owner_of<&Alarm::record>(*node));
+                serve_alarm_record(cpu, *alarm);
+                break;
+            }
             case RecordKind::kAttention: serve_attention(cpu); break;
         }
     }

@@ -3,6 +3,7 @@
 //   place      a thread was moved to queued here (enqueue_on)
 //   request    look at the request bits of a thread that was here
 //   timer      look at a thread's deadline (timers.hpp)
+//   alarm      look at an alarm's deadline (alarm.hpp)
 //   attention  look at the Cpu's own flags
 #pragma once
 #include "kernel/cpu.hpp"

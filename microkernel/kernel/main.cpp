@@ -14,6 +14,8 @@
 #include "core/multiboot2.hpp"
 #include "core/pvh.hpp"
 #include "kernel/frames.hpp"
+#include "kernel/hardening.hpp"
+#include "kernel/irq.hpp"
 #include "kernel/loader.hpp"
 #include "kernel/log.hpp"
 #include "kernel/panic.hpp"
@@ -90,6 +92,7 @@ extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_
     arch::serial_init();
     for (auto* init = init_array_start; init != init_array_end; ++init) (*init)();
     if (const char* missing = arch::detect_features()) unsupported(missing);
+    seed_stack_guard();
     if (door == BootDoor::kUnknown) unsupported("started by a loader that is neither multiboot2 nor PVH");
     const auto parsed = parse(door, information);
     if (!parsed) unsupported(core::describe(parsed.error()));
@@ -116,6 +119,7 @@ extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_
     thread_table_init();
     selftest_init(options.find("selftest").value_or(""));
     watchdog_init(number(options, "watchdog_ms", 5000));
+    irq_init(acpi->madt);
     smp_start(acpi->madt);
     init_cpu_lines();
     print(

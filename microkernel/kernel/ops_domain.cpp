@@ -5,7 +5,6 @@
 #include "kernel/process.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/thread_table.hpp"
-#include "kernel/trace.hpp"
 #include "kernel/user_memory.hpp"
 
 namespace cox {
@@ -14,25 +13,6 @@ using abi::Error;
 using abi::Op;
 
 namespace {
-
-// A placement that succeeded has its record already, from before the other CPU could act on it.
-void trace_outcome(const Invocation& call, const core::Result<void>& outcome) {
-    const auto ref = abi::ThreadRef::from_raw(call.args[0]);
-    if (!outcome)
-        trace(core::TraceEvent::kRefuse, {}, ref.raw(), static_cast<std::uint64_t>(outcome.error()));
-    else if (call.args[1] >> 40 & abi::kCommitRecall)
-        trace(core::TraceEvent::kRecall, ref);
-}
-
-core::Result<Reply> commit(const Invocation& call, SchedDomain& domain) {
-    const auto outcome = domain.commit(*call.caller.process, abi::ThreadRef::from_raw(call.args[0]),
-                                       call.args[1], call.args[2]);
-    auto& stats = this_cpu().stats;
-    ++(outcome ? stats.commits_accepted : stats.commits_refused);
-    if (tracing(core::kTraceCommit)) trace_outcome(call, outcome);
-    TRY(outcome);
-    return Reply{};
-}
 
 core::Result<Reply> add_agent(const Invocation& call, SchedDomain& domain) {
     Process& server = *call.caller.process;
@@ -65,6 +45,7 @@ core::Result<Reply> wake_ledger(const Invocation& call, const SchedDomain& domai
 abi::Rights needed(Op op) {
     switch (op) {
         case Op::kCommit: return abi::kWrite;
+        case Op::kCommitAndWait: return abi::kRead | abi::kWrite;
         case Op::kWaitEvents:
         case Op::kWakeLedger:
         case Op::kGetCpus: return abi::kRead;
@@ -81,7 +62,12 @@ core::Result<Reply> invoke_domain(const Invocation& call, const Cap& cap) {
             TRY(domain->attach(*call.caller.process, call.args[0], call.args[1]));
             return Reply{};
         case Op::kAddAgent: return add_agent(call, *domain);
-        case Op::kCommit: return commit(call, *domain);
+        case Op::kCommit:
+            TRY(domain->commit(*call.caller.process, abi::ThreadRef::from_raw(call.args[0]), call.args[1],
+                               call.args[2]));
+            return Reply{};
+        case Op::kCommitAndWait:  // an agent's own comes here only through the ring, or for lack of a right
+            return core::fail(call.pending ? Error::kBadOperation : Error::kWrongState);
         case Op::kWaitEvents: return wait_events(call, *domain);
         case Op::kDetach: TRY(domain->detach(*call.caller.process)); return Reply{};
         case Op::kGetCpus: {

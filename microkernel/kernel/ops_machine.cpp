@@ -31,7 +31,8 @@ core::Result<Reply> invoke_log(const Invocation& call, const Cap& cap) {
 }
 
 core::Result<Reply> invoke_machine(const Invocation& call, const Cap& cap) {
-    TRY(as<Machine>(cap, call.op == Op::kPowerOff ? abi::kManage : abi::kRead));
+    const bool manages = call.op == Op::kPowerOff || call.op == Op::kGetIrq;
+    TRY(as<Machine>(cap, manages ? abi::kManage : abi::kRead));
     switch (call.op) {
         case Op::kPowerOff:
             if (call.args[0] != static_cast<std::uint64_t>(abi::ExitCode::kPass) &&
@@ -45,6 +46,7 @@ core::Result<Reply> invoke_machine(const Invocation& call, const Cap& cap) {
             TRY(copy_to_user(call.caller.process->space(), call.args[1], &copy, sizeof copy));
             return Reply{};
         }
+        case Op::kGetIrq: return get_irq(call);
         default: return core::fail(Error::kBadOperation);
     }
 }

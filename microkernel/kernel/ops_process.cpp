@@ -99,9 +99,14 @@ core::Result<Reply> invoke_process(const Invocation& call, const Cap& cap) {
     switch (call.op) {
         case Op::kCreateProcess: return create_process(call);
         case Op::kCreateMemory:
+            if (call.args[0] & abi::kDemandZero)
+                return give_caller(
+                    call,
+                    RefPtr<Object>(*TRY(MemoryObject::create_on_demand(call.args[0] & ~abi::kDemandZero))));
             return give_caller(call, RefPtr<Object>(*TRY(MemoryObject::create(call.args[0]))));
         case Op::kCreateNotification:
             return give_caller(call, RefPtr<Object>(*TRY(make_object<Notification>())));
+        case Op::kCreateTimer: return create_timer(call, *process);
         case Op::kCreateEndpoint: return give_caller(call, RefPtr<Object>(*TRY(Endpoint::create())));
         // Their own process's come here only through the ring, or for lack of a right.
         case Op::kUnpark:

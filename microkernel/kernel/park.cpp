@@ -122,8 +122,9 @@ void leave_to_wait(Thread& thread) {
 }
 
 bool know_page(Thread& thread, std::uint64_t address) {
-    const AddressSpace& space = thread.process->space();
-    return space.is_current(thread.park.page, address) || space.find_page(thread.park.page, address);
+    AddressSpace& space = thread.process->space();
+    return space.is_current(thread.park.page, address) || space.find_page(thread.park.page, address) ||
+           (space.bring_in(address, abi::kRead) && space.find_page(thread.park.page, address));
 }
 
 bool names_process(std::uint64_t slot, Process& process, abi::Rights needed) {
@@ -213,8 +214,10 @@ std::int64_t park_shared(Thread& thread, MemoryObject& memory, std::uint64_t off
                          std::uint64_t timeout_ns) {
     if (const auto wrong = check(offset, expected)) return wrong;
     if (offset / abi::kPageSize >= memory.pages()) return error(Error::kBadArgument);
-    const auto* const word = arch::physical_to_virtual<std::atomic<std::uint32_t>>(
-        memory.frame(offset / abi::kPageSize) + offset % abi::kPageSize);
+    const auto frame = memory.touch(offset / abi::kPageSize);
+    if (!frame) return error(frame.error());
+    const auto* const word =
+        arch::physical_to_virtual<std::atomic<std::uint32_t>>(*frame + offset % abi::kPageSize);
     if (!memory.parked.park(thread, offset, static_cast<std::uint32_t>(expected),
                             deadline_of(thread, timeout_ns), [&] { return word->load(); }))
         return error(Error::kValueChanged);

@@ -19,6 +19,7 @@ using abi::Error;
 core::Result<RefPtr<Process>> Process::create(SchedDomain* domain, std::string_view name) {
     auto process = TRY(make_object<Process>(domain));
     name.copy(process->name.data(), process->name.size() - 1);
+    process->timers = TRY(make_object<TimerAccount>());
     void* memory = heap_allocate(sizeof(AddressSpace));
     if (!memory) return core::fail(Error::kNoMemory);
     process->space_ = new (memory) AddressSpace;

@@ -9,6 +9,7 @@
 #include "kernel/address_space.hpp"
 #include "kernel/cap_table.hpp"
 #include "kernel/ending.hpp"
+#include "kernel/timer_account.hpp"
 
 namespace cox {
 
@@ -55,6 +56,7 @@ public:
     // For a thread of this process, and for its creator: while one is alive, so is the space.
     AddressSpace& space() { return *space_; }
     CapTable caps;
+    RefPtr<TimerAccount> timers;  // from its creation on
     SchedDomain* const domain;
     std::array<char, 24> name{};
 

@@ -62,6 +62,18 @@ public:
     }
     // Thread's CPU. True, once: what an entry had held back can be taken now.
     [[nodiscard]] bool released();
+    // After kOperation: takes entries as long as done(entry) says that they are done, with success and quietly, so that no completion
+    // is needed; `limit` at most -> how many. done() reads each field once: the user may change it meanwhile.
+    template <class Done>
+    [[gnu::always_inline]] std::uint32_t pass_while(std::uint32_t limit, Done done) {
+        const std::uint32_t first = sq_head_.load(std::memory_order_relaxed);
+        const std::uint32_t count = std::min(limit, header_->sq_tail.load(std::memory_order_acquire) - first);
+        std::uint32_t passed = 0;
+        while (passed < count && done(submissions_[(first + passed) % abi::kSqEntries])) ++passed;
+        sq_head_.store(first + passed, std::memory_order_relaxed);
+        header_->sq_head.store(first + passed, std::memory_order_release);
+        return passed;
+    }
     // A copy of the next entry, after kOperation. A completion is reserved for it: it is completed now, later, or not at all.
     void take_operation(abi::Submission& copy);
     void complete(std::uint64_t user_data, std::int64_t result, std::uint64_t second) {
@@ -121,6 +133,16 @@ public:
         wanted_ = kParked;
         deadline_ = deadline;
     }
+    // The same for one completion, or for events of the scheduling domain (sched_domain.hpp), of which the ring knows nothing:
+    // whoever brings them ends the wait. False: there is a completion, or entries were released.
+    [[nodiscard]] bool begin_event_wait(std::uint64_t deadline);
+    // Any CPU. True: it waited for events, and does no more: the caller must wake it.
+    [[nodiscard]] bool end_event_wait() {
+        SpinGuard guard(lock_);
+        if (!for_events_) return false;
+        stop_waiting();
+        return true;
+    }
     // Any CPU. True: it waited, and does no more: the caller must wake it.
     [[nodiscard]] bool end_wait() {
         SpinGuard guard(lock_);
@@ -167,6 +189,7 @@ private:
     std::uint32_t reserved_ COX_GUARDED_BY(lock_) = 0;
     std::uint32_t wanted_ COX_GUARDED_BY(lock_) = 0;
     std::uint64_t deadline_ COX_GUARDED_BY(lock_) = kNoDeadline;
+    bool for_events_ COX_GUARDED_BY(lock_) = false;
     bool open_ COX_GUARDED_BY(lock_) = false;
     Link link_ COX_GUARDED_BY(lock_) = Link::kNone;
     bool abandoned_ COX_GUARDED_BY(lock_) =

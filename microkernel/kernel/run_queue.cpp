@@ -50,7 +50,7 @@ bool agent_at_work(const Cpu& cpu, const Thread& t) {
 
 void push_queued(Cpu& cpu, Thread& thread, bool head) {
     check_owner(cpu);
-    look_again(cpu);
+    cpu.exit_work |= kQueued;
     thread.queued_since = arch::rdtsc();
     if (head)
         cpu.queue.push_front(thread);
@@ -103,7 +103,8 @@ bool settle_queued(Cpu& cpu, Thread& t) {
 void accept(Cpu& cpu, Thread& t) {
     if (agent_at_work(cpu, t)) {
         cpu.agent_ready = &t;
-        return look_again(cpu);
+        cpu.exit_work |= kAgentWoken;
+        return;
     }
     if (!settle_queued(cpu, t)) return;  // a request that came while it was on its way
     // Placed by the kernel just before a server attached.

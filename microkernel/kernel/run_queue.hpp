@@ -3,6 +3,7 @@
 // one, is held by one reference, which moves with it.
 #pragma once
 #include "abi/sched.hpp"
+#include "arch/timer.hpp"
 #include "kernel/cpu.hpp"
 
 namespace cox {
@@ -18,10 +19,17 @@ void accept(Cpu& cpu, Thread& thread);
 // Whether the timer is armed early enough for one more is looked at once, until leave_kernel has looked at everything: meanwhile there are
 // only direct switches, which take nobody whose turn ends earlier.
 void look_at_timer(Cpu& cpu);
-inline void accept_woken(Cpu& cpu, Thread& thread, std::uint64_t now) {
+[[gnu::always_inline]] inline void accept_woken(Cpu& cpu, Thread& thread, std::uint64_t now) {
     thread.slice_used = thread.turn_used = 0;
     thread.queued_since = now;
     cpu.queue.push_back(thread);
+}
+
+// The same for one that a commit without flags has placed here just now.
+[[gnu::always_inline]] inline void accept_placed(Cpu& cpu, Thread& thread, std::uint64_t now) {
+    thread.resume &= ~Thread::kInterrupted;
+    accept_woken(cpu, thread, now);
+    cpu.exit_work |= kQueued;
 }
 
 // What requests and affinity make of a thread that is queued here, in the queue or on its way into it. False: it has left.
@@ -43,5 +51,6 @@ void return_fallback_threads(Cpu& cpu);
 bool placed_by_kernel(Thread& thread);
 // The thread is this CPU's agent and within its budget: it goes before everyone.
 bool agent_at_work(const Cpu& cpu, const Thread& thread);
+inline std::uint64_t agent_budget() { return arch::clock.to_ticks(abi::kAgentBudgetNs); }
 
 }  // namespace cox

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "arch/asm.hpp"
+#include "arch/features.hpp"
 #include "arch/paging.hpp"
 #include "core/event_token.hpp"
 #include "kernel/completion.hpp"
@@ -46,6 +47,7 @@ bool SchedDomain::become_server(const Process& server) {
     if (server_.load()) return false;
     for (std::uint32_t i = 0; i < abi::kMaxThreads; ++i)
         hint_line(i).word.store(0, std::memory_order_relaxed);
+    known_slot.store(0);  // of its predecessor's table
     server_.store(&server);
     return true;
 }
@@ -60,6 +62,12 @@ core::Result<void> SchedDomain::make_ring(Agent& agent) {
     }
     agent.ring.emplace(at, core::EventRingShape{std::countr_zero(abi::kEventEntries)}, 0);
     return {};
+}
+
+void SchedDomain::set_mode(Mode mode) {
+    constexpr auto kSeen = core::kTraceStop | core::kTraceDispatch | core::kTraceWake;
+    mode_.store(mode);
+    direct_.store(mode == Mode::kServer && arch::features.xsaveopt && !tracing(kSeen));
 }
 
 // What may have changed since the caller's checks is checked again.
@@ -81,7 +89,7 @@ core::Result<void> SchedDomain::install(const Process& server, Thread& thread, s
     agent.header->head.store(first);
     agent.ref.store(thread.ref.raw());
     agent_mask_.fetch_or(std::uint64_t{1} << cpu);
-    mode_.store(Mode::kServer);
+    set_mode(Mode::kServer);
     return {};
 }
 
@@ -156,17 +164,20 @@ PendingOp SchedDomain::Agent::take_waiter() {
 
 bool SchedDomain::fall_back(const Process* server, Cause cause) {
     std::uint64_t agents;
+    std::array<std::uint64_t, abi::kMaxCpus> refs;
     {
         SpinGuard guard(lock_);
         if (!server || server_.load() != server) return false;
         server_.store(nullptr);
-        mode_.store(Mode::kKernel);
+        set_mode(Mode::kKernel);
         agents = agent_mask_.exchange(0);
-        for (Agent& agent : agents_) agent.ref.store(0);
+        for (std::uint32_t cpu = 0; cpu < abi::kMaxCpus; ++cpu) refs[cpu] = agents_[cpu].ref.exchange(0);
     }
     print("domain: falls back cause={}", static_cast<unsigned>(cause));
     for (; agents; agents &= agents - 1) {
-        const auto waiter = agents_[std::countr_zero(agents)].take_waiter();
+        Agent& agent = agents_[std::countr_zero(agents)];
+        if (agent.sleeps.load()) wake_sleeper(agent, refs[std::countr_zero(agents)]);
+        const auto waiter = agent.take_waiter();
         if (waiter) complete(waiter, static_cast<std::int64_t>(Error::kNotAttached));
     }
     look_at_every_thread(cause);
@@ -202,10 +213,29 @@ void SchedDomain::post_event(std::uint32_t line, std::uint32_t cpu) {
         arch::full_fence();  // pairs with the fence in wait_events
         // Others have relied on this entry for their changes since it was reserved; so somebody must be there to read it.
         if (!(agent_mask_.load() >> index & 1) || *position < agent.first.load()) continue;
+        if (agent.sleeps.load()) wake_sleeper(agent, agent.ref.load());
         if (!agent.waits.load()) return;
         if (const auto waiter = agent.take_waiter()) complete(waiter, 1);
         return;
     }
+}
+
+// Who ends the wait wakes the agent, which sleeps no more.
+void SchedDomain::wake_sleeper(Agent& agent, std::uint64_t ref) {
+    const auto thread = find_thread(abi::ThreadRef::from_raw(ref));
+    if (!thread || !thread->ring.end_event_wait()) return;
+    agent.sleeps.store(false, std::memory_order_relaxed);
+    wake(*thread);
+}
+
+bool SchedDomain::begin_sleep(Thread& thread, std::uint64_t deadline) {
+    const auto cpu = thread.agent_cpu.load();
+    if (cpu == Thread::kNoCpu || !thread.ring.begin_event_wait(deadline)) return false;
+    Agent& agent = agents_[cpu];
+    // A full fence. Pairs with the one in post_event, and with fall_back, which clears `ref` before it looks whether somebody sleeps.
+    agent.sleeps.store(true);
+    if (agent.ref.load() == thread.ref.raw() && !agent.ring->pending(agent.header->head.load())) return true;
+    return !thread.ring.end_event_wait();  // else somebody has, and wakes it
 }
 
 PendingOp SchedDomain::withdraw(Thread& thread, std::uint64_t user_data) {

@@ -35,7 +35,16 @@ public:
     // -> true: there are events; false: the operation stays in flight.
     core::Result<bool> wait_events(Thread& agent, PendingOp waiter);
     PendingOp withdraw(Thread& agent, std::uint64_t user_data) override;
-    core::Result<void> commit(Process& server, abi::ThreadRef ref, std::uint64_t word,
+    // The calling agent's wait for events, or a completion, in its ring. False: it need not wait.
+    bool begin_sleep(Thread& agent, std::uint64_t deadline);
+    // The common case of a commit: without flags, of a thread that is unplaced. False: nothing has changed, and commit() does it
+    // or says why not.
+    bool commit_plainly(const Process& server, abi::ThreadRef ref, std::uint64_t word,
+                        std::uint64_t slice_ns);
+    // Such commits in the caller's submission queue, `limit` at most, up to the first that is none -> how many there were.
+    std::uint32_t commit_plainly(Thread& caller, std::uint32_t limit);
+    // Counted, and traced.
+    core::Result<void> commit(const Process& server, abi::ThreadRef ref, std::uint64_t word,
                               std::uint64_t slice_ns);
 
     core::Result<void> take_cpu(std::uint64_t cpu);
@@ -52,7 +61,11 @@ public:
     std::uint64_t usable_since(
         const Thread& thread) const;  // TSC: from when on there has been one; kNever: there is none
 
+    bool is_server(const Process& process) const { return server_.load() == &process; }
     bool attached() const { return mode_.load() == Mode::kServer; }
+    // The same, where switches may also be direct ones: nothing of them is traced, and the CPU has XSAVEOPT. Relaxed: whoever acts
+    // on it just before a server is lost acts as if a moment earlier.
+    bool switches_directly() const { return direct_.load(std::memory_order_relaxed); }
     // What the server has said about a thread, checked; for threads outside the domain it can say nothing.
     struct Hint {
         bool given = false;
@@ -60,13 +73,14 @@ public:
         std::uint64_t slice = 0;  // ticks; 0: none
     };
     Hint wake_hint(const Thread& thread) const { return hint(thread, abi::kHintWake); }
-    // The same, if it names that CPU; else none.
-    Hint wake_hint_to(const Thread& thread, std::uint32_t cpu) const;
-    bool wakes_on(const Thread& thread, std::uint32_t cpu) const {
+    Hint rotate_hint(const Thread& thread) const { return hint(thread, abi::kHintRotate); }
+    // For those who have asked switches_directly(). Of the first: if it names that CPU; else none.
+    static Hint wake_hint_to(const Thread& thread, std::uint32_t cpu);
+    static Hint direct_rotate_hint(const Thread& thread);
+    static bool wakes_on(const Thread& thread, std::uint32_t cpu) {
         const auto word = thread.hint_line.word.load(std::memory_order_relaxed);
         return says(thread, word, abi::kHintWake) && (word >> 8 & 0xff) == cpu;
     }
-    Hint rotate_hint(const Thread& thread) const { return hint(thread, abi::kHintRotate); }
     bool is_agent_of(const Thread& thread, std::uint32_t cpu) const {
         return thread.agent_cpu == cpu &&
                agents_[cpu].ref.load(std::memory_order_relaxed) == thread.ref.raw();
@@ -109,10 +123,14 @@ private:
         PendingOp waiter COX_GUARDED_BY(lock);  // kWaitEvents in flight; whoever takes it out completes it
         std::atomic<bool> waits{false};         // whether there is one
         PendingOp take_waiter();
+
+        // kCommitAndWait: the agent waits in its ring, or did lately; what counts is there (Ring::end_event_wait).
+        std::atomic<bool> sleeps{false};
     };
 
     void destroy() override {}
-    bool says(const Thread& thread, std::uint64_t word, std::uint32_t flag) const;
+    static bool says(const Thread& thread, std::uint64_t word, std::uint32_t flag);
+    void set_mode(Mode mode);
     static std::uint64_t slice_of(const Thread& thread);
     [[gnu::always_inline]] Hint hint(const Thread& thread, std::uint32_t flag) const;
     core::Result<void> map_hints(Process& server, std::uint64_t address);
@@ -123,11 +141,18 @@ private:
     bool fall_back(const Process* server, abi::Cause cause);  // false: it was not the server any more
     void look_at_every_thread(abi::Cause cause);
     std::uint32_t agent_for(std::uint32_t cpu, std::uint64_t mask) const;
+    core::Result<void> decide(const Process& server, abi::ThreadRef ref, std::uint64_t word,
+                              std::uint64_t slice_ns);
     core::Result<void> place(Thread& thread, abi::ThreadWord word, std::uint64_t commit,
                              std::uint64_t slice_ns);
+    bool takes_commits(const Process& server) const;
+    bool place_plainly(Cpu& self, std::uint64_t now, abi::ThreadRef ref, std::uint64_t commit,
+                       std::uint64_t slice_ns);
+    static void wake_sleeper(Agent& agent, std::uint64_t ref);
     core::Result<void> recall(Thread& thread);
 
-    std::atomic<Mode> mode_{Mode::kKernel};
+    std::atomic<Mode> mode_{Mode::kKernel};  // set_mode()
+    std::atomic<bool> direct_{false};
     void leave(Cpu& cpu);
     void join(Cpu& cpu);
 
@@ -159,8 +184,8 @@ inline std::uint64_t slice_ticks(std::uint64_t slice_ns) {
 }
 
 // A thread outside the domain has a line of its own, in which there are none.
-inline bool SchedDomain::says(const Thread& thread, std::uint64_t word, std::uint32_t flag) const {
-    return word & flag && word >> 32 == thread.ref.generation && attached();
+inline bool SchedDomain::says(const Thread& thread, std::uint64_t word, std::uint32_t flag) {
+    return word & flag && word >> 32 == thread.ref.generation;
 }
 
 inline std::uint64_t SchedDomain::slice_of(const Thread& thread) {
@@ -169,13 +194,19 @@ inline std::uint64_t SchedDomain::slice_of(const Thread& thread) {
 
 inline SchedDomain::Hint SchedDomain::hint(const Thread& thread, std::uint32_t flag) const {
     const auto word = thread.hint_line.word.load(std::memory_order_relaxed);  // read once
-    if (!says(thread, word, flag)) return {};
+    if (!says(thread, word, flag) || !attached()) return {};
     const std::uint32_t cpu = word >> 8 & 0xff;
     if (flag == abi::kHintWake && (cpu >= abi::kMaxCpus || !thread.allowed_on(cpu))) return {};
     return {true, cpu, slice_of(thread)};
 }
 
-inline SchedDomain::Hint SchedDomain::wake_hint_to(const Thread& thread, std::uint32_t cpu) const {
+inline SchedDomain::Hint SchedDomain::direct_rotate_hint(const Thread& thread) {
+    const abi::HintLine& line = thread.hint_line;
+    if (!says(thread, line.word.load(std::memory_order_relaxed), abi::kHintRotate)) return {};
+    return {true, 0, slice_ticks(line.slice_ns.load(std::memory_order_relaxed))};
+}
+
+inline SchedDomain::Hint SchedDomain::wake_hint_to(const Thread& thread, std::uint32_t cpu) {
     const auto word = thread.hint_line.word.load(std::memory_order_relaxed);  // read once
     if (!says(thread, word, abi::kHintWake) || (word >> 8 & 0xff) != cpu || !thread.allowed_on(cpu))
         return {};

@@ -31,6 +31,24 @@ std::uint64_t user_code() {
     return overflow(here) + here[0];
 }
 
+// On the stack of this CPU's NMIs, as if one had come.
+void overflow_nmi_stack() {
+    const auto top = this_cpu().tables.task.ist[static_cast<unsigned>(arch::Ist::kNmi)];
+    asm volatile("mov %0, %%rsp; xor %%ebp, %%ebp; lea -64(%%rsp), %%rdi; movl $0, (%%rdi); call *%1"
+                 :
+                 : "r"(top), "r"(&overflow)
+                 : "memory", "rdi");
+}
+
+// Up to the return address, and so over the number that stands before it in a hardened build.
+[[gnu::noinline]] void write_beyond(volatile std::uint64_t* words, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) words[i] = 0;
+}
+[[gnu::noinline]] void smash_stack() {
+    volatile std::uint64_t here[4];
+    write_beyond(here, std::size(here) + 4);
+}
+
 struct Kind {
     std::string_view name;
     void (*commit)();
@@ -47,6 +65,21 @@ constexpr Kind kKinds[] = {
      [] {
          volatile int depth = 0;
          overflow(&depth);
+     }},
+    {"overflow-nmi-stack", overflow_nmi_stack},
+    {"smash-stack", smash_stack},
+    {"shift",
+     [] {
+         volatile std::uint64_t by = 64;
+         volatile const auto shifted = by << by;
+         static_cast<void>(shifted);
+     }},
+    {"index",
+     [] {
+         static const std::uint64_t words[4]{1, 2, 3, 4};
+         volatile std::size_t beyond = 4;
+         volatile const auto word = words[beyond];
+         static_cast<void>(word);
      }},
     {"machine-check", [] { asm volatile("int $18"); }},
     {"triple-fault",

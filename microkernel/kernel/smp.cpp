@@ -112,6 +112,7 @@ void send_reschedule(Cpu& self, Cpu& target) {
 
 void cpu_init_boot() {
     arch::build_idt();
+    arch::map_ist_stacks(0, &cpus[0]);
     init_this_cpu(cpus[0]);
     cpus_ready = true;
 }
@@ -128,6 +129,7 @@ void smp_start(const core::Madt& madt) {
         cpu.number = static_cast<std::uint32_t>(count);
         cpu.apic_id = id;
         cpu.kernel_stack = stack_by_apic_id[id] = arch::map_kernel_stack(cpu.number);
+        arch::map_ist_stacks(cpu.number, &cpu);
         number_by_apic_id[id] = static_cast<std::uint8_t>(count++);
     }
     const Trampoline trampoline;

@@ -24,6 +24,9 @@ enum class LockRank : std::uint8_t {
     kProcess,       // threads, dying, gone
     kEnding,        // exit code, who waits for it
     kNotification,  // bits, waiter
+    kTimer,         // when, how often
+    kIrq,           // interrupt lines
+    kFault,         // who is told of a thread's page faults, and of which
     kEndpoint,      // callers, receivers
     kCapTable,
     kThreadTable,  // free slots

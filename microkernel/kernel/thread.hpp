@@ -19,6 +19,7 @@
 #include "core/timer_queue.hpp"
 #include "kernel/address_space.hpp"
 #include "kernel/ending.hpp"
+#include "kernel/fault.hpp"
 #include "kernel/ipc.hpp"
 #include "kernel/object.hpp"
 #include "kernel/park.hpp"
@@ -31,7 +32,7 @@ struct Cpu;
 class Process;
 class SchedDomain;
 
-enum class RecordKind : std::uint8_t { kPlace, kRequest, kTimer, kAttention };
+enum class RecordKind : std::uint8_t { kPlace, kRequest, kTimer, kAttention, kAlarm };
 
 class Thread final : public Object {
 public:
@@ -60,6 +61,7 @@ public:
     std::atomic<std::uint32_t> agent_cpu{kNoCpu};  // written under the domain's lock
     Ring ring;
     std::uint64_t fs_base = 0;
+    PageFault page_fault;
     const RefPtr<Thread> polls;  // a poller (poller.hpp): whose ring it takes from
 
     core::QueueNode<Thread> queue_link;
@@ -105,7 +107,8 @@ public:
         std::uint32_t wanted, consumed;
         std::uint64_t timeout_ns, deadline;
     } enter{};
-    std::atomic<std::uint32_t> timer_cpu{kNoCpu};  // timers.hpp
+    static constexpr std::uint32_t kForEvents = ~0u;  // wanted, in kCommitAndWait: an event, or a completion
+    std::atomic<std::uint32_t> timer_cpu{kNoCpu};     // timers.hpp
     struct {
         ParkSpace* space = nullptr;  // where it is, or was last; there under the lock:
         std::uint64_t key = 0;

@@ -14,15 +14,13 @@ namespace cox {
 
 namespace {
 
-constexpr std::size_t kSlotSize = std::bit_ceil(sizeof(Thread));
-static_assert(kSlotSize <= 2048, "two threads a page");
+using detail::high_water, detail::slots;
+
+constexpr auto kSlotSize = kThreadSlotSize;
 
 SpinLock lock(LockRank::kThreadTable);
 std::array<std::uint16_t, abi::kMaxThreads> free_slots COX_GUARDED_BY(lock);
 std::uint32_t free_count COX_GUARDED_BY(lock);
-// release: a slot's memory is ready before its index is below the mark; acquire in thread_at
-std::atomic<std::uint32_t> high_water;
-std::byte* slots;
 abi::StatusLine* lines;
 abi::HintLine* hints;
 core::EventToken tokens[abi::kStatusLines];
@@ -42,6 +40,9 @@ std::uint32_t take_slot() {
 }
 
 }  // namespace
+
+std::atomic<std::uint32_t> detail::high_water;
+std::byte* detail::slots;
 
 void thread_table_init() {
     slots = static_cast<std::byte*>(allocate_permanent(kSlotSize * abi::kMaxThreads));
@@ -99,15 +100,12 @@ void Thread::destroy() {
     free_slots[free_count++] = static_cast<std::uint16_t>(index);
 }
 
+RefPtr<Thread> find_thread(abi::ThreadRef ref) { return RefPtr<Thread>::adopt(hold_thread(ref)); }
+
 RefPtr<Thread> thread_at(std::uint32_t index) {
     if (index >= high_water.load(std::memory_order_acquire)) return {};
     Thread* thread = slot(index);
     return thread->retain_if_alive() ? RefPtr<Thread>::adopt(thread) : RefPtr<Thread>();
-}
-
-RefPtr<Thread> find_thread(abi::ThreadRef ref) {
-    auto thread = thread_at(ref.index);
-    return thread && thread->ref == ref ? std::move(thread) : RefPtr<Thread>();
 }
 
 std::uint32_t thread_high_water() { return high_water.load(std::memory_order_acquire); }

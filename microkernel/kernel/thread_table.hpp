@@ -2,6 +2,8 @@
 // The table of all threads. A slot's memory is a Thread's for ever, so a stale ThreadRef can be looked up safely: the reference
 // count says whether somebody lives there, the generation who.
 #pragma once
+#include <cstddef>
+
 #include "abi/sched.hpp"
 #include "core/event_token.hpp"
 #include "core/result.hpp"
@@ -18,6 +20,7 @@ core::Result<RefPtr<Thread>> allocate_thread(Process& process, SchedDomain* doma
                                              std::uint64_t affinity, Thread* polled);
 
 RefPtr<Thread> find_thread(abi::ThreadRef ref);  // null when it has gone
+Thread* hold_thread(abi::ThreadRef ref);         // the same, with a reference that is the caller's to give up
 
 // Calls visit(Thread&) for every thread alive. Long.
 template <class Visit>
@@ -31,6 +34,25 @@ core::EventToken& event_token(std::uint32_t index);
 abi::HintLine& hint_line(std::uint32_t index);
 Physical hint_table_frame();    // kHintPages in a row
 Physical status_table_frame();  // its first frame; kStatusTablePages in a row
+
+inline constexpr std::size_t kThreadSlotSize = sizeof(Thread);
+static_assert(kThreadSlotSize <= 2560 && kThreadSlotSize % 64 == 0);  // 5 MiB in all
+
+namespace detail {
+// release: a slot's memory is ready before its index is below the mark; acquire in thread_at
+extern std::atomic<std::uint32_t> high_water;
+extern std::byte* slots;
+}  // namespace detail
+
+inline Thread* hold_thread(abi::ThreadRef ref) {
+    if (ref.index >= detail::high_water.load(std::memory_order_acquire)) return nullptr;
+    auto* thread = reinterpret_cast<Thread*>(detail::slots + ref.index * kThreadSlotSize);
+    if (!thread->retain_if_alive()) return nullptr;
+    if (thread->ref == ref) [[likely]]
+        return thread;
+    thread->release();
+    return nullptr;
+}
 
 template <class Visit>
 void for_each_thread(Visit visit) {

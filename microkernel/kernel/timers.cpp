@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "kernel/timers.hpp"
 
+#include <algorithm>
+
 #include "kernel/inbox_records.hpp"
 #include "kernel/wake.hpp"
 
@@ -58,9 +60,9 @@ void forget_timeout(Cpu& cpu, Thread& thread) {
         send_timer_record(thread, keeper);
 }
 
-std::uint64_t next_timeout(const Cpu& cpu) {
+std::uint64_t first_timeout(const Cpu& cpu) {
     const Thread* first = cpu.timers.min();
-    return first ? first->timer.deadline() : kNever;
+    return std::min(first ? first->timer.deadline() : kNever, next_alarm(cpu));
 }
 
 void expire_timeouts(Cpu& cpu, std::uint64_t now) {

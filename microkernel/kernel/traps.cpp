@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 // What entry.S calls. Each entry from user mode ends in leave_kernel(), which says whose frame is next.
 #include "arch/lapic.hpp"
+#include "arch/paging.hpp"
 #include "arch/syscall_fault.hpp"
 #include "kernel/calls.hpp"
 #include "kernel/dispatch.hpp"
 #include "kernel/exit.hpp"
+#include "kernel/fault.hpp"
+#include "kernel/hardening.hpp"
+#include "kernel/irq.hpp"
 #include "kernel/log.hpp"
 #include "kernel/panic.hpp"
 #include "kernel/process.hpp"
@@ -28,7 +32,7 @@ bool handle_interrupt(Cpu& cpu, std::uint64_t vector) {
             break;
         case arch::kVectorReschedule: ++cpu.stats.ipis_received; break;
         case arch::kVectorSpurious: return true;  // wants no end-of-interrupt
-        default: return vector >= kFirstInterrupt;
+        default: return handle_line(vector) || vector >= kFirstInterrupt;
     }
     arch::lapic_end_of_interrupt();
     return true;
@@ -42,6 +46,13 @@ void end_faulting_thread(Cpu& cpu, const TrapFrame& frame) {
     exit_current(cpu, kFaultExitCode, abi::Cause::kFaulted);
 }
 
+// Mostly a stack that is full: what the CPU could push nowhere was a page fault at the guard page below it.
+[[noreturn]] void end_at_double_fault(const TrapFrame& frame) {
+    const auto guard = arch::find_guard(arch::read_cr2());
+    if (!guard) panic("double fault", &frame);
+    panic(format("overflow of the {} stack of cpu {}", guard->stack, guard->cpu).text(), &frame);
+}
+
 }  // namespace
 
 extern "C" {
@@ -53,14 +64,17 @@ TrapFrame* trap_from_user(TrapFrame* frame) {
         handle_call(*cpu.current);
         finish_exit_work(cpu);
     } else if (!handle_interrupt(cpu, frame->vector)) {
-        end_faulting_thread(cpu, *frame);
+        const bool page_fault = frame->vector == arch::kVectorPageFault;
+        if (!page_fault || !handle_page_fault(cpu, *cpu.current)) end_faulting_thread(cpu, *frame);
     }
     return leave_kernel(cpu);
 }
 
 // Only the idle loop takes interrupts in kernel mode; whatever else arrives there is a kernel bug.
 void trap_from_kernel(TrapFrame* frame) {
-    if (!handle_interrupt(this_cpu(), frame->vector)) panic("exception in the kernel", frame);
+    if (handle_interrupt(this_cpu(), frame->vector)) return;
+    const char* undefined = undefined_behaviour(*frame);
+    panic(undefined ? undefined : "exception in the kernel", frame);
 }
 
 // NMI, #DB, #DF, #MC. Returns the user frame to go on with as an ordinary exception, or nullptr to go back.
@@ -69,8 +83,9 @@ TrapFrame* trap_on_ist(TrapFrame* frame, Cpu* cpu) {
         if (panicking()) arch::halt_forever();
         return nullptr;
     }
-    constexpr std::uint64_t kDebug = 1;
-    if (frame->vector != kDebug) panic("machine check or double fault", frame);
+    constexpr std::uint64_t kDebug = 1, kDoubleFault = 8;
+    if (frame->vector == kDoubleFault) end_at_double_fault(*frame);
+    if (frame->vector != kDebug) panic("machine check", frame);
     if (!frame->from_user()) return nullptr;
     cpu->current->frame = *frame;
     return &cpu->current->frame;

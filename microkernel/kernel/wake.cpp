@@ -48,14 +48,6 @@ void write_kernel_placement(Thread& thread) {
     made_runnable(thread, woken.word, now);
 }
 
-// Gives a queued thread to its CPU, with the caller's reference.
-void hand_over(std::uint32_t number, Thread& thread) {
-    Cpu& self = this_cpu();
-    if (number == self.number) return accept(self, thread);
-    Cpu& target = online_cpus()[number];
-    if (target.inbox.push(thread.place) == core::PushResult::kNotify) send_reschedule(self, target);
-}
-
 [[gnu::noinline]] void give_up(Thread& thread) { thread.release(); }
 
 }  // namespace
@@ -125,7 +117,7 @@ void became_unplaced(Thread& thread, abi::ThreadWord word) {
     // The CPU watches over what waits there, from the first on.
     if (home.unplaced_here.fetch_add(1, std::memory_order_relaxed) <= 0 && thread.domain) {
         if (&home == &self)
-            look_again(self);
+            self.exit_work |= kWatch;
         else
             send_attention(home);
     }
@@ -151,6 +143,13 @@ void place_by_kernel(Thread& thread, abi::ThreadWord word, Cause cause) {
     left_unplaced(word);
     write_kernel_placement(thread);
     enqueue_on(cpu, thread);
+}
+
+void hand_over(std::uint32_t number, Thread& thread) {
+    Cpu& self = this_cpu();
+    if (number == self.number) return accept(self, thread);
+    Cpu& target = online_cpus()[number];
+    if (target.inbox.push(thread.place) == core::PushResult::kNotify) send_reschedule(self, target);
 }
 
 void enqueue_on(std::uint32_t number, Thread& thread) {

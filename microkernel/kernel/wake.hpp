@@ -36,7 +36,9 @@ void became_unplaced(Thread& thread, abi::ThreadWord word);
 // domain has no CPU that it may use.
 void place_by_kernel(Thread& thread, abi::ThreadWord word, abi::Cause cause);
 
-// The caller has just moved the thread to queued on `cpu`, and has written its placement.
+// Gives a thread that the caller has moved to queued on `cpu`, whose placement is written, to that CPU, with a reference.
+void hand_over(std::uint32_t cpu, Thread& thread);
+// The same without one.
 void enqueue_on(std::uint32_t cpu, Thread& thread);
 
 // An unplaced thread has been moved elsewhere by whoever calls this.
@@ -52,9 +54,10 @@ void left_unplaced(abi::ThreadWord word);
 
 [[gnu::always_inline]] inline bool wake_here(Cpu& self, Thread& thread, std::uint64_t now) {
     const std::uint32_t here = self.number;
-    const auto hint = root_domain.wake_hint_to(thread, here);
-    if (!hint.given || !root_domain.has_cpu(static_cast<std::uint8_t>(here)) || tracing(core::kTraceWake))
-        [[unlikely]]
+    if (!root_domain.switches_directly()) [[unlikely]]
+        return false;
+    const auto hint = SchedDomain::wake_hint_to(thread, here);
+    if (!hint.given || !root_domain.has_cpu(static_cast<std::uint8_t>(here))) [[unlikely]]
         return false;
     if (!thread.word().wake_waiting(here).done) [[unlikely]]
         return false;

@@ -15,10 +15,11 @@ ROOT = Path(__file__).resolve().parents[2]
 @dataclass(frozen=True)
 class Artifacts:
     build: Path
+    other_kernel: Path | None = None  # in place of the build tree's
 
     @property
     def kernel(self) -> Path:
-        return self.build / "coxswain.elf"
+        return self.other_kernel or self.build / "coxswain.elf"
 
     @property
     def archive(self) -> Path:
@@ -38,7 +39,7 @@ class Artifacts:
     def stripped_kernel(self) -> Path:
         """For an ISO: GRUB would read the debug information too."""
         stripped = self.build / "stripped" / "coxswain.elf"
-        return stripped if stripped.exists() else self.kernel
+        return stripped if stripped.exists() and not self.other_kernel else self.kernel
 
     def require(self) -> None:
         for path in (self.kernel, self.archive):

@@ -9,9 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import options as run_options
-from .artifacts import ROOT
 from .errors import UsageError
-from .options import STDOUT
 from .qemu import kernel_words
 from .workloads import WORKLOADS, Workload
 
@@ -65,17 +63,9 @@ def parser() -> argparse.ArgumentParser:
     add("--repeats", type=run_options.positive, default=5, metavar="N", help="pairs; a claim needs 15 (%(default)s)")
     add("--cpus", type=run_options.cpu_count, default=2, metavar="N", help="(%(default)s)")
     add("--size", choices=_SIZES, default="default", help="how long each run is (%(default)s)")
-    add("--seed", type=run_options.seed, default=1, help="(%(default)s)")
-    add("--accel", choices=("auto", "kvm", "tcg"), default="auto", help="(%(default)s)")
     add("--icount", action="store_true", help="one more run under each policy, on one CPU, that counts instructions instead of time")
-    add("--timeout", type=run_options.seconds, default=120.0, metavar="SECONDS", help="for each boot (120)")
     add("--out", type=Path, metavar="DIR", help="for the results (BUILD/results/COMMAND/TIME)")
-    add("--json", nargs="?", const=STDOUT, default="", metavar="FILE", help="a copy of result.json, or to stdout")
-    add("--dry-run", action="store_true", help="print the QEMU command lines and boot nothing")
-    add("--verbose", action="store_true", help="show command lines and all that the guest prints")
-    add("--append", default="", metavar="WORDS", help="more kernel arguments")
-    add("--build-dir", type=Path, default=ROOT / "build", metavar="DIR", help="(build)")
-    add("--no-build", action="store_true", help="take what is in the build directory as it is")
+    run_options.add_common(made)
     return made
 
 

@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     add = made.add_argument
     add("--build", type=Path, required=True, metavar="DIR", help="the build tree")
     add("--program", required=True, help="in the archive, such as test/ring")
+    add("--kernel", type=Path, metavar="FILE", help="another one than the build tree's")
     add("--name", help="of log and report (the program's last part)")
     add("--cpus", type=int, default=2, metavar="N", help="(2)")
     add("--timeout", type=float, default=60.0, metavar="SECONDS", help="(60)")
@@ -117,7 +118,7 @@ def _with_memory(args: argparse.Namespace, artifacts: Artifacts, words: list[str
 
 def main(argv: list[str]) -> ExitCode:
     args = _parser().parse_args(argv)
-    artifacts = Artifacts(args.build.absolute())
+    artifacts = Artifacts(args.build.absolute(), args.kernel)
     artifacts.require()
     machine = _machine(args)
     label, expected = _label(args, machine), _EXPECTED[args.expect]

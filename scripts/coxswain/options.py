@@ -97,6 +97,20 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def add_common(made: argparse.ArgumentParser) -> None:
+    """What all commands of scripts/run understand."""
+    add = made.add_argument
+    add("--accel", choices=("auto", "kvm", "tcg"), default="auto", help="(%(default)s)")
+    add("--seed", type=seed, default=1, help="(%(default)s)")
+    add("--timeout", type=seconds, default=120.0, metavar="SECONDS", help="for each boot (120)")
+    add("--json", nargs="?", const=STDOUT, default="", metavar="FILE", help="a copy of result.json, or to stdout")
+    add("--dry-run", action="store_true", help="print the QEMU command lines and boot nothing")
+    add("--verbose", action="store_true", help="show command lines and all that the guest prints")
+    add("--append", default="", metavar="WORDS", help="more kernel arguments")
+    add("--build-dir", type=Path, default=ROOT / "build", metavar="DIR", help="(build)")
+    add("--no-build", action="store_true", help="take what is in the build directory as it is")
+
+
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="scripts/run",
@@ -112,24 +126,16 @@ def parser() -> argparse.ArgumentParser:
     add("--cpus", type=_cpus, metavar="LIST", help="CPUs of each run, or one number for all (as many as workers)")
     add("--policy", type=word, default="round_robin", help="of the scheduler server (%(default)s)")
     add("--repeats", type=positive, default=3, metavar="N", help="interleaved pairs; a claim needs 15 (%(default)s)")
-    add("--accel", choices=("auto", "kvm", "tcg"), default="auto", help="(%(default)s)")
     add("--boot", choices=("iso", "pvh"), default="pvh", help="GRUB from an ISO, or QEMU directly (%(default)s)")
     add("--size", type=word, help="of the workload, as the manifest names it (the manifest's own; under KVM giant)")
-    add("--seed", type=seed, default=1, help="(%(default)s)")
-    add("--timeout", type=seconds, default=120.0, metavar="SECONDS", help="for each boot (120)")
     add("--out", type=Path, metavar="DIR", help="for the results (BUILD/results/TARGET/TIME)")
-    add("--json", nargs="?", const=STDOUT, default="", metavar="FILE", help="a copy of result.json, or to stdout")
     add("--csv", nargs="?", const=STDOUT, default="", metavar="FILE", help="a copy of runs.csv, or to stdout")
-    add("--dry-run", action="store_true", help="print the QEMU command lines and boot nothing")
-    add("--verbose", action="store_true", help="show command lines and all that the guest prints")
     add("--manifest", type=word, help="in the archive (the target's own)")
-    add("--append", default="", metavar="WORDS", help="more kernel arguments")
     add("--trace", nargs="?", const="all", default="", metavar="CLASSES",
         help="one more boot, not measured, whose trace is drawn (docs/tracing.md); classes like dispatch,stop,wake, or all")
     add("--top", action="store_true", help="show what each CPU does while it does it; no claim is made then")
-    add("--build-dir", type=Path, default=ROOT / "build", metavar="DIR", help="(build)")
-    add("--no-build", action="store_true", help="take what is in the build directory as it is")
     add("--ctest", action="store_true", help="end with 77 where the host is too busy or too small to judge")
+    add_common(made)
     return made
 
 

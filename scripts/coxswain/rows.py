@@ -38,6 +38,7 @@ def row(run: Run, prefix: str) -> dict[str, object]:
         "accounted_overlap": round(accounted_overlap(log), 4),
         "oversubscribed": run.step.oversubscribed,
         "share_per_cpu": [round(cpu.domain_ticks / worked, 4) for cpu in log.cpus],
+        "system_share": round(log.system_share, 6),
         "server_dispatches_per_cpu": [cpu.server_dispatches for cpu in log.cpus],
         "commits_per_cpu": [cpu.commits for cpu in log.cpus],
         "timer_interrupts_per_cpu": [cpu.timer_interrupts for cpu in log.cpus],

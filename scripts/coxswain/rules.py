@@ -21,6 +21,7 @@ CLOCK_SHARE, CLOCK_NS = 0.05, 30e6
 OWN_CLOCK_SHARE = 0.001  # the same reading in two units
 CLOCK_SHARE_EACH, CLOCK_NS_EACH = 0.20, 200e6
 MIN_SECTION_NS = 300e6  # below this the clocks cannot be compared well enough
+MAX_SYSTEM_SHARE = 0.005  # of the server and the root task
 BUSY_CPUS = 0.25  # of a CPU that others may use
 
 Rule = Callable[[Sequence[Run], Sequence[Run]], str]
@@ -186,6 +187,16 @@ def long_enough(_base: Sequence[Run], runs: Sequence[Run]) -> str:
     return ""
 
 
+def small_server(base: Sequence[Run], runs: Sequence[Run]) -> str:
+    """What the scheduler server takes of the CPUs is next to nothing while nothing changes."""
+    for group in (base, runs):
+        share = statistics.median(_log(run).system_share for run in group)
+        if share > MAX_SYSTEM_SHARE:
+            text = f"the server and the root task took {100 * share:.2f} % of the time in which the CPUs worked (median)"
+            return f"{text}, more than {100 * MAX_SYSTEM_SHARE:g} %"
+    return ""
+
+
 def quiet_timers(base: Sequence[Run], runs: Sequence[Run]) -> str:
     """With one runnable thread on a CPU none is due; another thread's dispatch there explains one each."""
     for run in [*base, *runs]:
@@ -220,7 +231,7 @@ def kept_busy(base: Sequence[Run], runs: Sequence[Run], pairs: int) -> str:
 
 RULES: tuple[Rule, ...] = (
     no_fallback, placed_by_server, no_calls, own_cpus, even_shares, quiet_host, overlapping_each, overlapping, own_clock,
-    guest_clock_each, guest_clock, long_enough, quiet_timers,
+    guest_clock_each, guest_clock, long_enough, small_server, quiet_timers,
 )  # fmt: skip
 EVERY_RUN: tuple[Rule, ...] = (
     no_fallback, placed_by_server, no_calls, own_cpus, even_shares, overlapping_each, own_clock, guest_clock_each,

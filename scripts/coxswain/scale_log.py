@@ -36,6 +36,7 @@ class Cpu:
     commits_refused: int
     timer_interrupts: int
     domain_ticks: int
+    system_ticks: int
     idle_ticks: int
 
 
@@ -80,6 +81,12 @@ class ScaleLog:
     @property
     def worked_ticks(self) -> int:
         return sum(cpu.domain_ticks for cpu in self.cpus)
+
+    @property
+    def system_share(self) -> float:
+        """Of the time in which the CPUs did something: the server's and the root task's part."""
+        system = sum(cpu.system_ticks for cpu in self.cpus)
+        return system / max(1, system + self.worked_ticks)
 
 
 def _integers(record: Record, names: list[str]) -> dict[str, int]:

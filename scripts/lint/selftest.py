@@ -153,6 +153,146 @@ class Spdx(Case):
         self.refuses("run: no SPDX", "spdx.py", "--root", self.root)
 
 
+ABI_HEADER = """
+inline constexpr std::uint32_t kAbiVersion = 1;
+enum class Call : std::uint64_t { kCapCall = 0 };  // one, two
+enum class Op : std::uint16_t {
+    kNop = 0x0000,  // any
+    kMap = 0x0104,
+};
+enum class Error : std::int64_t { kOk = 0, kNoRight = -4, kBusy = -15 };
+"""
+ABI_DOCUMENT = """
+## Calls
+| call | RAX |
+|---|---|
+| `cap_call` | 0 |
+## Errors
+| error | number |
+|---|---|
+| `kNoRight` | -4 |
+| `kBusy` | -15 |
+
+| *place* | `kBusy` |
+## Operations
+### Any capability (0x00)
+| `kNop` | 0000 | | |
+### Process (0x01)
+All need `kManage`.
+| `kMap` | 0104 | maps | place |
+"""
+ABI_TESTS = """
+constexpr Row kRows[] = {{kMap, ObjectType::kProcess, abi::kManage, Error::kOk}};
+constexpr Op kAnyOperations[] = {kNop};
+void map(Case& t) {
+    REQUIRE_ERROR(t, t.env.process.map(1, 2), Error::kBusy);
+}
+"""
+
+
+class Abi(Case):
+    NAMES = {"header": "microkernel/abi/calls.hpp", "document": "docs/abi.md", "tests": "test/guest/calls_test.cpp",
+             "numbers": "microkernel/abi/numbers-1.txt"}
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.texts = {"header": ABI_HEADER, "document": ABI_DOCUMENT, "tests": ABI_TESTS}
+        for key, text in self.texts.items():
+            self.write(self.NAMES[key], text)
+        self.write("libcap/src/process.cpp", "Result Process::map(int a, int b) const { return invoke(Op::kMap, a, b); }\n")
+        self.accepts("abi.py", "--root", self.root, "--update")
+        self.texts["numbers"] = (self.root / self.NAMES["numbers"]).read_text()
+
+    def planted(self, key: str, before: str, after: str, expected: str, *options: str) -> None:
+        with self.subTest(key, before=before, after=after):
+            self.assertIn(before, self.texts[key])
+            self.write(self.NAMES[key], self.texts[key].replace(before, after))
+            self.refuses(expected, "abi.py", "--root", self.root, *options)
+            self.write(self.NAMES[key], self.texts[key])
+
+    def test_good(self) -> None:
+        self.accepts("abi.py", "--root", self.root)
+
+    def test_headers_against_document(self) -> None:
+        self.planted("header", "0x0104", "0x0105", "operation kMap: 0x104 in docs/abi.md, 0x105 in the headers")
+        self.planted("header", "    kMap = 0x0104,", "", "docs/abi.md has the operation kMap, which the headers lack")
+        self.planted("header", "-15", "-16", "error kBusy: -0xf in docs/abi.md, -0x10 in the headers")
+        self.planted("header", "-4", "-15", "has the number of")
+        self.planted("header", "= 0x0104", "", "Op::kMap is given no number")
+        self.planted("header", "kAbiVersion", "kVersion", "kAbiVersion is defined 0 times")
+
+    def test_document_against_headers(self) -> None:
+        self.planted("document", "| `kNop` | 0000 | | |", "", "docs/abi.md lacks the operation kNop")
+        self.planted("document", "| `cap_call` | 0 |", "", "docs/abi.md lacks the call kCapCall")
+        self.planted("document", "| `kNoRight` | -4 |", "", "docs/abi.md lacks the error kNoRight")
+        self.planted("document", "(0x01)", "(0x02)", "kMap: 0104 stands under Process (0x02)")
+        self.planted("document", "0104", "104", "kMap: its number is not four hexadecimal digits")
+        self.planted("document", "| place |", "| below |", "kMap: its errors are elsewhere")
+        self.planted("document", "`kNoRight` | -4", "`kNoRight` to `kBusy` | -4 to -15", "has no row of its own")
+
+    def test_errors_have_tests(self) -> None:
+        self.planted("document", "| place |", "| place, `kNoRight` |", "kMap: no guest test requires kNoRight")
+        for before, after in [("REQUIRE_ERROR(", "attempt("), ("process.map", "process.unmap"), ("kBusy", "kOk"),
+                              ("    REQUIRE_ERROR", "    // REQUIRE_ERROR")]:
+            self.planted("tests", before, after, "kMap: no guest test requires kBusy")
+
+    def test_ways_to_require(self) -> None:
+        for text in ["REQUIRE_EQUAL(t, by_call({Op::kMap, slot}), Error::kBusy);",
+                     "const auto map = [&] { return by_call({Op::kMap, slot}); };\n REQUIRE_EQUAL(t, map(), Error::kBusy);",
+                     "const auto made = process.map(1, 2);\n REQUIRE_EQUAL(t, made.error(), Error::kBusy);",
+                     "const auto all = [&](Error wanted) { REQUIRE_ERROR(t, process.map(1), wanted); };\n all(Error::kBusy);",
+                     "const Row rows[] = {{1, Error::kBusy}};\n for (const Row& row : rows) "
+                     "REQUIRE_EQUAL(t, map(row.a), row.error);"]:
+            with self.subTest(text):
+                required = "REQUIRE_ERROR(t, t.env.process.map(1, 2), Error::kBusy);"
+                self.write(self.NAMES["tests"], ABI_TESTS.replace(required, text))
+                self.accepts("abi.py", "--root", self.root)
+
+    def test_rights(self) -> None:
+        self.planted("tests", "abi::kManage", "abi::kRead", "kMap: needs kManage by docs/abi.md, kRead by test/guest")
+        self.planted("tests", "{{kMap", "{{kOther", "kMap: no row in the table")
+        self.planted("tests", "{kNop}", "{}", "kNop: no row in the table")
+
+    def test_numbers_stay(self) -> None:
+        for options in [], ["--update"]:
+            self.planted("numbers", "Op kMap 0x0104", "Op kMap 0x0103", "raise kAbiVersion", *options)
+            self.planted("numbers", "Error kBusy -15", "Error kBusy -15\nError kLost -16", "is gone: raise", *options)
+        self.planted("numbers", "Op kMap 0x0104\n", "", "lacks Op::kMap")
+        self.planted("header", "kAbiVersion = 1", "kAbiVersion = 2", "numbers-2.txt: missing")
+
+    def test_update(self) -> None:
+        self.write(self.NAMES["numbers"], self.texts["numbers"].replace("Op kMap 0x0104\n", ""))
+        self.accepts("abi.py", "--root", self.root, "--update")
+        self.assertEqual((self.root / self.NAMES["numbers"]).read_text(), self.texts["numbers"])
+
+
+class Security(Case):
+    DOCUMENT = "| promise | tests |\n|---|---|\n| none leaks | `guest.leaks`: pages, words |\n| it stops | `boot.panic` |\n"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.write("test/guest/leaks_test.cpp", 'constexpr Entry kCases[] = {{"pages", pages}, {"words", words}};')
+        self.list_tests("guest.leaks.cpus1", "guest.leaks.cpus2", "boot.panic")
+
+    def list_tests(self, *names: str, label: str = "security") -> None:
+        self.write("CTestTestfile.cmake", "".join(
+            f'add_test({name} true)\nset_tests_properties({name} PROPERTIES LABELS "guest;{label}")\n' for name in names))
+
+    def planted(self, document: str, expected: str) -> None:
+        self.write("docs/security.md", document)
+        self.refuses(expected, "security.py", "--root", self.root, "--build", self.root)
+
+    def test_both(self) -> None:
+        self.write("docs/security.md", self.DOCUMENT)
+        self.accepts("security.py", "--root", self.root, "--build", self.root)
+        self.planted(self.DOCUMENT.replace("guest.leaks", "guest.leak"), "there is no test guest.leak")
+        self.planted(self.DOCUMENT.replace("words", "word"), "guest.leaks: there is no case word")
+        self.planted(self.DOCUMENT.replace("`boot.panic`", "somewhere"), "no test for: it stops")
+        self.planted(self.DOCUMENT.replace("| it stops | `boot.panic` |\n", ""), "does not name boot.panic")
+        self.list_tests("guest.leaks.cpus1", "boot.panic", label="smp")
+        self.planted(self.DOCUMENT, "guest.leaks.cpus1: lacks the label security")
+
+
 class Compiled(Case):
     """Checks that lean on the project's own flags: planted sources take the place of a real one."""
 

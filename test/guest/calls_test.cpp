@@ -5,6 +5,7 @@
 #include "suite.hpp"
 #include "support/doors.hpp"
 #include "support/owned.hpp"
+#include "support/scene.hpp"
 
 #include <algorithm>
 
@@ -43,6 +44,7 @@ constexpr Row kRows[] = {
     {kWaitExit, ObjectType::kProcess, abi::kRead, Door::kRing, {}, Error::kBadOperation},
     {kPark, ObjectType::kProcess, abi::kRead, Door::kCall, {}, Error::kWrongState},
     {kUnpark, ObjectType::kProcess, abi::kWrite, Door::kBoth, {}, Error::kWrongState},
+    {kCreateTimer, ObjectType::kProcess, abi::kManage, Door::kBoth, {0}, Error::kBadSlot},
     {kStart, ObjectType::kThread, abi::kManage, Door::kBoth, {}, Error::kWrongState},
     {kKillThread, ObjectType::kThread, abi::kManage, Door::kBoth, {kTopBit}, Error::kBadArgument},
     {kSetAffinity, ObjectType::kThread, abi::kManage, Door::kBoth, {0}, Error::kBadArgument},
@@ -53,9 +55,14 @@ constexpr Row kRows[] = {
     {kPoll, ObjectType::kThread, abi::kManage, Door::kCall, {}, Error::kWrongState},
     {kGetRef, ObjectType::kThread, abi::kRead, Door::kBoth, {}, Error::kOk},
     {kGetStatus, ObjectType::kThread, abi::kRead, Door::kBoth, {0}, Error::kBadAddress},
+    {kSetFaultHandler, ObjectType::kThread, abi::kManage, Door::kBoth, {1, 0}, Error::kBadSlot},
+    {kGetFault, ObjectType::kThread, abi::kRead, Door::kBoth, {}, Error::kWrongState},
+    {kEndFault, ObjectType::kThread, abi::kManage, Door::kBoth, {2}, Error::kBadArgument},
     {kGetSize, ObjectType::kMemory, abi::kRead, Door::kBoth, {}, Error::kOk},
     {kParkShared, ObjectType::kMemory, abi::kRead, Door::kCall, {1}, Error::kMisaligned},
     {kUnparkShared, ObjectType::kMemory, abi::kWrite, Door::kBoth, {1}, Error::kMisaligned},
+    {kSplit, ObjectType::kMemory, abi::kRead, Door::kBoth, {0, 0}, Error::kBadArgument},
+    {kPin, ObjectType::kMemory, abi::kRead, Door::kBoth, {0, 0}, Error::kBadArgument},
     {kSignal, ObjectType::kNotification, abi::kWrite, Door::kBoth, {kTopBit}, Error::kBadArgument},
     {kWaitBits, ObjectType::kNotification, abi::kRead, Door::kRing, {}, Error::kBadOperation},
     {kPollBits, ObjectType::kNotification, abi::kRead, Door::kBoth, {}, Error::kOk},
@@ -63,6 +70,7 @@ constexpr Row kRows[] = {
     {kAddAgent, ObjectType::kSchedDomain, abi::kManage, Door::kBoth, {0}, Error::kBadSlot},
     {kCommit, ObjectType::kSchedDomain, abi::kWrite, Door::kBoth, {}, Error::kNotAttached},
     {kWaitEvents, ObjectType::kSchedDomain, abi::kRead, Door::kRing, {}, Error::kBadOperation},
+    {kCommitAndWait, ObjectType::kSchedDomain, abi::kRead | abi::kWrite, Door::kCall, {}, Error::kWrongState},
     {kDetach, ObjectType::kSchedDomain, abi::kManage, Door::kBoth, {}, Error::kNotAttached},
     {kGetCpus, ObjectType::kSchedDomain, abi::kRead, Door::kBoth, {}, Error::kOk},
     {kTakeCpu, ObjectType::kSchedDomain, abi::kManage, Door::kBoth, {~0ull}, Error::kCpuNotYours},
@@ -71,6 +79,14 @@ constexpr Row kRows[] = {
     {kLogWrite, ObjectType::kLog, abi::kWrite, Door::kBoth, {0, 2000}, Error::kBadArgument},
     {kPowerOff, ObjectType::kMachine, abi::kManage, Door::kBoth, {0}, Error::kBadArgument},
     {kCpuStats, ObjectType::kMachine, abi::kRead, Door::kBoth, {~0ull, 0}, Error::kBadArgument},
+    {kGetIrq, ObjectType::kMachine, abi::kManage, Door::kBoth, {~0ull}, Error::kBadArgument},
+    {kArm, ObjectType::kTimer, abi::kWrite, Door::kBoth, {0, 1, 0}, Error::kBadArgument},
+    {kDisarm, ObjectType::kTimer, abi::kWrite, Door::kBoth, {}, Error::kOk},
+    {kReadTimer, ObjectType::kTimer, abi::kRead, Door::kBoth, {}, Error::kOk},
+    {kBindIrq, ObjectType::kIrq, abi::kWrite, Door::kBoth, {0}, Error::kBadSlot},
+    {kAckIrq, ObjectType::kIrq, abi::kWrite, Door::kBoth, {}, Error::kWrongState},
+    {kPortRead, ObjectType::kIrq, abi::kRead, Door::kBoth, {0x80, 1}, Error::kBadArgument},
+    {kPortWrite, ObjectType::kIrq, abi::kWrite, Door::kBoth, {0x80, 1, 0}, Error::kBadArgument},
 };
 constexpr Op kAnyOperations[] = {kIdentify, kDrop, kDerive, kNop, kCancel};
 
@@ -80,7 +96,9 @@ struct Objects {
     Owned<cap::Thread> thread;
     Owned<cap::Memory> memory;
     Owned<cap::Notification> notification;
-    std::array<cap::Capability, 7> all;  // by type - 1
+    Owned<cap::Timer> timer;
+    Owned<cap::Irq> irq;
+    std::array<cap::Capability, 10> all;  // by type - 1; where there is no such type, none
 
     static cap::Result<Objects> make(const cap::Env& env) {
         Objects made;
@@ -92,13 +110,18 @@ struct Objects {
         made.process = Owned(TRY(env.process.create_process("target")));
         made.memory = Owned(TRY(env.process.create_memory(1)));
         made.notification = Owned(TRY(env.process.create_notification()));
+        made.timer = Owned(TRY(env.process.create_timer(*made.notification, 1)));
+        made.irq = Owned(TRY(cap::Machine(*env.find_slot("machine")).irq(5)));
         made.all = {*made.process,
                     *made.thread,
                     *made.memory,
                     *made.notification,
                     cap::Capability(*env.find_slot("domain")),
                     cap::Capability(*env.find_slot("log")),
-                    cap::Capability(*env.find_slot("machine"))};
+                    cap::Capability(*env.find_slot("machine")),
+                    cap::Capability(),
+                    *made.timer,
+                    *made.irq};
         return made;
     }
     [[nodiscard]] cap::Capability of(ObjectType type) const {
@@ -132,11 +155,67 @@ void rights(Case& t) {
     }
 }
 
+// With every set of rights that lacks the one that is needed, and arguments that would have an effect: nothing has changed.
+void every_missing_right(Case& t) {
+    const auto objects = MUST(t, Objects::make(t.env));
+    auto scene = MUST(t, Scene::make(t.env));
+    Random random(t.seed);
+    for (const Row& row : kRows) {
+        const auto own = scene.of(row.type);
+        const auto object = own ? own : objects.of(row.type);
+        for (Rights rights = 0; rights <= abi::kAllRights; ++rights) {
+            if ((rights & row.needed) == row.needed) {
+                continue;
+            }
+            const auto without = MUST(t, derive(object, rights));
+            const auto before = scene.state();
+            for (int i = 0; i < 8; ++i) {
+                const Request request{row.op, without->slot(), scene.arguments(random)};
+                REQUIRE_EQUAL(t, by_call(request), Error::kNoRight);
+                REQUIRE_EQUAL(t, by_ring(t.env, request), Error::kNoRight);
+            }
+            const auto after = scene.state();
+            for (std::size_t i = 0; i < before.size(); ++i) {
+                if (after[i] != before[i]) {
+                    t.fail("operation {:x} with rights {} has changed state {} from {:x} to {:x}",
+                           static_cast<std::uint64_t>(row.op), rights, i, before[i], after[i]);
+                }
+            }
+        }
+    }
+}
+
+// With the right it changes, and is seen to.
+void a_change_is_seen(Case& t) {
+    const auto sees = [&](auto harm) {
+        const auto scene = Scene::make(t.env);
+        if (!scene) {
+            return false;
+        }
+        const auto before = scene->state();
+        return by_call(harm(*scene)) == Error::kOk && scene->state() != before;
+    };
+    REQUIRE(t, sees([](const Scene& scene) {
+                return Request{kSignal, scene.of(ObjectType::kNotification).slot(), {2}};
+            }));
+    REQUIRE(t,
+            sees([](const Scene& scene) { return Request{kStart, scene.of(ObjectType::kThread).slot()}; }));
+    REQUIRE(t, sees([](const Scene& scene) {
+                return Request{kUnmap, scene.of(ObjectType::kProcess).slot(), {Scene::place(0), 1}};
+            }));
+    REQUIRE(t, sees([](const Scene& scene) {
+                return Request{kMap,
+                               scene.of(ObjectType::kProcess).slot(),
+                               {scene.of(ObjectType::kMemory).slot().raw(), Scene::place(1), 0,
+                                abi::map_word(1, abi::kRead)}};
+            }));
+}
+
 void wrong_type(Case& t) {
     const auto objects = MUST(t, Objects::make(t.env));
     for (const Row& row : kRows) {
         for (const auto& object : objects.all) {
-            if (object.slot() != objects.of(row.type).slot()) {
+            if (object && object.slot() != objects.of(row.type).slot()) {
                 REQUIRE_EQUAL(t, called(row, object.slot()), Error::kWrongType);
                 REQUIRE_EQUAL(t, by_ring(t.env, {row.op, object.slot(), row.args}), Error::kWrongType);
             }
@@ -183,8 +262,9 @@ bool exists(std::uint32_t number) {
 
 void unknown_operations(Case& t) {
     const auto objects = MUST(t, Objects::make(t.env));
-    for (std::uint32_t type = 0; type <= 8; ++type) {
-        const auto object = type >= 1 && type <= 7 ? objects.all[type - 1] : objects.all[0];
+    for (std::uint32_t type = 0; type <= objects.all.size() + 1; ++type) {
+        const bool known = type >= 1 && type <= objects.all.size() && objects.all[type - 1];
+        const auto object = known ? objects.all[type - 1] : objects.all[0];
         for (std::uint32_t low = 0; low < 256; ++low) {
             const std::uint32_t number = type << 8 | low;
             if (!exists(number)) {
@@ -216,6 +296,9 @@ void wide_operations(Case& t) {
 void operations_on_any(Case& t) {
     const auto objects = MUST(t, Objects::make(t.env));
     for (const auto& object : objects.all) {
+        if (!object) {
+            continue;
+        }
         const auto derived = MUST(t, derive(object, 0));
         const auto identified = cap::cap_call(derived->slot(), kIdentify);
         REQUIRE_EQUAL(t, identified.result, cap::cap_call(object.slot(), kIdentify).result);
@@ -238,6 +321,8 @@ void domain_cpus(Case& t) {
 
 constexpr Entry kCases[] = {
     {"rights", rights},
+    {"every_missing_right", every_missing_right},
+    {"a_change_is_seen", a_change_is_seen},
     {"wrong_type", wrong_type},
     {"bad_slots", bad_slots},
     {"unknown_operations", unknown_operations},

@@ -8,6 +8,10 @@
 #include "core/command_line.hpp"
 #include "support/faults.hpp"
 #include "support/patience.hpp"
+#include "support/rtc.hpp"
+
+#include <algorithm>
+#include <iterator>
 
 namespace test {
 
@@ -89,6 +93,45 @@ std::uint64_t echo(const cap::Env& env, std::uint64_t) {
     }
 }
 
+// The driver of the real-time clock: serves so many interrupts, then rings.
+std::uint64_t serve_clock(const cap::Env& env, std::uint64_t count) {
+    const auto irq = env.find<cap::Irq>("irq");
+    const auto bell = env.process.create_notification();
+    const Rtc rtc(*irq);
+    if (!bell || !irq->bind(*bell, 1) || !rtc.start(Rtc::kFast)) {
+        return 1;
+    }
+    for (; count > 0; --count) {
+        if (!bell->wait(env.ring) || !rtc.take() || !irq->acknowledge()) {
+            return 2;
+        }
+    }
+    return env.find<cap::Notification>("bell")->signal(1) ? kDone : 3;
+}
+
+// All the memory that it can have, what it may write of its own, and, last of all, "shared": full of `value`.
+std::uint64_t fill(const cap::Env& env, std::uint64_t value) {
+    constexpr std::uint64_t kPages = abi::kMaxPagesPerCall, kWords = abi::kPageSize / 8;
+    for (int i = 0; i < 16; ++i) {
+        const auto memory = env.process.create_memory(kPages);
+        const auto address = env.space.reserve(kPages);
+        if (!memory || !address || !env.process.map(*memory, *address, 0, kPages, abi::kRead | abi::kWrite)) {
+            return 1;
+        }
+        std::fill_n(reinterpret_cast<volatile std::uint64_t*>(*address), kPages * kWords, value);
+    }
+    volatile std::uint64_t stack[1024];
+    std::fill_n(stack, std::size(stack), value);
+    std::fill_n(reinterpret_cast<volatile std::uint64_t*>(env.info.ring_address) + kWords, 2 * kWords, value);
+    const auto shared = env.find<cap::Memory>("shared");
+    const auto address = env.space.reserve(4);
+    if (!shared || !env.process.map(*shared, *address, 0, 4, abi::kRead | abi::kWrite)) {
+        return 1;
+    }
+    std::fill_n(reinterpret_cast<volatile std::uint64_t*>(*address), 4 * kWords, value);
+    return kDone;
+}
+
 // Answers each call with the sum of two words, until that is 0: then it ends without an answer.
 std::uint64_t serve(const cap::Env& env, std::uint64_t) {
     const auto service = env.find<cap::Endpoint>("service");
@@ -126,6 +169,13 @@ constexpr Mode kModes[] = {
          return env.find<cap::Process>("watched")->wait_exit(env.ring).value_or(1);
      }},
     {"echo", echo},
+    {"rtc", serve_clock},
+    {"fill", fill},
+    {"fill_and_spin",
+     [](const cap::Env& env, std::uint64_t value) -> std::uint64_t {
+         (void)fill(env, value);
+         spin();
+     }},
     {"serve", serve},
     {"crowd", crowd},
     // The main thread ends with 1, then its sibling with `value`.

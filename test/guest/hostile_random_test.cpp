@@ -42,6 +42,15 @@ void take_in_advance(Case& t) {
         }
     }
     REQUIRE_EQUAL(t, count, held.size());
+    static std::array<cap::Timer, 8 * abi::kMaxTimers> timers;
+    const Owned bell(MUST(t, t.env.process.create_notification()));
+    for (std::size_t i = 0; i < timers.size(); ++i) {
+        const cap::Process payer(held[6 * (i / abi::kMaxTimers)].slot());
+        timers[i] = MUST(t, payer.create_timer(*bell, 1));
+    }
+    for (const cap::Timer& each : timers) {
+        each.drop();
+    }
     for (const cap::Capability& each : held) {
         each.drop();
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Agents: kWaitEvents, precedence on their CPU, and the budget that ends it (docs/scheduling.md, "Waiting for
+// Agents: kWaitEvents, kCommitAndWait, precedence on their CPU, and the budget that ends it (docs/scheduling.md, "Waiting for
 // events").
 #include "support/observe.hpp"
+#include "support/owned.hpp"
 
 namespace {
 
@@ -112,6 +113,107 @@ void wait_refused(Case& t) {
     REQUIRE_OK(t, slot);
     REQUIRE_ERROR(t, t.env.ring.call(cap::submission(abi::Op::kWaitEvents, *slot)), Error::kNoRight);
     cap::Capability(*slot).drop();
+}
+
+std::int64_t commit_and_wait(const Task& task, abi::ThreadRef ref, std::uint32_t sequence,
+                             std::uint64_t timeout_ns = abi::kForever) {
+    const std::uint64_t word = abi::commit_word(sequence, task.cpu, 0);
+    return cap::cap_call(task.server.domain().slot(), abi::Op::kCommitAndWait, ref.raw(), word, abi::kNoSlice,
+                         timeout_ns)
+        .result;
+}
+
+struct CallTask : Task {
+    abi::ThreadRef never_started;
+    cap::Notification bell;
+};
+
+std::uint64_t call_in_every_way(cap::Ring& ring, void* argument) {
+    CallTask& task = *static_cast<CallTask*>(argument);
+    auto& events = *task.server.agent(task.cpu).events;
+    // A commit that is refused does not wait.
+    task.results[0] = commit_and_wait(task, task.never_started, 0);
+    task.results[1] = commit_and_wait(task, {}, 0, 0);
+    do {  // the CPU may go idle for the first time, which is an event
+        while (events.take()) {
+        }
+        task.results[2] = commit_and_wait(task, {}, 0, 2 * kMillisecond);
+    } while (task.results[2] == 0);
+    // A completion ends the wait.
+    (void)ring.prepare(cap::submission(abi::Op::kWaitBits, task.bell.slot(), 7));
+    (void)ring.submit_and_wait(0, 0);
+    task.step = 1;
+    task.results[3] = commit_and_wait(task, {}, 0);
+    const auto rung = ring.next();
+    task.results[4] = rung ? rung->result : 0;
+    // So does an event: again while it is not released. Then the thread is placed, and the wait is for the next event.
+    task.step = 2;
+    task.results[5] = commit_and_wait(task, {}, 0);
+    task.results[6] = commit_and_wait(task, {}, 0);
+    while (const auto line = events.take()) {
+        const Line seen = task.server.line(*line);
+        if (seen.word.state() == ThreadState::kUnplaced) {
+            (void)commit_and_wait(task, seen.ref, seen.word.sequence());
+        }
+    }
+    task.step = 3;
+    while (commit_and_wait(task, {}, 0) == 0) {  // until the server is the server no more
+        while (events.take()) {
+        }
+    }
+    task.results[7] = commit_and_wait(task, {}, 0);
+    task.step = 4;
+    return 0;
+}
+
+void wait_in_the_call(Case& t) {
+    DomainServer server(t, 0);
+    Crew crew(t);
+    const auto made = t.env.process.create_notification();
+    REQUIRE_OK(t, made);
+    const Owned bell(*made);
+    CallTask task{{server, last_cpu(t)}, {}, *bell};
+    const Worker& never = crew.add({.first_cpu = task.cpu});
+    const auto ref = never.thread.ref();
+    REQUIRE_OK(t, ref);
+    task.never_started = *ref;
+    add_agent(t, task, call_in_every_way);
+    REQUIRE(t, reaches(t, task, 1));
+    REQUIRE_EQUAL(t, task.results[0].load(), number(Error::kNotRunnable));
+    REQUIRE_EQUAL(t, task.results[1].load(), number(Error::kTimedOut));
+    REQUIRE_EQUAL(t, task.results[2].load(), number(Error::kTimedOut));
+    REQUIRE(t, agent_waits(t, task));
+    REQUIRE_OK(t, bell->signal(4));
+    REQUIRE(t, reaches(t, task, 2));
+    REQUIRE_EQUAL(t, task.results[3].load(), 1);
+    REQUIRE_EQUAL(t, task.results[4].load(), 4);
+    REQUIRE(t, agent_waits(t, task));
+    const Worker& worker = crew.add({.first_cpu = task.cpu});
+    REQUIRE_OK(t, worker.thread.start());
+    REQUIRE(t, makes_progress(t, worker));
+    REQUIRE_EQUAL(t, task.results[5].load(), 0);
+    REQUIRE_EQUAL(t, task.results[6].load(), 0);
+    REQUIRE_OK(t, worker.thread.kill(0));
+    REQUIRE(t, reaches(t, task, 3));
+    REQUIRE(t, agent_waits(t, task));
+    REQUIRE_OK(t, server.domain().detach());
+    REQUIRE(t, reaches(t, task, 4));
+    REQUIRE_EQUAL(t, task.results[7].load(), number(Error::kWrongState));
+}
+
+void wait_in_the_call_refused(Case& t) {
+    DomainServer server(t);
+    const Task task{server, 0};
+    REQUIRE_EQUAL(t, commit_and_wait(task, {}, 0), number(Error::kWrongState));  // this thread is no agent
+    const auto submitted = t.env.ring.call(cap::submission(abi::Op::kCommitAndWait, server.domain().slot()));
+    REQUIRE_ERROR(t, submitted, Error::kBadOperation);
+    for (const abi::Rights lacking : {abi::kRead, abi::kWrite}) {
+        const auto slot = server.domain().derive(abi::kAllRights & ~lacking);
+        REQUIRE_OK(t, slot);
+        const cap::SchedDomain narrowed(*slot);
+        REQUIRE_ERROR(t, narrowed.commit_and_wait({}, 0, 0, 0), Error::kNoRight);
+        narrowed.drop();
+    }
 }
 
 // Takes events, and after each time counts a step.
@@ -238,6 +340,8 @@ void commits_and_wait_in_one_call(Case& t) {
 constexpr Entry kCases[] = {
     {"wait_for_events", wait_for_events},
     {"wait_refused", wait_refused},
+    {"wait_in_the_call", wait_in_the_call},
+    {"wait_in_the_call_refused", wait_in_the_call_refused},
     {"goes_first", goes_first},
     {"budget", budget},
     {"commits_and_wait_in_one_call", commits_and_wait_in_one_call},

@@ -110,6 +110,7 @@ void add_agent_refused(Case& t) {
     REQUIRE_ERROR(t, domain.add_agent(server.agent(0).thread, last_cpu(t), *ring),
                   Error::kBadArgument);  // is one already
     REQUIRE_ERROR(t, server.agent(0).thread.set_affinity(1), Error::kWrongState);
+    REQUIRE_ERROR(t, server.agent(0).thread.set_fault_handler(cap::Notification(), 0), Error::kWrongState);
     (void)thread->kill(0);
     thread->drop();
 }

@@ -61,7 +61,7 @@ def scale_texts(
             "index": index, "server_dispatches": 1 if server else 0, "fallback_dispatches": 0,
             "system_dispatches": 0, "agent_dispatches": 1 if server else 0, "commits": 1 if server else 0,
             "commits_refused": 0, "timer_interrupts": 0, "domain_ticks": ticks if index < workers else 0,
-            "idle_ticks": 0,
+            "system_ticks": ticks // 1000 if server else 0, "idle_ticks": 0,
         }  # fmt: skip
         texts.append(_record("cpu", fields, (cpu_changes or {}).get(index, {})))
     fields = {

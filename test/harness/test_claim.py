@@ -62,6 +62,10 @@ class ClaimTest(unittest.TestCase):
         )  # fmt: skip
         self.assertEqual(claim_of(runs).verdict, "proved", claim_of(runs).reason)
 
+    def test_a_server_that_takes_part_of_the_cpus(self):
+        greedy = {0: {"system_ticks": TICKS // 50}}
+        self.refused("the server and the root task took 1.04 % of the time", cpu_changes=greedy)
+
     def test_one_disturbed_run_decides_nothing(self):
         runs = session()
         runs[1] = scale_run(2, 0, True, 1_040_000_000, result_changes={"overlap": "0.700"}, free_cpus=1.2)

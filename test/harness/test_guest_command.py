@@ -64,6 +64,14 @@ class GuestTestTest(CommandTest):
         self.assertIn("'colour' is none of all, dispatch, stop, wake", done.stderr)
         self.assertEqual(self.guest("--trace", "--memory", "1T").returncode, 2)
 
+    def test_another_kernel(self):
+        other = self.build / "other.elf"
+        (self.build / "coxswain.elf").rename(other)
+        self.assertEqual(self.guest("--kernel", str(other)).returncode, 0)
+        done = self.guest("--kernel", str(self.build / "coxswain.elf"))
+        self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+        self.assertIn("coxswain.elf is missing", done.stdout + done.stderr)
+
     def test_reports_case_by_case(self):
         self.guest("--cpus", "1", how="fail")
         root = ElementTree.parse(self.build / "junit" / "ring.1.xml").getroot()

@@ -76,7 +76,8 @@ end:
     od
 }
 
-/* Whoever takes the waiter out wakes it (Agent::take_waiter, under its lock; then complete). */
+/* Whoever takes the waiter out wakes it (Agent::take_waiter, under its lock; then complete). Likewise for kCommitAndWait, whose wait
+ * stands in the ring, under the ring's lock: begin_sleep, wake_sleeper, `sleeps`. */
 inline wake_agent(a) {
     atomic {
         if

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import struct
 import subprocess
@@ -13,23 +12,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from coxswain import record_file, signals, trace_run  # noqa: E402
+from coxswain import record_file, trace_run  # noqa: E402
 from coxswain.artifacts import Artifacts  # noqa: E402
 from coxswain.boot import run_qemu  # noqa: E402
+from coxswain.boot_cases import need, run_case  # noqa: E402
 from coxswain.ending import Ending, judge  # noqa: E402
 from coxswain.qemu import TCG, Machine, command  # noqa: E402
 
 PAGE, ENTRY = 4096, 64
 PICK = 7  # kind of an entry: sched-server/recording.hpp
-
-
-class Wrong(Exception):
-    pass
-
-
-def need(what: object, text: str) -> None:
-    if not what:
-        raise Wrong(text)
 
 
 def boot(build: Path, case: str, manifest: str, policy: str) -> Path:
@@ -92,21 +83,4 @@ def flipped(build: Path) -> None:
     need(code == 1 and f"entry {entries.index(chosen)}," in text, f"a changed entry {entries.index(chosen)} was not found out")
 
 
-CASES = {each.__name__: each for each in (round_robin, fifo, full, flipped)}
-
-
-def main() -> int:
-    made = argparse.ArgumentParser(description=__doc__)
-    made.add_argument("--build", type=Path, required=True)
-    made.add_argument("case", choices=CASES)
-    args = made.parse_args()
-    signals.install()
-    try:
-        CASES[args.case](args.build)
-    except Wrong as wrong:
-        print(f"record.{args.case}: {wrong}")
-        return 1
-    return 0
-
-
-sys.exit(main())
+sys.exit(run_case("record", __doc__, (round_robin, fifo, full, flipped)))

@@ -23,7 +23,7 @@ from coxswain.plan import TARGETS, Step  # noqa: E402
 from coxswain.run import judge_run  # noqa: E402
 
 PAIRS = 15
-TIMES = re.compile(r"\b(start|end|runtime_ns|domain_ticks|idle_ticks|ticks|ns)=(\d+)")
+TIMES = re.compile(r"\b(start|end|runtime_ns|domain_ticks|system_ticks|idle_ticks|ticks|ns)=(\d+)")
 PHASE = re.compile(r"run: phase=(begin|end) ns=(\d+)")
 
 

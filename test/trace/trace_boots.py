@@ -4,16 +4,16 @@
 
 from __future__ import annotations
 
-import argparse
 import struct
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from coxswain import signals, top, trace_run, trace_svg, trace_text  # noqa: E402
+from coxswain import top, trace_run, trace_svg, trace_text  # noqa: E402
 from coxswain.artifacts import Artifacts  # noqa: E402
 from coxswain.boot import run_qemu  # noqa: E402
+from coxswain.boot_cases import need, run_case  # noqa: E402
 from coxswain.ending import Ending, judge  # noqa: E402
 from coxswain.guest_log import Line, parse  # noqa: E402
 from coxswain.qemu import TCG, Machine, command  # noqa: E402
@@ -25,15 +25,6 @@ CPUS = 2
 SMOKE = ("root=workers/root", "manifest=smoke")  # a server and three programs
 FLAGS = ("root=test/sched_flags", "watchdog_ms=60000")  # commits with every flag, recalls, refusals, slices
 SCALE = ("root=workers/root", "manifest=process-scale", "workers=2", "size=smoke", "policy=round_robin", "server=on")
-
-
-class Wrong(Exception):
-    pass
-
-
-def need(what: object, text: str) -> None:
-    if not what:
-        raise Wrong(text)
 
 
 def boot(build: Path, *words: str) -> tuple[bytes, list[Line]]:
@@ -147,22 +138,5 @@ def live(build: Path) -> None:
     need(all(0 <= row.idle <= 1 for look in display.seen for row in look.cpus), "a CPU idled for more than all of its time")
 
 
-CASES = {each.__name__: each for each in (whole, flags, classes, overrun, broken, live)}
-
-
-def main() -> int:
-    made = argparse.ArgumentParser(description=__doc__)
-    made.add_argument("--build", type=Path, required=True)
-    made.add_argument("case", choices=CASES)
-    args = made.parse_args()
-    signals.install()
-    try:
-        CASES[args.case](args.build)
-    except Wrong as wrong:
-        print(f"trace.{args.case}: {wrong}")
-        return 1
-    return 0
-
-
-assert len(CLASSES) == 9  # whoever adds a class adds it to the cases above
-sys.exit(main())
+assert len(CLASSES) == 9  # whoever adds a class adds it to the cases
+sys.exit(run_case("trace", __doc__, (whole, flags, classes, overrun, broken, live)))

@@ -236,6 +236,46 @@ TEST_CASE("madt: malformed entries are errors, never loops") {
     CHECK(parse_madt({}).error() == AcpiError::kMadtTooShort);
 }
 
+TEST_CASE("madt: interrupt lines") {
+    const Madt plain = madt_of(MadtBody().lapic(0));
+    CHECK(plain.io_apics().empty());
+    for (std::uint32_t i = 0; i < Madt::kIsaLines; ++i) {
+        CHECK(plain.isa_lines[i].line == i);
+        CHECK(plain.isa_lines[i].mode == LineMode{});
+    }
+    // As QEMU's pc has it, and a second I/O APIC.
+    const Madt madt = madt_of(MadtBody()
+                                  .lapic(0)
+                                  .io_apic()
+                                  .io_apic(0xfec10000, 24)
+                                  .line_override(0, 2, 0)
+                                  .line_override(5, 5, 0xd)
+                                  .line_override(9, 20, 0xf)
+                                  .line_override(16, 7, 0xf));
+    REQUIRE(madt.io_apics().size() == 2);
+    CHECK(madt.io_apics()[0].address == 0xfec00000);
+    CHECK(madt.io_apics()[0].first_line == 0);
+    CHECK(madt.io_apics()[1].address == 0xfec10000);
+    CHECK(madt.io_apics()[1].first_line == 24);
+    CHECK(madt.isa_lines[0].line == 2);
+    CHECK(madt.isa_lines[0].mode == LineMode{});
+    CHECK(madt.isa_lines[5].line == 5);
+    CHECK(madt.isa_lines[5].mode == LineMode{.level = true, .active_low = false});
+    CHECK(madt.isa_lines[9].line == 20);
+    CHECK(madt.isa_lines[9].mode == LineMode{.level = true, .active_low = true});
+    CHECK(madt.isa_lines[7].line == 7);
+    // More than there is room for.
+    MadtBody many;
+    many.lapic(0);
+    for (std::uint32_t i = 0; i < 6; ++i) {
+        many.io_apic(0xfec00000 + i * 0x1000, i * 24);
+    }
+    CHECK(madt_of(many).io_apics().size() == Madt::kMaxIoApics);
+    // Cut off.
+    CHECK(madt_error(MadtBody().lapic(0).raw({1, 8, 0, 0, 0, 0, 0xc0, 0xfe})) == AcpiError::kMadtEntryLength);
+    CHECK(madt_error(MadtBody().lapic(0).raw({2, 9, 0, 0, 2, 0, 0, 0, 0})) == AcpiError::kMadtEntryLength);
+}
+
 TEST_CASE("acpi: no truncation and no mutation of any table reads outside or hangs") {
     Machine whole;
     for (const std::uint64_t block :

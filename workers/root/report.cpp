@@ -41,11 +41,11 @@ public:
             log_.print(
                 "cpu: index={} server_dispatches={} fallback_dispatches={} system_dispatches={} "
                 "agent_dispatches={} commits={} commits_refused={} timer_interrupts={} domain_ticks={} "
-                "idle_ticks={} shootdowns={} shootdown_ipis={} shootdown_ipis_avoided={} "
+                "system_ticks={} idle_ticks={} shootdowns={} shootdown_ipis={} shootdown_ipis_avoided={} "
                 "shootdowns_served={}",
                 i, cpu.server_dispatches, cpu.fallback_dispatches, cpu.system_dispatches,
                 cpu.agent_dispatches, cpu.commits_accepted, cpu.commits_refused, cpu.timer_interrupts,
-                cpu.domain_ticks, cpu.idle_ticks, cpu.shootdowns, cpu.shootdown_ipis,
+                cpu.domain_ticks, cpu.system_ticks, cpu.idle_ticks, cpu.shootdowns, cpu.shootdown_ipis,
                 cpu.shootdown_ipis_avoided, cpu.shootdowns_served);
             commits_ += cpu.commits_accepted;
             fallback_dispatches_ += cpu.fallback_dispatches;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// Capabilities to a process, its threads and memory objects. Rights and errors: docs/abi.md.
+// Capabilities to a process, its threads, memory objects and notifications. Rights and errors: docs/abi.md.
 #pragma once
 
 #include "abi/sched.hpp"
 #include "cap/capability.hpp"
 #include "cap/ring.hpp"
+#include "cap/timer.hpp"
 
 #include <cstdint>
 #include <string_view>
@@ -16,6 +17,12 @@ class Memory : public Capability {
 public:
     using Capability::Capability;
     [[nodiscard]] Result<std::uint64_t> pages() const { return call(abi::Op::kGetSize); }
+    // How many of them have a frame: all, but of an object that was made on demand.
+    [[nodiscard]] Result<std::uint64_t> resident_pages() const;
+    // A new object with the frames of some pages of this one, which keeps them; its capability has this one's rights.
+    [[nodiscard]] Result<Memory> split(std::uint64_t first_page, std::uint64_t pages) const;
+    // Each of these pages has a frame from now on, so that using it cannot fail. Any number: it is cut into calls.
+    [[nodiscard]] Result<void> pin(std::uint64_t first_page, std::uint64_t pages) const;
 };
 
 class Notification : public Capability {
@@ -66,6 +73,20 @@ public:
     // moved, killed, joined like any thread.
     [[nodiscard]] Result<Thread> poll(Ring& ring, const PollOptions& options = {}) const;
     [[nodiscard]] Result<ThreadStatus> status() const;
+
+    // Page faults set these bits from now on, and the thread waits for end_fault. An empty notification: they end it again.
+    [[nodiscard]] Result<void> set_fault_handler(Notification bell, std::uint64_t bits) const {
+        return invoke(abi::Op::kSetFaultHandler, bell.slot().raw(), bits);
+    }
+    struct Fault {
+        std::uint64_t address;
+        abi::Rights access;  // what it needs: kRead, kWrite or kExecute
+        bool mapped;         // but without that right
+    };
+    // kWrongState: it waits with none.
+    [[nodiscard]] Result<Fault> fault() const;
+    [[nodiscard]] Result<void> retry_fault() const { return invoke(abi::Op::kEndFault, std::uint64_t{0}); }
+    [[nodiscard]] Result<void> refuse_fault() const { return invoke(abi::Op::kEndFault, std::uint64_t{1}); }
 };
 
 class Process : public Capability {
@@ -78,7 +99,11 @@ public:
     // The thread runs in this process; the capability to it is the caller's. It is not started.
     [[nodiscard]] Result<Thread> create_thread(const abi::ThreadParams& params) const;
     [[nodiscard]] Result<Memory> create_memory(std::uint64_t pages) const;
+    // Its pages have a frame, zeroed, from their first use on.
+    [[nodiscard]] Result<Memory> create_memory_on_demand(std::uint64_t pages) const;
     [[nodiscard]] Result<Notification> create_notification() const;
+    // It sets these bits of the notification whenever it expires.
+    [[nodiscard]] Result<Timer> create_timer(Notification bell, std::uint64_t bits) const;
 
     // Ranges of any length: they are cut into calls of kMaxPagesPerCall. A map() that fails leaves nothing
     // mapped.

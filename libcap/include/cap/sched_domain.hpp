@@ -37,7 +37,16 @@ public:
     // abi::kGoneThreads: of the domain's threads that have gone, together, as it comes while some are just going.
     [[nodiscard]] Result<abi::WakeLedger> wake_ledger(std::uint64_t line) const;
 
-    // One commit in a call of its own; agents put theirs into the ring instead.
+    // The calling agent's commit, unless `ref` is 0, and its wait for an event or a completion in its ring. -> how many completions
+    // there are. A commit that is refused ends it at once; kTimedOut: nothing came in time.
+    [[nodiscard]] Result<std::uint64_t> commit_and_wait(abi::ThreadRef ref, std::uint64_t commit_word,
+                                                        std::uint64_t slice_ns,
+                                                        std::uint64_t timeout_ns) const {
+        return to_result(
+            cap_call(slot(), abi::Op::kCommitAndWait, ref.raw(), commit_word, slice_ns, timeout_ns).result);
+    }
+
+    // One commit in a call of its own; agents put theirs into the ring instead, if they have several.
     [[nodiscard]] Result<void> commit(abi::ThreadRef ref, std::uint32_t sequence, std::uint32_t cpu,
                                       std::uint32_t flags, std::uint64_t slice_ns) const;
 };

@@ -138,7 +138,10 @@ boot_pd:
     .endr
 
 .bss
-.align 16
+.align 4096
+.global boot_stack_guard
+boot_stack_guard:                                     // paging.cpp takes it away
+    .skip 4096
 boot_stack:
     .skip 16384
 boot_stack_top:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Every way into the kernel, and the ways out. Entry saves, calls, restores, and nothing else.
 //
-// From user mode the registers go straight into the current thread's TrapFrame: TSS.rsp0 and Cpu::frame_top both
-// point to its end. Then the CPU's own kernel stack is used. The kernel runs with interrupts off; they are on only
+// From user mode the registers go straight into the current thread's TrapFrame, to whose end TSS.rsp0
+// (CPU_FRAME_TOP) points. Then the CPU's own kernel stack is used. The kernel runs with interrupts off; they are on only
 // in user mode and at the idle loop's hlt.
 //
 // A system call saves at first only what C++ may overwrite; the rest is where it was when the function returns.

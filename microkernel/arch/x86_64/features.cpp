@@ -65,6 +65,7 @@ const char* detect_features() {
     features.hypervisor = basic.ecx >> 31;
     features.x2apic = basic.ecx & 1 << 21;
     features.tsc_deadline = basic.ecx & 1 << 24;
+    features.rdrand = basic.ecx & 1 << 30;
     features.smep = structured.ebx & 1 << 7;
     features.smap = structured.ebx & 1 << 20;
     features.umip = structured.ecx & 1 << 2;

@@ -2,13 +2,15 @@
 #include "arch/paging.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "arch/asm.hpp"
+#include "arch/entry_offsets.h"
 #include "arch/features.hpp"
 #include "core/assert.hpp"
 
 extern "C" char boot_start[], boot_end[], text_start[], text_end[], rodata_start[], rodata_end[],
-    data_start[], data_end[];
+    data_start[], data_end[], boot_stack_guard[];
 
 namespace cox::arch {
 
@@ -17,8 +19,12 @@ namespace {
 constexpr std::uint64_t kLargePage = 2 << 20, kHugePage = 1 << 30;
 // Below it, device pages need 2 MiB granularity.
 constexpr std::uint64_t kDevicesEnd = std::uint64_t{4} << 30;
-constexpr std::uint64_t kStackPages = kStackBytes / 4096,
-                        kStackStride = 8;  // in pages: the rest stays unmapped
+constexpr std::uint64_t kGuardPages = 2, kStackPages = kStackBytes / 4096, kIstPages = IST_STACK_SIZE / 4096,
+                        kStackStride = 32;
+constexpr std::uint64_t kFirstIst = kGuardPages + kStackPages, kIstStride = kGuardPages + kIstPages;
+static_assert(kFirstIst + kIstStacks * kIstStride <= kStackStride);
+static_assert((kFirstIst + kGuardPages) % kIstPages == 0 && kIstStride % kIstPages == 0 &&
+              kStackStride % kIstPages == 0);  // entry.S finds a stack's bottom by its alignment
 Physical top_table;
 
 std::uint64_t no_execute() { return features.nx ? kNoExecute : 0; }
@@ -37,6 +43,19 @@ Table* next_table(Table& entry, bool user) {
         entry = *frame | kPresent | kWritable | (user ? kUser : 0);
     }
     return physical_to_virtual<Table>(entry & kAddressMask);
+}
+
+// Addresses in pages from kStackRegion.
+std::uint64_t stack_page(unsigned cpu, std::uint64_t page) {
+    return kStackRegion + (cpu * kStackStride + page) * 4096;
+}
+
+void map_stack(std::uint64_t bottom, std::uint64_t pages) {
+    for (std::uint64_t i = 0; i < pages; ++i) {
+        const auto frame = allocate_zeroed_frame();
+        COX_ASSERT(frame.has_value());
+        *boot_entry(bottom + i * 4096) = *frame | kPresent | kWritable | kGlobal | no_execute();
+    }
 }
 
 void map_image(const char* start, const char* end, std::uint64_t flags) {
@@ -107,6 +126,7 @@ void build_kernel_tables(std::uint64_t ram_end) {
     map_image(text_start, text_end, 0);
     map_image(rodata_start, rodata_end, no_execute());
     map_image(data_start, data_end, kWritable | no_execute());
+    *boot_entry(reinterpret_cast<std::uint64_t>(boot_stack_guard)) = 0;
     // Every top table shares the upper half, so all of its second-level tables must exist from now on.
     Table* entries = physical_to_virtual<Table>(top_table);
     COX_ASSERT(next_table(entries[table_index(kStackRegion, 3)], false) != nullptr);
@@ -131,13 +151,36 @@ void map_device(Physical address) {
 }
 
 std::uint64_t map_kernel_stack(unsigned cpu) {
-    const auto base = kStackRegion + cpu * kStackStride * 4096;
-    for (unsigned i = 0; i < kStackPages; ++i) {
-        const auto frame = allocate_zeroed_frame();
-        COX_ASSERT(frame.has_value());
-        *boot_entry(base + (2 + i) * 4096) = *frame | kPresent | kWritable | kGlobal | no_execute();
+    map_stack(stack_page(cpu, kGuardPages), kStackPages);
+    return stack_page(cpu, kGuardPages + kStackPages);
+}
+
+std::uint64_t ist_stack_top(unsigned cpu, unsigned index) {
+    return stack_page(cpu, kFirstIst + (index + 1) * kIstStride);
+}
+
+void map_ist_stacks(unsigned cpu, void* owner) {
+    for (unsigned i = 0; i < kIstStacks; ++i) {
+        const auto bottom = ist_stack_top(cpu, i) - IST_STACK_SIZE;
+        map_stack(bottom, kIstPages);
+        *reinterpret_cast<void**>(bottom) = owner;
     }
-    return base + (2 + kStackPages) * 4096;
+}
+
+std::optional<Guard> find_guard(std::uint64_t address) {
+    constexpr std::array<std::string_view, kIstStacks> kNames = {"NMI", "debug", "double fault",
+                                                                 "machine check"};
+    const auto boot = reinterpret_cast<std::uint64_t>(boot_stack_guard);
+    if (address >= boot && address - boot < 4096) return Guard{0, "boot"};
+    if (address < kStackRegion || address >= stack_page(abi::kMaxCpus, 0)) return {};
+    const auto page = (address - kStackRegion) / 4096;
+    const auto cpu = static_cast<unsigned>(page / kStackStride);
+    const auto within = page % kStackStride;
+    if (within < kGuardPages) return Guard{cpu, "kernel"};
+    if (within < kFirstIst) return {};
+    const auto index = (within - kFirstIst) / kIstStride;
+    if (index >= kIstStacks || (within - kFirstIst) % kIstStride >= kGuardPages) return {};
+    return Guard{cpu, kNames[index]};
 }
 
 }  // namespace cox::arch

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "arch/tables.hpp"
 
-#include "abi/types.hpp"
 #include "arch/asm.hpp"
+#include "arch/paging.hpp"
 
 extern "C" char trap_stubs[], syscall_entry[];
 
@@ -25,16 +25,15 @@ struct [[gnu::packed]] Pointer {
     std::uint64_t base;
 };
 
-enum IstIndex : unsigned { kNone = 0, kNmi, kDebug, kDoubleFault, kMachineCheck, kIstCount };
-IstStack ist_stacks[abi::kMaxCpus][kIstCount - 1];
-
+// As a gate names it: from 1 on; 0 is none.
 unsigned ist_of(unsigned vector) {
+    const auto named = [](Ist ist) { return static_cast<unsigned>(ist) + 1; };
     switch (vector) {
-        case 1: return kDebug;
-        case 2: return kNmi;
-        case 8: return kDoubleFault;
-        case 18: return kMachineCheck;
-        default: return kNone;
+        case 1: return named(Ist::kDebug);
+        case 2: return named(Ist::kNmi);
+        case 8: return named(Ist::kDoubleFault);
+        case 18: return named(Ist::kMachineCheck);
+        default: return 0;
     }
 }
 
@@ -53,11 +52,7 @@ void build_idt() {
 void CpuTables::load(void* cpu, unsigned number) {
     task = {};
     task.io_map_base = sizeof task;
-    for (unsigned i = 1; i < kIstCount; ++i) {
-        IstStack& stack = ist_stacks[number][i - 1];
-        stack.cpu = cpu;
-        task.ist[i - 1] = stack.top();
-    }
+    for (unsigned i = 0; i < kIstStacks; ++i) task.ist[i] = ist_stack_top(number, i);
     const auto base = reinterpret_cast<std::uint64_t>(&task);
     gdt = {
         0,

@@ -125,6 +125,7 @@ void falsify_clock(std::uint64_t factor) {
 void timer_arm(std::uint64_t deadline, std::uint64_t now) {
     if (features.tsc_deadline) return lapic_timer_deadline(deadline == kNever ? 0 : deadline);
     if (deadline == kNever) return lapic_timer_start(0);
+    now = rdtsc();  // what has been decided since would make it late
     const auto count = deadline > now ? clock.to_lapic(deadline - now) + 1 : 1;
     lapic_timer_start(static_cast<std::uint32_t>(std::min<std::uint64_t>(count, 0xffffffff)));
 }

@@ -44,11 +44,21 @@ std::uint64_t Agents::run(cap::Ring& ring, void* argument) {
         while (const auto index = self.server_.agent(seat.cpu).events->take()) {
             self.look(seat, *index);
         }
+        const std::uint64_t timeout_ns = seat.late_count != 0 ? kSoonNs : abi::kForever;
+        // The other way to wait. Events that came before are seen by it, too.
+        if (self.manner_ != Manner::kPlain && seat.random.one_in(2)) {
+            const auto waited = self.server_.domain().commit_and_wait({}, 0, 0, timeout_ns);
+            if (!waited && waited.error() != abi::Error::kTimedOut) {
+                return waited.error() == abi::Error::kWrongState ? 0 : 1;
+            }
+            waits = waits && !ring.next();
+            continue;
+        }
         if (!waits && !ring.prepare(cap::submission(abi::Op::kWaitEvents, self.server_.domain().slot()))) {
             return 1;
         }
         waits = true;
-        const auto entered = ring.submit_and_wait(1, seat.late_count != 0 ? kSoonNs : abi::kForever);
+        const auto entered = ring.submit_and_wait(1, timeout_ns);
         if (!entered && entered.error() != abi::Error::kTimedOut) {
             return 1;
         }

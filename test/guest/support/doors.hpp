@@ -37,4 +37,10 @@ inline cox::abi::Error by_ring(const cap::Env& env, const Request& request) {
         env.ring.call(cap::submission(request.op, request.slot, 0, a[0], a[1], a[2], a[3]), kPatienceNs));
 }
 
+// What came of a submission with its operation as its user_data. kBadCall: this is the completion of another one.
+constexpr std::uint64_t tag_of(cox::abi::Op op) { return static_cast<std::uint64_t>(op); }
+inline cox::abi::Error outcome(cox::abi::Op op, const cox::abi::Completion& completion) {
+    return completion.user_data == tag_of(op) ? error_of(completion.result) : cox::abi::Error::kBadCall;
+}
+
 }  // namespace test

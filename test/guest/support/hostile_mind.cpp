@@ -15,20 +15,68 @@ using abi::ObjectType;
 using enum abi::Op;
 
 constexpr abi::Op kOperations[] = {
-    kIdentify,     kDrop,          kDerive,
-    kNop,          kCreateProcess, kCreateThread,
-    kCreateMemory, kCreateMemory,  kMap,
-    kUnmap,        kProtect,       kGive,
-    kKillProcess,  kWaitExit,      kStart,
-    kKillThread,   kSetAffinity,   kGetRef,
-    kGetStatus,    kGetSize,       kSignal,
-    kWaitBits,     kPollBits,      kAttach,
-    kAddAgent,     kCommit,        kWaitEvents,
-    kDetach,       kGetCpus,       kLogWrite,
-    kPowerOff,     kCpuStats,      kCreateNotification,
-    kJoin,         kSuspend,       kResume,
-    kCancel,       kPoll,          kTakeCpu,
-    kReturnCpu,    kReturnCpu,     kWakeLedger,
+    kIdentify,
+    kDrop,
+    kDerive,
+    kNop,
+    kCreateProcess,
+    kCreateThread,
+    kCreateMemory,
+    kCreateMemory,
+    kMap,
+    kUnmap,
+    kProtect,
+    kGive,
+    kKillProcess,
+    kWaitExit,
+    kStart,
+    kKillThread,
+    kSetAffinity,
+    kGetRef,
+    kGetStatus,
+    kGetSize,
+    kSignal,
+    kWaitBits,
+    kPollBits,
+    kAttach,
+    kAddAgent,
+    kCommit,
+    kWaitEvents,
+    kCommitAndWait,
+    kDetach,
+    kGetCpus,
+    kLogWrite,
+    kPowerOff,
+    kCpuStats,
+    kCreateNotification,
+    kJoin,
+    kSuspend,
+    kResume,
+    kCancel,
+    kPoll,
+    kTakeCpu,
+    kReturnCpu,
+    kReturnCpu,
+    kWakeLedger,
+    kCreateTimer,
+    kArm,
+    kDisarm,
+    kReadTimer,
+    kSplit,
+    kPin,
+    kGetIrq,
+    kBindIrq,
+    kAckIrq,
+    kPortRead,
+    kPortWrite,
+    kSetFaultHandler,
+    kGetFault,
+    kEndFault,
+    kYield,
+    kPark,
+    kUnpark,
+    kParkShared,
+    kUnparkShared,
 };
 
 constexpr std::uint64_t kEdges[] = {
@@ -168,7 +216,18 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
         case kDerive: return {random_.below(32)};
         case kCreateProcess: write_process_params(); return {scratch};
         case kCreateThread: write_thread_params(); return {scratch};
-        case kCreateMemory: return {1 + random_.below(random_.one_in(256) ? 1024 : 4)};
+        case kCreateMemory:
+            return {1 + random_.below(random_.one_in(256) ? 1024 : 4) |
+                    (random_.one_in(3) ? abi::kDemandZero : 0)};
+        case kCreateTimer: return {any_of(ObjectType::kNotification).slot, 1 + random_.below(255)};
+        case kSetFaultHandler: return {any_of(ObjectType::kNotification).slot, 1 + random_.below(255)};
+        case kEndFault: return {random_.below(2)};
+        case kArm:
+            return {random_.below(1'000'000),
+                    random_.one_in(3) ? abi::kMinTimerPeriodNs + random_.below(1'000'000) : 0,
+                    random_.below(2)};
+        case kSplit:
+        case kPin: return {random_.below(4), 1 + random_.below(4)};
         case kMap:
             return {memory(), place(), random_.below(4),
                     abi::map_word(1 + random_.below(4), random_.below(8))};
@@ -187,6 +246,10 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
                                      static_cast<std::uint32_t>(random_.below(cpus_)),
                                      static_cast<std::uint32_t>(random_.below(8))),
                     random_.next() >> random_.below(64)};
+        case kPark: return {scratch, static_cast<std::uint32_t>(scratch_[0]), random_.below(60'000)};
+        case kUnpark: return {scratch, random_.below(3)};
+        case kParkShared: return {random_.below(8) * 4, 0, random_.below(60'000)};
+        case kUnparkShared: return {random_.below(8) * 4, random_.below(3)};
         case kPoll: return {random_.next(), random_.one_in(2) ? 1 + random_.below(15) : 0, random_.next()};
         case kTakeCpu:
         case kReturnCpu: return {random_.below(cpus_)};
@@ -208,6 +271,12 @@ void HostileMind::restrain(Operation& operation) {
     // It would stand still until the test looks.
     if (op == kSuspend && (target == nullptr || target->own) && !random_.one_in(16)) {
         operation.op = number(kResume);
+    }
+    if (op == kSetFaultHandler && (target == nullptr || target->own) && !random_.one_in(16)) {
+        operation.op = number(kGetFault);
+    }
+    if ((op == kPark || op == kParkShared) && !random_.one_in(4000)) {
+        operation.args[2] %= 60'000;
     }
     // Or take a CPU for as long as it lives.
     if (op == kPoll) {
@@ -232,7 +301,7 @@ Operation HostileMind::think(bool wide) {
     Operation made;
     switch (random_.below(16)) {
         case 0: made.op = random_.next() & 0xffff; break;
-        case 1: made.op = random_.below(9) << 8 | random_.below(16); break;
+        case 1: made.op = random_.below(13) << 8 | random_.below(24); break;  // types to come as well
         default: made.op = number(kOperations[random_.below(std::size(kOperations))]);
     }
     if (wide && random_.one_in(32)) {
@@ -244,7 +313,8 @@ Operation HostileMind::think(bool wide) {
             arg = value();
         }
         if (made.op == number(kCreateMemory)) {
-            made.args[0] = random_.one_in(64) ? made.args[0] : made.args[0] % 16;
+            made.args[0] =
+                random_.one_in(64) ? made.args[0] : (made.args[0] & abi::kDemandZero) | made.args[0] % 16;
         }
     } else {
         made.args = sound_arguments(made.op);
@@ -265,6 +335,8 @@ void HostileMind::learn(const Operation& done, std::int64_t result) {
         case kCreateMemory: type = ObjectType::kMemory; break;
         case kCreateNotification: type = ObjectType::kNotification; break;
         case kPoll: type = ObjectType::kThread; break;
+        case kCreateTimer: type = ObjectType::kTimer; break;
+        case kSplit: type = ObjectType::kMemory; break;
         case kDerive:
             if (const Known* const from = find(done.slot)) {
                 type = from->type;

@@ -73,8 +73,12 @@ public:
         writer_.u8(5).u8(12).u16(0).u64(address);
         return *this;
     }
-    MadtBody& io_apic() {
-        writer_.u8(1).u8(12).u8(0).u8(0).u32(0xfec00000).u32(0);
+    MadtBody& io_apic(std::uint32_t address = 0xfec00000, std::uint32_t first_line = 0) {
+        writer_.u8(1).u8(12).u8(0).u8(0).u32(address).u32(first_line);
+        return *this;
+    }
+    MadtBody& line_override(std::uint8_t source, std::uint32_t line, std::uint16_t flags) {
+        writer_.u8(2).u8(10).u8(0).u8(source).u32(line).u16(flags);
         return *this;
     }
     MadtBody& raw(std::initializer_list<std::uint8_t> bytes) {

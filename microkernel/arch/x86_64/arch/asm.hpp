@@ -19,6 +19,18 @@ inline std::uint32_t in32(std::uint16_t port) {
     return value;
 }
 
+inline std::uint16_t in16(std::uint16_t port) {
+    std::uint16_t value;
+    asm volatile("inw %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+inline void out16(std::uint16_t port, std::uint16_t value) {
+    asm volatile("outw %0, %1" ::"a"(value), "Nd"(port));
+}
+inline void out32(std::uint16_t port, std::uint32_t value) {
+    asm volatile("outl %0, %1" ::"a"(value), "Nd"(port));
+}
+
 inline std::uint64_t read_msr(std::uint32_t msr) {
     std::uint32_t low, high;
     asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
@@ -38,6 +50,17 @@ inline std::uint64_t rdtsc() {
     std::uint32_t low, high;
     asm volatile("rdtsc" : "=a"(low), "=d"(high)::"memory");
     return std::uint64_t{high} << 32 | low;
+}
+
+// Where CPUID says that it is there (Features::rdrand). 0: the source was dry.
+inline std::uint64_t random_or_zero() {
+    std::uint64_t value;
+    bool filled;
+    for (int attempt = 0; attempt < 10; ++attempt) {
+        asm volatile("rdrand %0" : "=r"(value), "=@ccc"(filled));
+        if (filled) return value;
+    }
+    return 0;
 }
 
 inline std::uint64_t read_cr0() {

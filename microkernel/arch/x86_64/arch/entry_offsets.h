@@ -3,8 +3,8 @@
 #pragma once
 #define CPU_KERNEL_STACK 8
 #define CPU_USER_RSP 16
-#define CPU_FRAME_TOP 24
-#define CPU_EXIT_WORK 32
+#define CPU_EXIT_WORK 24
+#define CPU_FRAME_TOP 36  // TSS.rsp0
 
 #define FRAME_R15 0
 #define FRAME_R14 8

@@ -10,7 +10,7 @@
 namespace cox::arch {
 
 struct Features {
-    bool nx, smep, smap, umip, huge_pages, hypervisor, x2apic, tsc_deadline;
+    bool nx, smep, smap, umip, huge_pages, hypervisor, x2apic, tsc_deadline, rdrand;
     bool xsave;     // with AVX: what arch/fpu.hpp saves
     bool xsaveopt;  // never without xsave
     // Quirk `pvm`: `syscall` does not enter the kernel, but faults in user mode on the address in LSTAR.

@@ -22,7 +22,7 @@ struct alignas(64) FpuState {
     // What EDX holds does not matter: only bits that are set in XCR0 count.
     void save() {
         if (features.xsaveopt) [[likely]] {
-            asm volatile("xsaveopt64 %0" : "+m"(*this) : "a"(kXcr0));
+            save_optimized();
         } else if (features.xsave) {
             asm volatile("xsave64 %0" : "+m"(*this) : "a"(kXcr0));
         } else {
@@ -31,15 +31,15 @@ struct alignas(64) FpuState {
     }
     void restore() const {
         if (features.xsave) [[likely]] {
-            asm volatile("xrstor64 %0" ::"m"(*this), "a"(kXcr0));
+            restore_extended();
         } else {
             asm volatile("fxrstor64 %0" ::"m"(*this));
         }
     }
 
-    // The same two where features.xsaveopt is known to be set.
-    void save_modified() { asm volatile("xsaveopt64 %0" : "+m"(*this) : "a"(kXcr0)); }
-    void restore_all() const { asm volatile("xrstor64 %0" ::"m"(*this), "a"(kXcr0)); }
+    // For those who know that features.xsaveopt is there.
+    void save_optimized() { asm volatile("xsaveopt64 %0" : "+m"(*this) : "a"(kXcr0)); }
+    void restore_extended() const { asm volatile("xrstor64 %0" ::"m"(*this), "a"(kXcr0)); }
 
     static constexpr std::uint32_t kXcr0 = 7;  // x87, SSE, AVX
 };

@@ -10,6 +10,7 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "abi/types.hpp"
 
@@ -79,9 +80,27 @@ abi::Rights allowed_rights(std::uint64_t entry);
 void build_kernel_tables(std::uint64_t ram_end);
 Physical kernel_top();  // the kernel's own top table: no user half
 
-// Boot time only: device pages (uncached) and kernel stacks.
+// Boot time only: device pages (uncached).
 void map_device(Physical address);
+
+// Each CPU's stacks, one above the other, with pages between them that are mapped to nothing:
+//
+//   2 guard │ 4 kernel │ 2 guard │ 2 IST 1 │ 2 guard │ 2 IST 2 │ … │ rest of 32 pages
+//
+// A stack that is full ends in a double fault then, with CR2 in the guard below it. The boot stack, in the image, has a guard
+// page of its own.
 inline constexpr std::uint64_t kStackBytes = 16384;
-std::uint64_t map_kernel_stack(unsigned cpu);  // -> its top
+inline constexpr unsigned kIstStacks = 4;      // tables.hpp says what for
+std::uint64_t map_kernel_stack(unsigned cpu);  // -> its top; boot time only
+// Boot time only. `owner` is written at the bottom of each, where entry.S finds it.
+void map_ist_stacks(unsigned cpu, void* owner);
+std::uint64_t ist_stack_top(unsigned cpu, unsigned index);
+
+struct Guard {
+    unsigned cpu;
+    std::string_view stack;
+};
+// Of which stack the address is a guard page.
+std::optional<Guard> find_guard(std::uint64_t address);
 
 }  // namespace cox::arch

@@ -19,19 +19,15 @@ struct [[gnu::packed]] TaskState {
 };
 static_assert(sizeof(TaskState) == 104);
 
-// The base of each stack holds the Cpu's address: how entry.S finds its CPU without trusting GS.
-struct alignas(IST_STACK_SIZE) IstStack {
-    void* cpu;
-    std::byte space[IST_STACK_SIZE - sizeof(void*)];
-
-    std::uint64_t top() { return reinterpret_cast<std::uint64_t>(this + 1); }
-};
+// The IST stacks, by their index among the CPU's (paging.hpp). The bottom of each holds the Cpu's address: how entry.S finds its
+// CPU without trusting GS.
+enum class Ist : unsigned { kNmi, kDebug, kDoubleFault, kMachineCheck };
 
 struct CpuTables {
+    alignas(16) TaskState task;  // first: entry.S knows where rsp[0] is
     std::array<std::uint64_t, 7> gdt;
-    alignas(16) TaskState task;
 
-    // Fills and loads GDT, TSS, the IDT, the GS bases and the system call MSRs of this CPU.
+    // Fills and loads GDT, TSS, the IDT, the GS bases and the system call MSRs of this CPU, whose IST stacks are mapped.
     void load(void* cpu, unsigned number);
     // Where the CPU pushes on an entry from user mode.
     void set_entry_stack(std::uint64_t top) { task.rsp[0] = top; }

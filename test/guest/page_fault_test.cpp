@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT
+//
+// Page faults that another process resolves: docs/abi.md, "Page faults".
+#include "suite.hpp"
+#include "support/child.hpp"
+#include "support/crew.hpp"
+#include "support/doors.hpp"
+#include "support/faults.hpp"
+#include "support/owned.hpp"
+#include "support/random.hpp"
+#include "support/sibling.hpp"
+
+#include <array>
+#include <atomic>
+
+namespace {
+
+using namespace test;
+using abi::Error;
+
+constexpr std::uint64_t kPage = abi::kPageSize;
+constexpr abi::Rights kReadWrite = abi::kRead | abi::kWrite;
+constexpr std::uint64_t kPlace = 0x5000'0000;  // where a child has nothing
+
+// A child that uses kPlace in some way, and whose faults come here.
+struct Ward {
+    Owned<cap::Notification> bell;
+    std::optional<Child> child;
+
+    static cap::Result<Ward> start(const cap::Env& env, std::string_view mode, std::uint64_t address) {
+        Ward made;
+        made.bell = Owned(TRY(env.process.create_notification()));
+        cap::LineBuffer<64> arguments;
+        arguments.print("mode={} value={}", mode, address);
+        made.child.emplace(TRY(Child::create(env, arguments.view(), {})));
+        TRY(made.thread().set_fault_handler(*made.bell, 1));
+        TRY(made.thread().start());
+        return made;
+    }
+    [[nodiscard]] cap::Thread thread() const { return (*child)->thread; }
+    [[nodiscard]] cap::Process process() const { return (*child)->process; }
+    // Waits for its next fault.
+    [[nodiscard]] cap::Result<cap::Thread::Fault> next(const cap::Env& env) const {
+        TRY(bell->wait(env.ring, kPatienceNs));
+        return thread().fault();
+    }
+};
+
+void mapped_then(Case& t) {
+    struct Row {
+        std::string_view mode;
+        abi::Rights access;
+    };
+    const Owned memory(MUST(t, t.env.process.create_memory(2)));
+    for (const Row row : {Row{"read", abi::kRead}, Row{"write", abi::kWrite}}) {
+        const auto ward = MUST(t, Ward::start(t.env, row.mode, kPlace + 0x123));
+        const auto fault = MUST(t, ward.next(t.env));
+        REQUIRE_EQUAL(t, fault.address, kPlace + 0x123);
+        REQUIRE_EQUAL(t, fault.access, row.access);
+        REQUIRE(t, !fault.mapped);
+        REQUIRE_EQUAL(t, ward.thread().status()->word.state(), abi::ThreadState::kWaiting);
+        REQUIRE_OK(t, ward.process().map(*memory, kPlace, 0, 1, kReadWrite));
+        REQUIRE_OK(t, ward.thread().retry_fault());
+        REQUIRE_EQUAL(t, MUST(t, ward.child->wait(t.env)), kDoneExitCode);
+        REQUIRE_ERROR(t, ward.thread().fault(), Error::kWrongState);
+        REQUIRE_ERROR(t, ward.thread().retry_fault(), Error::kWrongState);
+    }
+    // What it wrote is there.
+    const std::uint64_t here = MUST(t, t.env.space.reserve(1));
+    REQUIRE_OK(t, t.env.process.map(*memory, here, 0, 1, abi::kRead));
+    REQUIRE_EQUAL(t, *reinterpret_cast<std::uint8_t*>(here + 0x123), 1u);
+    REQUIRE_OK(t, t.env.process.unmap(here, 1));
+}
+
+// What is mapped and may not be done is a fault as well; it comes as often as nothing is done about it.
+void protected_then(Case& t) {
+    const Owned memory(MUST(t, t.env.process.create_memory(1)));
+    const auto ward = MUST(t, Ward::start(t.env, "write", kPlace));
+    REQUIRE(t, !MUST(t, ward.next(t.env)).mapped);
+    REQUIRE_OK(t, ward.process().map(*memory, kPlace, 0, 1, abi::kRead));
+    REQUIRE_OK(t, ward.thread().retry_fault());
+    for (int i = 0; i < 3; ++i) {
+        const auto fault = MUST(t, ward.next(t.env));
+        REQUIRE(t, fault.mapped);
+        REQUIRE_EQUAL(t, fault.access, abi::kWrite);
+        REQUIRE_EQUAL(t, fault.address, kPlace);
+        if (i == 2) {
+            REQUIRE_OK(t, ward.process().protect(kPlace, 1, kReadWrite));
+        }
+        REQUIRE_OK(t, ward.thread().retry_fault());
+    }
+    REQUIRE_EQUAL(t, MUST(t, ward.child->wait(t.env)), kDoneExitCode);
+}
+
+void executed(Case& t) {
+    const Owned memory(MUST(t, t.env.process.create_memory(1)));
+    const auto ward = MUST(t, Ward::start(t.env, "call", kPlace));
+    const auto first = MUST(t, ward.next(t.env));
+    REQUIRE_EQUAL(t, first.address, kPlace);
+    REQUIRE_EQUAL(t, first.access, abi::kExecute);
+    REQUIRE(t, !first.mapped);
+    REQUIRE_OK(t, ward.process().map(*memory, kPlace, 0, 1, kReadWrite));
+    REQUIRE_OK(t, ward.thread().retry_fault());
+    REQUIRE(t, MUST(t, ward.next(t.env)).mapped);
+    const std::uint64_t here = MUST(t, t.env.space.reserve(1));
+    REQUIRE_OK(t, t.env.process.map(*memory, here, 0, 1, kReadWrite));
+    *reinterpret_cast<std::uint8_t*>(here) = 0xc3;  // ret
+    REQUIRE_OK(t, t.env.process.unmap(here, 1));
+    REQUIRE_OK(t, ward.process().protect(kPlace, 1, abi::kRead | abi::kExecute));
+    REQUIRE_OK(t, ward.thread().retry_fault());
+    REQUIRE_EQUAL(t, MUST(t, ward.child->wait(t.env)), kDoneExitCode);
+}
+
+void refused(Case& t) {
+    const auto ward = MUST(t, Ward::start(t.env, "read", kPlace));
+    REQUIRE_OK(t, ward.next(t.env));
+    REQUIRE_OK(t, ward.thread().refuse_fault());
+    REQUIRE_EQUAL(t, MUST(t, ward.child->wait(t.env)), kFaultExitCode);
+}
+
+void killed(Case& t) {
+    const auto ward = MUST(t, Ward::start(t.env, "read", kPlace));
+    REQUIRE_OK(t, ward.next(t.env));
+    REQUIRE_OK(t, ward.process().kill(77));
+    REQUIRE_EQUAL(t, MUST(t, ward.child->wait(t.env)), 77u);
+    REQUIRE_OK(t, ward.thread().retry_fault());  // of nobody any more
+}
+
+void suspended(Case& t) {
+    const Owned memory(MUST(t, t.env.process.create_memory(1)));
+    const auto ward = MUST(t, Ward::start(t.env, "read", kPlace));
+    REQUIRE_OK(t, ward.next(t.env));
+    REQUIRE_OK(t, ward.thread().suspend());
+    REQUIRE_OK(t, ward.process().map(*memory, kPlace, 0, 1, abi::kRead));
+    REQUIRE_OK(t, ward.thread().retry_fault());
+    sleep_ns(2 * kMillisecond);
+    REQUIRE_EQUAL(t, ward.thread().status()->word.state(), abi::ThreadState::kSuspended);
+    REQUIRE_OK(t, ward.thread().resume());
+    REQUIRE_EQUAL(t, MUST(t, ward.child->wait(t.env)), kDoneExitCode);
+}
+
+// Without a handler, and with one that was taken away, it ends.
+void no_handler(Case& t) {
+    const Owned bell(MUST(t, t.env.process.create_notification()));
+    const auto child = MUST(t, Child::create(t.env, "mode=read value=0x50000000", {}));
+    REQUIRE_OK(t, child->thread.set_fault_handler(*bell, 1));
+    REQUIRE_OK(t, child->thread.set_fault_handler(cap::Notification(), 0));
+    REQUIRE_EQUAL(t, MUST(t, child.run(t.env)), kFaultExitCode);
+    REQUIRE_EQUAL(t, MUST(t, bell->poll()), 0u);
+}
+
+// Other exceptions do not come to it, nor addresses that no page can have.
+void others_end(Case& t) {
+    for (const std::string_view name : {"undefined", "divide_by_zero", "read_noncanonical", "int_14"}) {
+        std::size_t number = 0;
+        while (kFaults[number].name != name) {
+            ++number;
+        }
+        const auto ward = MUST(t, Ward::start(t.env, "fault", number));
+        REQUIRE_EQUAL(t, MUST(t, ward.child->wait(t.env)), kFaultExitCode);
+        REQUIRE_EQUAL(t, MUST(t, ward.bell->poll()), 0u);
+    }
+    // The kernel's pages are pages.
+    const auto ward = MUST(t, Ward::start(t.env, "read", 0xffff'8000'0010'0000));
+    const auto fault = MUST(t, ward.next(t.env));
+    REQUIRE_EQUAL(t, fault.address, 0xffff'8000'0010'0000u);
+    REQUIRE_OK(t, ward.thread().refuse_fault());
+    REQUIRE_EQUAL(t, MUST(t, ward.child->wait(t.env)), kFaultExitCode);
+}
+
+void arguments(Case& t) {
+    const auto child = MUST(t, Child::create(t.env, "mode=wait", {}));
+    const cap::Thread thread = child->thread;
+    const Owned bell(MUST(t, t.env.process.create_notification()));
+    REQUIRE_ERROR(t, thread.set_fault_handler(*bell, 0), Error::kBadArgument);
+    REQUIRE_ERROR(t, thread.set_fault_handler(*bell, 1ull << 63), Error::kBadArgument);
+    REQUIRE_ERROR(t, thread.set_fault_handler(cap::Notification(t.env.process.slot()), 1), Error::kWrongType);
+    REQUIRE_ERROR(t, thread.set_fault_handler(cap::Notification(abi::CapSlot{4000, 1}), 1), Error::kBadSlot);
+    const auto reader = MUST(t, derive(*bell, abi::kRead));
+    REQUIRE_ERROR(t, thread.set_fault_handler(*reader, 1), Error::kNoRight);
+    const cap::Notification stale = MUST(t, t.env.process.create_notification());
+    stale.drop();
+    REQUIRE_ERROR(t, thread.set_fault_handler(stale, 1), Error::kStaleSlot);
+    REQUIRE_ERROR(t, thread.fault(), Error::kWrongState);
+    REQUIRE_ERROR(t, thread.retry_fault(), Error::kWrongState);
+    REQUIRE_EQUAL(t, by_call({abi::Op::kEndFault, thread.slot(), {2}}), Error::kBadArgument);
+}
+
+// A pager for a process whose threads fault on all CPUs: each page is made when it is first touched, and taken away again and again.
+constexpr std::uint64_t kPages = 64, kRounds = 300;
+constexpr std::uint64_t kWindow = 0x60'0000'0000;
+
+std::uint64_t use_pages(Station& station, cap::Ring&) {
+    Random random(station.values[0]);
+    for (std::uint64_t i = 0; i < kRounds; ++i) {
+        const std::uint64_t page = random.below(kPages);
+        const std::uint64_t found = *reinterpret_cast<volatile std::uint64_t*>(kWindow + page * kPage);
+        station.values[1] = station.values[1] + (found != page + 1);
+        station.beats = i + 1;
+    }
+    return 0;
+}
+
+void pager(Case& t) {
+    const Owned memory(MUST(t, t.env.process.create_memory(kPages)));
+    const std::uint64_t here = MUST(t, t.env.space.reserve(kPages));
+    REQUIRE_OK(t, t.env.process.map(*memory, here, 0, kPages, kReadWrite));
+    for (std::uint64_t page = 0; page < kPages; ++page) {
+        *reinterpret_cast<std::uint64_t*>(here + page * kPage) = page + 1;
+    }
+    const Owned bell(MUST(t, t.env.process.create_notification()));
+    Crew crew(t);
+    for (std::uint32_t cpu = 0; cpu < t.cpus(); ++cpu) {
+        const Worker& worker = crew.add({.main = use_pages, .affinity = only(cpu), .first_cpu = cpu});
+        REQUIRE(t, !t.failed());
+        worker.station->values[0] = t.seed + cpu;
+        REQUIRE_OK(t, worker.thread.set_fault_handler(*bell, only(cpu)));
+        REQUIRE_OK(t, worker.thread.start());
+    }
+    Random random(t.seed);
+    std::uint64_t faults = 0;
+    const auto all_done = [&] {
+        return std::ranges::all_of(crew.workers(),
+                                   [](const Worker& worker) { return worker.beats() == kRounds; });
+    };
+    while (!all_done()) {
+        // With a time, because they may all be done; it may pass just when somebody faults.
+        const std::uint64_t bits = bell->wait(t.env.ring, 10 * kMillisecond).value_or(~0ull);
+        for (std::uint32_t cpu = 0; cpu < t.cpus(); ++cpu) {
+            const Worker& worker = crew.workers()[cpu];
+            const auto fault = worker.thread.fault();
+            if ((bits >> cpu & 1) == 0 || error_of(fault) == Error::kWrongState) {
+                continue;
+            }
+            REQUIRE_OK(t, fault);
+            REQUIRE(t, fault->address >= kWindow && fault->address < kWindow + kPages * kPage);
+            const std::uint64_t page = (fault->address - kWindow) / kPage;
+            const auto mapped = crew.process().map(*memory, kWindow + page * kPage, page, 1, abi::kRead);
+            REQUIRE(t, mapped || mapped.error() == Error::kOverlap);  // another has faulted there, too
+            REQUIRE_OK(t, worker.thread.retry_fault());
+            ++faults;
+        }
+        if (random.one_in(4)) {
+            REQUIRE_OK(t, crew.process().unmap(kWindow, kPages));
+        }
+    }
+    t.env.log.print("test: faults={}", faults);
+    for (const Worker& worker : crew.workers()) {
+        REQUIRE_EQUAL(t, worker.station->values[1].load(), 0u);
+    }
+    REQUIRE(t, faults >= kPages);
+    REQUIRE_OK(t, t.env.process.unmap(here, kPages));
+}
+
+constexpr Entry kCases[] = {
+    {"mapped_then", mapped_then}, {"protected_then", protected_then},
+    {"executed", executed},       {"refused", refused},
+    {"killed", killed},           {"suspended", suspended},
+    {"no_handler", no_handler},   {"others_end", others_end},
+    {"arguments", arguments},     {"pager", pager},
+};
+
+}  // namespace
+
+int cap_main(const cap::Env& env) { return test::run(env, "page_fault", kCases); }
