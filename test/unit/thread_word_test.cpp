@@ -156,6 +156,45 @@ TEST_CASE("the quick ways to wake and to block leave the same word as the others
     CHECK(ThreadStateWord(quick).block_placed().word == ThreadStateWord(full).block().word);
 }
 
+TEST_CASE("a call blocks its thread and another goes on in its place", "[thread_word]") {
+    const auto to = ThreadStateWord::waiting_in_call(kCpu, Cause::kCalls);
+    for (const std::uint64_t placed : {std::uint64_t{0}, ThreadStateWord::kPlacedByKernel}) {
+        std::atomic<std::uint64_t> caller{word(ThreadState::kRunning, placed).raw};
+        std::atomic<std::uint64_t> server{word(ThreadState::kWaiting).raw};
+        const auto before = ThreadStateWord(caller).load();
+        const auto sequence = ThreadStateWord(server).load().sequence();
+        const auto blocked = ThreadStateWord(caller).block_in_call(before, to);
+        REQUIRE(blocked.done);
+        CHECK(blocked.word.state() == ThreadState::kWaiting);
+        CHECK(blocked.word.cause() == Cause::kCalls);
+        CHECK(blocked.word.sequence() == before.sequence() + 1);
+        CHECK(blocked.word.cpu() == before.cpu());
+        CHECK_FALSE(blocked.word.placed_by_kernel());
+        const auto goes_on = ThreadStateWord(server).continue_call(before);
+        REQUIRE(goes_on.done);
+        CHECK(goes_on.word.state() == ThreadState::kRunning);
+        CHECK(goes_on.word.cpu() == before.cpu());
+        CHECK(goes_on.word.sequence() == sequence);
+        CHECK(goes_on.word.placed_by_kernel() == (placed != 0));
+    }
+    for (unsigned bit = ThreadStateWord::kRequestShift; bit < ThreadStateWord::kRequestShift + 7; ++bit) {
+        std::atomic<std::uint64_t> raw{word(ThreadState::kRunning, std::uint64_t{1} << bit).raw};
+        CHECK_FALSE(ThreadStateWord(raw).block_in_call(ThreadStateWord(raw).load(), to).done);
+    }
+    std::atomic<std::uint64_t> woken{word(ThreadState::kRunning, ThreadStateWord::kWakePending).raw};
+    CHECK_FALSE(ThreadStateWord(woken).block_in_call(ThreadStateWord(woken).load(), to).done);
+    for (const auto state : {ThreadState::kRunning, ThreadState::kQueued, ThreadState::kUnplaced,
+                             ThreadState::kSuspended, ThreadState::kGone}) {
+        std::atomic<std::uint64_t> raw{word(state).raw};
+        CHECK_FALSE(ThreadStateWord(raw).continue_call(word(ThreadState::kRunning)).done);
+    }
+    // Asked for something since it was looked at.
+    std::atomic<std::uint64_t> raw{word(ThreadState::kRunning).raw};
+    const auto seen = ThreadStateWord(raw).load();
+    REQUIRE(ThreadStateWord(raw).request(cox::abi::kRequestKill).done);
+    CHECK_FALSE(ThreadStateWord(raw).block_in_call(seen, to).done);
+}
+
 TEST_CASE("anything that is asked for, or a pending wake, is left to the full block", "[thread_word]") {
     for (unsigned bit = ThreadStateWord::kRequestShift; bit < ThreadStateWord::kRequestShift + 7; ++bit) {
         std::atomic<std::uint64_t> raw{word(ThreadState::kRunning, std::uint64_t{1} << bit).raw};
