@@ -3,6 +3,7 @@
 // A page fault of another process, on the same CPU, until its thread executes again: told by a notification, read, ended. The page is
 // not mapped, so that the next fault follows at once; or it is, and another one was taken away.
 #include "bench.hpp"
+#include "cap/endpoint.hpp"
 #include "child.hpp"
 
 namespace {
@@ -52,9 +53,29 @@ cap::Result<void> serve(const cap::Env& env, std::uint64_t count) {
     return {};
 }
 
+// The same by an endpoint: the fault is a message, the reply has the thread try again.
+cap::Result<void> answer(const cap::Env& env, std::uint64_t count) {
+    static cap::Endpoint endpoint;
+    static cap::Message message;
+    const Faulting& other = *TRY(faulting(env));
+    if (!endpoint) {
+        endpoint = TRY(cap::Endpoint::create(env.process));
+        TRY(other.bell.wait(env.ring));
+        TRY(other.child.thread.set_fault_handler(endpoint, 1));
+        TRY(other.child.thread.retry_fault());
+        TRY(endpoint.receive(message));
+    }
+    for (std::uint64_t i = 0; i < count; ++i) {
+        message = cap::answer(message);
+        TRY(endpoint.reply_and_receive(message));
+    }
+    return {};
+}
+
 constexpr Operation kOperations[] = {
-    {"page_fault", 2'000, serve<false>},
+    {"page_fault_notified", 2'000, serve<false>},
     {"page_fault_mapped", 2'000, serve<true>},
+    {"page_fault", 2'000, answer},
 };
 
 [[noreturn]] void touch() {

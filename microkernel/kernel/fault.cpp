@@ -3,32 +3,25 @@
 
 #include "arch/asm.hpp"
 #include "kernel/dispatch.hpp"
+#include "kernel/endpoint.hpp"
 #include "kernel/process.hpp"
 #include "kernel/thread.hpp"
 
 namespace cox {
 
-void PageFault::set_handler(Notification* bell, std::uint64_t bits) {
-    RefPtr<Notification> other;
-    if (bell) other = RefPtr<Notification>(*bell);
+void PageFault::set_handler(Object* handler, std::uint64_t value) {
+    Handler other{handler ? RefPtr<Object>(*handler) : RefPtr<Object>(), value};
     SpinGuard guard(lock_);  // its end comes before that of the one which is replaced
-    std::swap(bell_, other);
-    bits_ = bits;
+    std::swap(handler_, other);
 }
 
-bool PageFault::report(Note note) {
-    RefPtr<Notification> bell;
-    std::uint64_t bits;
-    {
-        SpinGuard guard(lock_);
-        if (!bell_) return false;
-        bell = bell_;
-        bits = bits_;
+PageFault::Handler PageFault::begin(Note note) {
+    SpinGuard guard(lock_);
+    if (handler_.object && handler_.object->type() == Notification::kType) {
         note_ = note;
         outstanding_ = true;
     }
-    bell->signal(bits);
-    return true;
+    return handler_;
 }
 
 core::Result<PageFault::Note> PageFault::outstanding() {
@@ -51,8 +44,15 @@ bool handle_page_fault(Cpu& cpu, Thread& thread) {
     const auto access = error & kFetch ? abi::kExecute : error & kWrite ? abi::kWrite : abi::kRead;
     if (thread.process->space().bring_in(address, access)) return true;
     if (thread.is_agent()) return false;  // its CPU would wait with it
-    if (!thread.page_fault.report({address, access | (error & kPresent ? abi::kFaultMapped : 0)}))
-        return false;
+    const auto cause = access | (error & kPresent ? abi::kFaultMapped : 0);
+    const auto handler = thread.page_fault.begin({address, cause});
+    if (!handler.object) return false;
+    if (handler.object->type() == Endpoint::kType) {
+        call_for_thread(cpu, thread, static_cast<Endpoint&>(*handler.object), handler.value,
+                        {address, cause, thread.frame.rip, thread.ref.raw()});
+        return true;
+    }
+    static_cast<Notification&>(*handler.object).signal(handler.value);
     (void)block_current(cpu);  // unless it has been told already to try again, or is to end
     return true;
 }

@@ -193,7 +193,7 @@ void call_for_thread(Cpu& cpu, Thread& thread, Endpoint& endpoint, std::uint64_t
     thread.ipc.kernel_words = words;
     slot.row = thread.ipc.kernel_words.data();
     use(slot, endpoint);
-    slot.info = abi::message_info(words.size());
+    slot.info = abi::message_info(words.size()).with_room(1);
     slot.deadline = thread.enter.deadline = kNever;
     slot.quick = IpcKind::kNone;
     slot.badge = badge;
@@ -207,7 +207,10 @@ bool finish_ipc(Cpu& cpu, Thread& thread) {
     IpcSlot& slot = *thread.ipc.waits;
     if (slot.for_kernel) {
         slot.for_kernel = false;
-        if (thread.ipc.kernel_result >= 0) return true;
+        const auto result = thread.ipc.kernel_result;
+        const MessageInfo answer{static_cast<std::uint64_t>(result)};
+        const bool refused = result >= 0 && answer.words() != 0 && thread.ipc.kernel_words[0] != 0;
+        if (result >= 0 && !refused) return true;
         exit_current(cpu, kFaultExitCode, abi::Cause::kFaulted);
         return false;
     }

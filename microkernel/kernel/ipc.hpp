@@ -137,7 +137,7 @@ bool finish_ipc(Cpu& cpu, Thread& thread);
 void forget_ipc(Thread& thread);
 
 // The current thread stops, and the kernel calls `endpoint` for it, with words of the kernel's. When that is answered the thread goes on
-// where it was; when it cannot be (kGone), it ends as one that an exception has ended.
+// where it was; when it cannot be (kGone), or the answer's first word is not 0, it ends as one that an exception has ended.
 void call_for_thread(Cpu& cpu, Thread& thread, Endpoint& endpoint, std::uint64_t badge,
                      const std::array<std::uint64_t, 4>& words);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "kernel/calls.hpp"
+#include "kernel/endpoint.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/inbox_records.hpp"
 #include "kernel/poller.hpp"
@@ -58,6 +59,10 @@ core::Result<Reply> set_fault_handler(const Invocation& call, Thread& thread) {
         return Reply{};
     }
     const auto cap = TRY(call.caller.process->caps.look_up(abi::CapSlot::from_raw(call.args[0])));
+    if (cap.object->type() == Endpoint::kType) {
+        thread.page_fault.set_handler(TRY(as<Endpoint>(cap, abi::kWrite)), call.args[1]);
+        return Reply{};
+    }
     const auto bell = TRY(as<Notification>(cap, abi::kWrite));
     if (call.args[1] == 0 || call.args[1] >> 63) return core::fail(Error::kBadArgument);
     thread.page_fault.set_handler(bell, call.args[1]);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Page faults that another process resolves: docs/abi.md, "Page faults".
+#include "cap/endpoint.hpp"
 #include "suite.hpp"
 #include "support/child.hpp"
 #include "support/crew.hpp"
@@ -139,6 +140,73 @@ void suspended(Case& t) {
     REQUIRE_EQUAL(t, MUST(t, ward.child->wait(t.env)), kDoneExitCode);
 }
 
+struct Caller {
+    Owned<cap::Endpoint> endpoint;
+    std::optional<Child> child;
+
+    static cap::Result<Caller> start(const cap::Env& env, std::string_view mode) {
+        Caller made;
+        made.endpoint = Owned(TRY(cap::Endpoint::create(env.process)));
+        cap::LineBuffer<64> arguments;
+        arguments.print("mode={} value={}", mode, kPlace + 0x234);
+        made.child.emplace(TRY(Child::create(env, arguments.view(), {})));
+        TRY((*made.child)->thread.set_fault_handler(*made.endpoint, 4711));
+        TRY((*made.child)->thread.start());
+        return made;
+    }
+};
+
+// With an endpoint a fault is a message; the reply resumes.
+void by_message(Case& t) {
+    const Owned memory(MUST(t, t.env.process.create_memory(1)));
+    const auto caller = MUST(t, Caller::start(t.env, "write"));
+    const auto& child = *caller.child;
+    cap::Message message;
+    REQUIRE_OK(t, caller.endpoint->receive(message, kPatienceNs));
+    for (int i = 0; i < 3; ++i) {
+        REQUIRE_EQUAL(t, message.info.words(), 4u);
+        REQUIRE_EQUAL(t, message.badge, 4711u);
+        REQUIRE_EQUAL(t, message.words[0], kPlace + 0x234);
+        REQUIRE_EQUAL(t, message.words[1], i == 0 ? abi::kWrite : abi::kWrite | abi::kFaultMapped);
+        REQUIRE_EQUAL(t, message.words[3], MUST(t, child->thread.ref()).raw());
+        REQUIRE_ERROR(t, child->thread.fault(), Error::kWrongState);  // that is the other way
+        if (i == 0) {
+            REQUIRE_OK(t, child->process.map(*memory, kPlace, 0, 1, abi::kRead));
+        } else if (i == 2) {
+            REQUIRE_OK(t, child->process.protect(kPlace, 1, kReadWrite));
+            REQUIRE_OK(t, caller.endpoint->reply(cap::answer(message)));
+            break;
+        }
+        message = cap::answer(message);
+        REQUIRE_OK(t, caller.endpoint->reply_and_receive(message, kPatienceNs));
+    }
+    REQUIRE_EQUAL(t, MUST(t, child.wait(t.env)), kDoneExitCode);
+}
+
+std::uint64_t receive_and_go(cap::Ring&, void* argument) {
+    cap::Message message;
+    return static_cast<cap::Endpoint*>(argument)->receive(message).has_value();
+}
+
+// The reply may say that it ends; so does a handler that goes without a reply.
+void message_refused(Case& t) {
+    const auto refused = MUST(t, Caller::start(t.env, "read"));
+    cap::Message message;
+    REQUIRE_OK(t, refused.endpoint->receive(message, kPatienceNs));
+    REQUIRE_OK(t, refused.endpoint->reply(cap::answer(message, 1)));
+    REQUIRE_EQUAL(t, MUST(t, refused.child->wait(t.env)), kFaultExitCode);
+    const auto left = MUST(t, Caller::start(t.env, "read"));
+    cap::Endpoint endpoint = *left.endpoint;
+    const auto server = MUST(t, Sibling::start(t.env, receive_and_go, &endpoint));
+    REQUIRE(t, server.wait());
+    REQUIRE_EQUAL(t, MUST(t, left.child->wait(t.env)), kFaultExitCode);
+    const auto killed = MUST(t, Caller::start(t.env, "read"));
+    REQUIRE_OK(t, killed.endpoint->receive(message, kPatienceNs));
+    REQUIRE_OK(t, (*killed.child)->process.kill(78));
+    REQUIRE_EQUAL(t, MUST(t, killed.child->wait(t.env)), 78u);
+    REQUIRE_ERROR(t, killed.endpoint->reply(cap::answer(message)), Error::kNoCaller);
+}
+
 // Without a handler, and with one that was taken away, it ends.
 void no_handler(Case& t) {
     const Owned bell(MUST(t, t.env.process.create_notification()));
@@ -253,6 +321,7 @@ void pager(Case& t) {
 }
 
 constexpr Entry kCases[] = {
+    {"by_message", by_message},   {"message_refused", message_refused},
     {"mapped_then", mapped_then}, {"protected_then", protected_then},
     {"executed", executed},       {"refused", refused},
     {"killed", killed},           {"suspended", suspended},

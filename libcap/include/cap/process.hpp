@@ -74,9 +74,10 @@ public:
     [[nodiscard]] Result<Thread> poll(Ring& ring, const PollOptions& options = {}) const;
     [[nodiscard]] Result<ThreadStatus> status() const;
 
-    // Page faults set these bits from now on, and the thread waits for end_fault. An empty notification: they end it again.
-    [[nodiscard]] Result<void> set_fault_handler(Notification bell, std::uint64_t bits) const {
-        return invoke(abi::Op::kSetFaultHandler, bell.slot().raw(), bits);
+    // An endpoint: page faults are calls of it from now on, with this badge. A notification: they set these bits, and the thread waits
+    // for retry_fault or refuse_fault. Nothing: they end it again.
+    [[nodiscard]] Result<void> set_fault_handler(Capability handler, std::uint64_t badge_or_bits) const {
+        return invoke(abi::Op::kSetFaultHandler, handler.slot().raw(), badge_or_bits);
     }
     struct Fault {
         std::uint64_t address;
