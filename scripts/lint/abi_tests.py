@@ -191,3 +191,9 @@ def read_rights(root: pathlib.Path) -> dict[str, set[str]]:
     for body in re.findall(r"kAnyOperations\[\] = \{([^}]*)\}", text):
         rights.update({name: set() for name in re.findall(r"\bk\w+", body)})
     return rights
+
+
+def read_hostile(root: pathlib.Path) -> set[str]:
+    """What hostile programs try, besides numbers that are none."""
+    text = abi_headers.without_comments((root / "test/guest/support/hostile_mind.cpp").read_text())
+    return {name for body in re.findall(r"kOperations\[\] = \{([^}]*)\}", text) for name in re.findall(r"\bk\w+", body)}
