@@ -1,85 +1,19 @@
 // SPDX-License-Identifier: MIT
 //
-// The smallest scheduler server there can be, for one CPU: it places each thread once, and hints that from then on the kernel
-// shall wake and rotate it there without asking. Under it the program bench/switches counts what switches cost so.
+// Under the smallest scheduler server (hint_server.hpp) the program bench/switches counts what switches cost so.
 #include "child.hpp"
+#include "hint_server.hpp"
 
-#include "cap/env.hpp"
 #include "cap/machine.hpp"
-#include "cap/sched_domain.hpp"
-#include "cap/threads.hpp"
-#include "core/event_consumer.hpp"
-
-#include <atomic>
-#include <bit>
-#include <cstdint>
 
 namespace {
-
 namespace abi = cox::abi;
-
-constexpr cox::core::EventRingShape kShape{.capacity_log2 = std::countr_zero(abi::kEventEntries)};
-
-struct EventEntries {
-    std::uint64_t address;
-    std::atomic<std::uint64_t>& operator()(std::uint64_t index) const {
-        return reinterpret_cast<std::atomic<std::uint64_t>*>(address + abi::kPageSize)[index];
-    }
-};
-
-struct Server {
-    cap::SchedDomain domain;
-    const abi::StatusLine* lines = nullptr;
-    abi::HintLine* hints = nullptr;
-    std::uint64_t events = 0;
-
-    cap::Result<void> place(std::uint32_t index) const {
-        if (index >= abi::kMaxThreads) {
-            return {};
-        }
-        const abi::ThreadWord word{lines[index].word.load()};
-        if (word.state() != abi::ThreadState::kUnplaced) {
-            return {};
-        }
-        const auto ref = abi::ThreadRef::from_raw(lines[index].ref.load());
-        hints[index].slice_ns = abi::kNoSlice;
-        hints[index].word = abi::hint_word(ref.generation, 0, abi::kHintWake | abi::kHintRotate);
-        return domain.commit(ref, word.sequence(), 0, 0, abi::kNoSlice);
-    }
-
-    // The agent. It returns only when it cannot go on; then the kernel falls back.
-    cap::Result<void> serve() const {
-        auto& header = *reinterpret_cast<abi::EventRingHeader*>(events);
-        cox::core::EventRingConsumer<EventEntries> consumer(header.head, {events}, kShape);
-        for (;;) {
-            while (const auto index = consumer.take()) {
-                TRY(place(*index));
-            }
-            TRY(domain.commit_and_wait({}, 0, 0, abi::kForever));
-        }
-    }
-};
-
-cap::Result<void> attach(const cap::Env& env, Server& server) {
-    const std::uint64_t lines = TRY(env.space.reserve(abi::kStatusTablePages));
-    const std::uint64_t hints = TRY(env.space.reserve(abi::kHintPages));
-    server.events = TRY(env.space.reserve(abi::kEventRingPages));
-    server.lines = reinterpret_cast<const abi::StatusLine*>(lines);
-    server.hints = reinterpret_cast<abi::HintLine*>(hints);
-    TRY(server.domain.attach(lines, hints));
-    const auto agent = TRY(cap::create_sibling(
-        env, [](cap::Ring&, void* self) { return std::uint64_t{!static_cast<Server*>(self)->serve()}; },
-        &server));
-    TRY(server.domain.add_agent(agent, 0, server.events));
-    return agent.start();
-}
-
 }  // namespace
 
 int cap_main(const cap::Env& env) {
-    Server server;
+    bench::HintServer server;
     server.domain = env.find<cap::SchedDomain>("domain").value_or(cap::SchedDomain());
-    const auto attached = attach(env, server);
+    const auto attached = bench::attach(env, server);
     const auto ended = attached ? bench::run_child(env, server.domain, "bench/switches", "hinted_")
                                 : cap::fail(attached.error());
     const bool good = ended && *ended == 0;

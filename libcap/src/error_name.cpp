@@ -36,6 +36,7 @@ std::string_view error_name(abi::Error error) {
         case kNotInDomain: return "NotInDomain";
         case kCancelled: return "Cancelled";
         case kValueChanged: return "ValueChanged";
+        case kNoCaller: return "NoCaller";
     }
     return "?";
 }

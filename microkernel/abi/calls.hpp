@@ -39,6 +39,7 @@ enum class Op : std::uint16_t {
     kWaitExit = 0x0109,     // ring only, kRead: completes with the exit code when the process has gone
     kPark = 0x010a,  // call only, the caller's own, kRead: a0 address of a word, a1 its value, a2 timeout_ns
     kUnpark = 0x010b,  // the caller's own, kWrite: a0 address, a1 how many at most -> how many were woken
+    kCreateEndpoint = 0x010c,  // -> slot
 
     kCreateTimer = 0x0111,  // a0 notification slot (kWrite), a1 bits that it sets -> slot
 
@@ -105,6 +106,13 @@ enum class Op : std::uint16_t {
     kAckIrq = 0x0a01,     // kWrite: the line is unmasked -> how many interrupts have come since last time
     kPortRead = 0x0a02,   // kRead: a0 port, a1 width in bytes -> value
     kPortWrite = 0x0a03,  // kWrite: a0 port, a1 width in bytes, a2 value
+
+    // Endpoint: a0 MessageInfo, the words in registers or in the ring (abi/message.hpp) -> MessageInfo of what has come.
+    kCall = 0x0801,     // kWrite: sends, and waits for the reply
+    kReceive = 0x0802,  // kRead: waits for a caller; second result: the badge of its capability
+    kReply =
+        0x0803,  // kRead: answers whom a0's token names; 0, by cap_call: whom the thread received last by cap_call
+    kReplyReceive = 0x0804,  // kRead: both; without anybody to answer only the second
 };
 
 inline constexpr std::uint64_t kMaxLogLine = 1024;

@@ -42,9 +42,11 @@ enum class Error : std::int64_t {
     kCancelled = -27,  // by kCancel, or because the submission that it is linked to did not succeed
     // Parking.
     kValueChanged = -28,  // the word has another value than the caller expected
+    // Endpoints.
+    kNoCaller = -29,  // nobody waits for that reply: given already, timed out, cancelled, or gone
 };
 
 // Last error in use; tests walk all of them.
-inline constexpr Error kLastError = Error::kValueChanged;
+inline constexpr Error kLastError = Error::kNoCaller;
 
 }  // namespace cox::abi

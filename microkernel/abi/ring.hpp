@@ -2,7 +2,7 @@
 // The ring that every thread owns: submissions in, completions out, in three pages that kernel and
 // user share.
 //
-//   page 0  RingHeader   indices, each side's on a cache line of its own
+//   page 0  RingHeader   indices, each side's on a cache line of its own; then RingMessage[kRingMessages]
 //   page 1  Submission[kSqEntries]
 //   page 2  Completion[kCqEntries]
 //
@@ -22,6 +22,7 @@
 #include <cstdint>
 
 #include "abi/calls.hpp"
+#include "abi/message.hpp"
 #include "abi/types.hpp"
 
 namespace cox::abi {
@@ -60,6 +61,14 @@ struct RingHeader {
     alignas(64) std::atomic<std::uint32_t> cq_head;  // user
 };
 static_assert(sizeof(RingHeader) == 256);
+
+// Words of messages (abi/message.hpp): the operation's MessageInfo names the place. The kernel reads or writes it only between
+// submission and completion of that operation.
+struct alignas(64) RingMessage {
+    std::uint64_t words[kMessageWords];
+};
+inline constexpr std::uint32_t kRingMessages = (kPageSize - sizeof(RingHeader)) / sizeof(RingMessage);
+static_assert(kRingMessages == 60);
 static_assert(kSqEntries * sizeof(Submission) == kPageSize && kCqEntries * sizeof(Completion) == kPageSize);
 
 }  // namespace cox::abi

@@ -42,6 +42,8 @@ enum class Cause : std::uint8_t {
     kCpuLost = 16,         // its CPU was taken from the domain
     kSuspended = 17,       // by kSuspend
     kResumed = 18,         // by kResume
+    kCalls = 19,           // waits for the reply to its kCall
+    kServes = 20,          // goes on in the place of its caller, on whose time it runs
 };
 
 // The one word that says where a thread is, and why.
@@ -75,11 +77,13 @@ struct alignas(64) StatusLine {
     std::atomic<std::uint64_t> ref;             // ThreadRef; CPU line: the CPU's number
     std::atomic<std::uint64_t> runtime_ns;      // on a CPU since creation, up to its last stop
     std::atomic<std::uint64_t> runnable_since;  // TSC when it last became runnable
-    std::atomic<std::uint64_t> wakes;           // so far
+    std::atomic<std::uint64_t> wakes;           // so far; but for WakeLedger::direct
     std::atomic<std::uint64_t> affinity;        // mask of CPUs
     std::atomic<std::uint64_t> label;           // ThreadParams::label; CPU line: TopologyWord
-    std::atomic<std::uint32_t> domain;  // 0: in no domain; else the domain's number. CPU line: whose it is
-    std::atomic<std::uint32_t> calls;   // since creation, up to its last stop, modulo 2^32
+    std::atomic<std::uint16_t> domain;  // 0: in no domain; else the domain's number. CPU line: whose it is
+    std::atomic<std::uint16_t>
+        serves;  // 0, or 1 + the line of the thread whose call it received last and has not answered
+    std::atomic<std::uint32_t> calls;  // since creation, up to its last stop, modulo 2^32
 };
 static_assert(sizeof(StatusLine) == 64);
 
@@ -98,19 +102,20 @@ inline constexpr std::uint32_t kStatusLines = kMaxThreads + kMaxCpus;
 inline constexpr std::uint32_t kStatusTablePages = (kStatusLines * 64 + 4095) / 4096;
 
 // What became of a thread's wakes, since it was created: kWakeLedger. At any time
-//     wakes = hinted + committed + by_kernel + cancelled + coalesced + 1 if word.wake_owed()
+//     wakes = hinted + committed + by_kernel + cancelled + coalesced + direct + 1 if word.wake_owed()
 // but for what is just being counted, which is in `wakes` already.
 struct WakeLedger {
-    std::uint64_t word;       // ThreadWord, while the counts were read
-    std::uint64_t ref;        // ThreadRef; 0: the line is free
-    std::uint64_t wakes;      // as in the line: its start, and whatever would have woken it
-    std::uint64_t hinted;     // placed by a hint
+    std::uint64_t word;    // ThreadWord, while the counts were read
+    std::uint64_t ref;     // ThreadRef; 0: the line is free
+    std::uint64_t wakes;   // as in the line, and the direct ones: its start, and whatever would have woken it
+    std::uint64_t hinted;  // placed by a hint
     std::uint64_t committed;  // placed by a commit
     std::uint64_t by_kernel;  // placed by the kernel: in fallback; of a system thread, all
     std::uint64_t cancelled;  // the thread has gone
     std::uint64_t coalesced;  // there was nothing to place: it ran, was queued, or was runnable already
+    std::uint64_t direct;     // by a call or a reply that switched straight to it
 };
-static_assert(sizeof(WakeLedger) == 64);
+static_assert(sizeof(WakeLedger) == 72);
 inline constexpr std::uint64_t kGoneThreads =
     ~std::uint64_t{0};  // kWakeLedger: not a line, but these together
 

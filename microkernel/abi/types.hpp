@@ -52,6 +52,7 @@ enum class ObjectType : std::uint32_t {
     kMachine = 7,
     kTimer = 9,
     kIrq = 10,
+    kEndpoint = 8,
 };
 
 // Rights of a capability. What each permits depends on the type; docs/abi.md has the table.

@@ -101,13 +101,13 @@ public:
 
     // running → waiting, or suspended if that is asked for. Owner. A pending wake is consumed instead: done is true and
     // the state still running. Fails when a kill waits; other requests are fulfilled by leaving the CPU.
-    Transition block() {
-        return change([](ThreadWord w) -> std::optional<std::uint64_t> {
+    Transition block(Cause cause = Cause::kBlocked) {
+        return change([cause](ThreadWord w) -> std::optional<std::uint64_t> {
             if (w.state() != ThreadState::kRunning || w.requests() & abi::kRequestKill) return std::nullopt;
             if (w.wake_pending()) return w.raw & ~kWakePending;
             if (w.requests() & abi::kRequestSuspend)
                 return make(ThreadState::kSuspended, w.cpu(), w.sequence() + 1, Cause::kSuspended);
-            return make(ThreadState::kWaiting, w.cpu(), w.sequence() + 1, Cause::kBlocked);
+            return make(ThreadState::kWaiting, w.cpu(), w.sequence() + 1, cause);
         });
     }
 
@@ -118,6 +118,22 @@ public:
                 w.raw & (kWakePending | kPlacedByKernel))
                 return std::nullopt;
             return make(ThreadState::kWaiting, w.cpu(), w.sequence() + 1, Cause::kBlocked);
+        });
+    }
+
+    // running → waiting, whoever has placed the thread, and waiting → running in the place of one that has just left by this: `from` is
+    // what that was. The two of them fail when anything else is to be done.
+    Transition block_in_call(ThreadWord expected, Cause cause) {
+        constexpr std::uint64_t kOther = 0x7full << kRequestShift | kWakePending | 0xff;
+        return change_from(expected,
+                           (expected.raw & kOther) == static_cast<std::uint64_t>(ThreadState::kRunning),
+                           make(ThreadState::kWaiting, expected.cpu(), expected.sequence() + 1, cause));
+    }
+    Transition continue_call(ThreadWord from) {
+        return change([from](ThreadWord w) -> std::optional<std::uint64_t> {
+            if (w.state() != ThreadState::kWaiting) return std::nullopt;
+            return make(ThreadState::kRunning, from.cpu(), w.sequence(), Cause::kServes) |
+                   (from.raw & kPlacedByKernel);
         });
     }
 

@@ -99,6 +99,8 @@ constexpr std::array<QuickWay, 16> kQuickWays = [] {
     ways[low_bits(Op::kCommitAndWait)] = call_commit_and_wait;
     ways[low_bits(Op::kSignal)] = call_signal;
     ways[low_bits(Op::kPollBits)] = call_poll;
+    ways[low_bits(Op::kCall)] = call_call;
+    ways[low_bits(Op::kReplyReceive)] = call_reply_receive;
     return ways;
 }();
 
@@ -117,6 +119,7 @@ core::Result<Reply> invoke(const Invocation& call) {
         case 7: return invoke_machine(call, cap);
         case 9: return invoke_timer(call, cap);
         case 10: return invoke_irq(call, cap);
+        case 8: return invoke_endpoint(call, cap);
         default: return core::fail(Error::kBadOperation);
     }
 }
@@ -167,6 +170,7 @@ void finish_exit_work(Cpu& cpu) {
     if (work & kExitThread) return exit_current(cpu, cpu.current->frame.rax, abi::Cause::kExited);
     if (work & (kWaitInEnter | kWaitForEvents)) return wait_in_enter(cpu, *cpu.current);
     if (work & kPark) return wait_parked(cpu, *cpu.current);
+    if (work & kAtEndpoint) return call_endpoint(cpu, *cpu.current);
     if (work & kYield) yield_current(cpu);
 }
 

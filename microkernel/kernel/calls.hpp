@@ -64,6 +64,11 @@ CallResult call_unmap(std::uint64_t slot, std::uint64_t op, std::uint64_t addres
 CallResult call_poll(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
                      std::uint64_t a2, std::uint64_t a3);
 
+CallResult call_call(std::uint64_t slot, std::uint64_t op, std::uint64_t info, std::uint64_t a1,
+                     std::uint64_t a2, std::uint64_t a3);
+CallResult call_reply_receive(std::uint64_t slot, std::uint64_t op, std::uint64_t info, std::uint64_t a1,
+                              std::uint64_t a2, std::uint64_t a3);
+
 // For the arguments of a jump that takes none: whatever the registers hold.
 inline std::uint64_t any() {
     std::uint64_t value;
@@ -73,6 +78,10 @@ inline std::uint64_t any() {
 // entry.S: a successful call's last step, in place of a return, when it has nothing to return to (something_to_do).
 extern "C" CallResult switch_by_park(std::uint64_t slot, std::uint64_t op, std::uint64_t a0, std::uint64_t a1,
                                      std::uint64_t a2, std::uint64_t a3);
+extern "C" CallResult switch_by_call(std::uint64_t slot, std::uint64_t op, std::uint64_t info,
+                                     std::uint64_t a1, std::uint64_t a2, std::uint64_t a3);
+extern "C" CallResult switch_by_reply(std::uint64_t slot, std::uint64_t op, std::uint64_t info,
+                                      std::uint64_t a1, std::uint64_t a2, std::uint64_t a3);
 extern "C" CallResult switch_by_yield(std::uint64_t slot, std::uint64_t op, std::uint64_t a0,
                                       std::uint64_t a1, std::uint64_t a2, std::uint64_t a3);
 
@@ -103,5 +112,6 @@ core::Result<Reply> invoke_irq(const Invocation& call, const Cap& cap);
 core::Result<Reply> get_irq(const Invocation& call);  // kGetIrq; the right has been checked
 // kCreateTimer, among the timers of `payer`; the right has been checked.
 core::Result<Reply> create_timer(const Invocation& call, Process& payer);
+core::Result<Reply> invoke_endpoint(const Invocation& call, const Cap& cap);
 
 }  // namespace cox

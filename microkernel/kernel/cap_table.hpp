@@ -50,6 +50,27 @@ public:
         give_back(*object);
         return nullptr;
     }
+    // What a slot names, for those who use it again and again: as long as `generation` is what it was, the table holds a reference.
+    template <class T>
+    struct Known {
+        std::uint64_t slot = 0;
+        const std::atomic<std::uint32_t>* generation = nullptr;
+        T* object = nullptr;
+
+        bool still() const {
+            // acquire: pairs with take(): else its reference is given back after this
+            return generation->load(std::memory_order_acquire) + 1 == static_cast<std::uint32_t>(slot >> 32);
+        }
+    };
+    // False: hold() fails.
+    template <class T>
+    bool learn(abi::CapSlot slot, abi::Rights needed, Known<T>& known) const {
+        T* const object = hold<T>(slot, needed);
+        if (!object) return false;
+        known = {slot.raw(), &entry(slot.index).generation, object};
+        give_back(*object);
+        return true;
+    }
     // Whether the slot names `object`, this table's process or a thread of it, for reading and writing, as it did when
     // recall() was asked. Emptying the slot makes it forgotten first, so that the answer was right when it was read.
     static bool knows(abi::CapSlot slot, const Object& object) {

@@ -8,10 +8,10 @@
 
 namespace cox {
 
-bool complete(const PendingOp& op, std::int64_t result) {
+bool complete(const PendingOp& op, std::int64_t result, std::uint64_t second) {
     bool dropped = true;
     if (const auto thread = find_thread(op.owner())) {
-        if (thread->ring.post({op.user_data, result, 0, 0}, op.linked(), dropped)) wake(*thread);
+        if (thread->ring.post({op.user_data, result, second, 0}, op.linked(), dropped)) wake(*thread);
         if (op.linked()) wake_poller(*thread);  // what it has held back
     }
     this_cpu().stats.dropped_completions += dropped;

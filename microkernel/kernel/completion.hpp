@@ -27,7 +27,7 @@ inline PendingOp withdraw_if(PendingOp& waiter, abi::ThreadRef thread, std::uint
 }
 
 // Any CPU, holding no lock: it may wake the thread. False: the thread has gone.
-bool complete(const PendingOp& op, std::int64_t result);
+bool complete(const PendingOp& op, std::int64_t result, std::uint64_t second = 0);
 // Whether its thread has not gone, though others may refer to it still. Holding no lock.
 bool waits_still(const PendingOp& op);
 

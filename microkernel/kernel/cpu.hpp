@@ -35,6 +35,7 @@ enum ExitWork : std::uint32_t {
     kYield = 16,          // kYield
     kAgentWoken = 32,     // the CPU's agent is to run (direct_agent.cpp)
     kWaitForEvents = 64,  // kCommitAndWait waits
+    kAtEndpoint = 512,    // an operation of an endpoint
     // Of these it is enough to look at the queue, and at the timer for it:
     kQueued = 128,  // a thread was queued
     kWatch =

@@ -47,11 +47,8 @@ bool put_to_sleep(Thread& agent, std::uint64_t now) {
     return blocked.done && blocked.word.state() == abi::ThreadState::kWaiting;
 }
 
-// The thread's context is loaded, but it has waited in a call.
 arch::TrapFrame* go_on(Cpu& cpu, Thread& thread) {
-    if (thread.resume & Thread::kInEnter && !finish_enter(cpu, thread)) return leave_kernel(cpu);
-    if (thread.resume & Thread::kInPark) finish_park(cpu, thread);
-    return &thread.frame;
+    return finish_wait(cpu, thread) ? &thread.frame : leave_kernel(cpu);
 }
 
 }  // namespace

@@ -157,9 +157,7 @@ bool switch_in(Cpu& cpu, std::uint64_t now) {
     if (t.domain && !std::exchange(cpu.line_busy, true)) root_domain.cpu_busy(cpu.number);
     if (cpu.fpu_owner != &t || t.fpu_cpu != &cpu) load_fpu(cpu, t);
     load_context(cpu, t, now);
-    if (t.resume & Thread::kInEnter) return finish_enter(cpu, t);
-    if (t.resume & Thread::kInPark) finish_park(cpu, t);
-    return true;
+    return finish_wait(cpu, t);
 }
 
 // Decides who runs. False: nobody can. `fresh`: cpu.current has just begun and its context is not loaded.
@@ -201,6 +199,13 @@ void arm_timer(Cpu& cpu, std::uint64_t now) {
 
 }  // namespace
 
+bool finish_wait(Cpu& cpu, Thread& t) {
+    if (t.resume & Thread::kInEnter) return finish_enter(cpu, t);
+    if (t.resume & Thread::kInPark) finish_park(cpu, t);
+    if (t.resume & Thread::kInIpc) return finish_ipc(cpu, t);
+    return true;
+}
+
 Thread& take_off(Cpu& cpu) {
     const auto now = arch::rdtsc();
     Thread& t = *cpu.current;
@@ -208,6 +213,7 @@ Thread& take_off(Cpu& cpu) {
     account(cpu, now);
     use_up(t, save_context(t, now));
     cpu.current = nullptr;
+    if (t.ipc.loan) end_loan(t, cpu.number);
     return t;
 }
 
@@ -221,10 +227,10 @@ void yield_current(Cpu& cpu) {
     if (cpu.queue.empty() || requeue_current(cpu, false, Cause::kYielded)) t.slice_used = t.turn_used = 0;
 }
 
-bool block_current(Cpu& cpu) {
+bool block_current(Cpu& cpu, Cause cause) {
     Thread& t = take_off(cpu);
     t.agent_overrun = false;
-    const auto blocked = t.word().block();
+    const auto blocked = t.word().block(cause);
     if (!blocked.done || blocked.word.state() == abi::ThreadState::kRunning) {  // to die, or woken already
         cpu.current = &t;
         return !blocked.done;

@@ -23,6 +23,7 @@ void finish_exit(Thread& thread, abi::ThreadWord word) {
     if (tracing(core::kTraceStop)) trace(core::TraceEvent::kGone, thread.ref, word.raw, thread.exit_code);
     thread.ring.close();
     forget_park(thread);
+    forget_ipc(thread);
     forget_timeout(cpu, thread);
     if (thread.polls) end_polling(thread);
     end_poller(thread);

@@ -16,8 +16,9 @@ namespace cox {
 
 // Whose count of references is 0 for ever.
 struct NoObject {
-    std::uint64_t none[2] = {};
+    std::uint64_t none[3] = {};
 };
+static_assert(sizeof(NoObject) >= sizeof(Object), "its count of references lies in there");
 
 void* heap_allocate(std::size_t size);  // nullptr: no frame; at least 16-aligned
 void heap_free(void* memory, std::size_t size);

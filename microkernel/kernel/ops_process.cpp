@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "kernel/calls.hpp"
+#include "kernel/endpoint.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/heap.hpp"
 #include "kernel/log.hpp"
@@ -106,6 +107,7 @@ core::Result<Reply> invoke_process(const Invocation& call, const Cap& cap) {
         case Op::kCreateNotification:
             return give_caller(call, RefPtr<Object>(*TRY(make_object<Notification>())));
         case Op::kCreateTimer: return create_timer(call, *process);
+        case Op::kCreateEndpoint: return give_caller(call, RefPtr<Object>(*TRY(Endpoint::create())));
         // Their own process's come here only through the ring, or for lack of a right.
         case Op::kUnpark:
             if (process != call.caller.process.get()) return core::fail(Error::kWrongState);

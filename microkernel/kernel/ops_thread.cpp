@@ -43,7 +43,8 @@ core::Result<Reply> get_status(const Invocation& call, Thread& thread) {
         copy[4] = line.wakes.load();
         copy[5] = line.affinity.load();
         copy[6] = line.label.load();
-        copy[7] = line.domain.load() | std::uint64_t{line.calls.load()} << 32;
+        copy[7] = line.domain.load() | std::uint64_t{line.serves.load()} << 16 |
+                  std::uint64_t{line.calls.load()} << 32;
     } while (line.word.load() != copy[0]);
     static_assert(sizeof copy == sizeof(abi::StatusLine));
     TRY(copy_to_user(call.caller.process->space(), call.args[0], copy, sizeof copy));

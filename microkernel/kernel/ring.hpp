@@ -113,6 +113,11 @@ public:
     // Poller's CPU, after having taken. True: the thread waits and now has what it waits for: wake it.
     [[nodiscard]] bool answered();
 
+    // Words of a message, in memory that the user may change meanwhile.
+    std::uint64_t* message(std::uint32_t place) const {
+        return reinterpret_cast<abi::RingMessage*>(header_ + 1)[place].words;
+    }
+
     // Any CPU. Posts into a reserved entry. True: the thread waits and now has what it waits for: wake it.
     [[nodiscard]] bool post(const abi::Completion& completion, bool linked, bool& dropped);
 
@@ -142,6 +147,13 @@ public:
     [[nodiscard]] bool end_wait() {
         SpinGuard guard(lock_);
         if (wanted_ == 0) return false;
+        stop_waiting();
+        return true;
+    }
+    // The same, of the wait by begin_park() with this deadline: not of a later one.
+    [[nodiscard]] bool end_park(std::uint64_t deadline) {
+        SpinGuard guard(lock_);
+        if (wanted_ != kParked || deadline_ != deadline) return false;
         stop_waiting();
         return true;
     }

@@ -12,6 +12,8 @@
 #define COX_CAPABILITY __attribute__((capability("lock")))
 #define COX_SCOPED __attribute__((scoped_lockable))
 #define COX_GUARDED_BY(lock) __attribute__((guarded_by(lock)))
+// What the analysis cannot follow: it says why.
+#define COX_UNCHECKED __attribute__((no_thread_safety_analysis))
 #define COX_REQUIRES(lock) __attribute__((requires_capability(lock)))
 
 namespace cox {
@@ -25,6 +27,7 @@ enum class LockRank : std::uint8_t {
     kTimer,         // when, how often
     kIrq,           // interrupt lines
     kFault,         // who is told of a thread's page faults, and of which
+    kEndpoint,      // callers, receivers
     kCapTable,
     kThreadTable,  // free slots
     kPark,         // who is parked

@@ -20,6 +20,7 @@
 #include "kernel/address_space.hpp"
 #include "kernel/ending.hpp"
 #include "kernel/fault.hpp"
+#include "kernel/ipc.hpp"
 #include "kernel/object.hpp"
 #include "kernel/park.hpp"
 #include "kernel/ring.hpp"
@@ -89,6 +90,7 @@ public:
         kInEnter = 2,  // it waits in cap_enter: finish_enter
         kInPark = 4,   // it has parked with a time-out, or on shared memory: finish_park
         kPolls = 8,    // it has no user code to return to: poll_ring. For good
+        kInIpc = 16,   // it waits at an endpoint with a time-out, or for the kernel: finish_ipc
     };
     std::uint8_t resume = 0;
     std::atomic<bool> agent_overrun{
@@ -99,7 +101,7 @@ public:
         bool awake;
     } poll{};
 
-    // cap_enter or kPark in progress.
+    // cap_enter, kPark, or a wait at an endpoint in progress.
     bool timed_out = false;
     struct {
         std::uint32_t wanted, consumed;
@@ -115,6 +117,8 @@ public:
         RefPtr<Object> pinned;    // the shared memory object
         AddressSpace::Page page;  // with the word that it parked on last, for the next time
     } park;
+
+    Ipc ipc{*this};
 
     static constexpr std::uint64_t kNoCode = ~std::uint64_t{0};
     std::atomic<std::uint64_t> exit_code{

@@ -69,6 +69,7 @@ core::Result<RefPtr<Thread>> allocate_thread(Process& process, SchedDomain* doma
     line.affinity.store(affinity, std::memory_order_relaxed);
     line.label.store(0, std::memory_order_relaxed);
     line.domain.store(domain != nullptr, std::memory_order_relaxed);
+    line.serves.store(0, std::memory_order_relaxed);
     auto* thread = new (slot(index)) Thread(line, hints[index], ref, process, domain, polled);
     thread->fpu.reset();
     thread->word().create(cpu);

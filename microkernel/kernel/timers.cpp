@@ -60,7 +60,7 @@ void forget_timeout(Cpu& cpu, Thread& thread) {
         send_timer_record(thread, keeper);
 }
 
-std::uint64_t next_timeout(const Cpu& cpu) {
+std::uint64_t first_timeout(const Cpu& cpu) {
     const Thread* first = cpu.timers.min();
     return std::min(first ? first->timer.deadline() : kNever, next_alarm(cpu));
 }

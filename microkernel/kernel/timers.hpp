@@ -18,7 +18,11 @@ void arm_timeout(Cpu& cpu, Thread& thread, std::uint64_t deadline);  // the thre
 void disarm_timeout(Cpu& cpu, Thread& thread);                       // it waits no more, and runs here
 void forget_timeout(Cpu& cpu, Thread& thread);                       // it has gone; any CPU
 
-std::uint64_t next_timeout(const Cpu& cpu);  // or alarm
+// Or alarm; kNever: there is none.
+std::uint64_t first_timeout(const Cpu& cpu);
+inline std::uint64_t next_timeout(const Cpu& cpu) {
+    return cpu.timers.empty() && cpu.alarms.empty() ? kNever : first_timeout(cpu);
+}
 void expire_timeouts(Cpu& cpu, std::uint64_t now);
 void serve_timer_record(Cpu& cpu, Thread& thread);
 

@@ -11,13 +11,14 @@ void WakeCounts::read(abi::WakeLedger& into) const {
     into.by_kernel = by_kernel.load(std::memory_order_acquire);
     into.cancelled = cancelled.load(std::memory_order_acquire);
     into.coalesced = coalesced.load(std::memory_order_acquire);
+    into.direct = direct.load(std::memory_order_acquire);
 }
 
 bool read_ledger(Thread& thread, abi::WakeLedger& into) {
     into.word = thread.word().load().raw;
     into.ref = thread.ref.raw();
     thread.wake_counts.read(into);
-    into.wakes = thread.line.wakes.load(std::memory_order_acquire);
+    into.wakes = thread.line.wakes.load(std::memory_order_acquire) + into.direct;
     return thread.word().load().raw == into.word;
 }
 
@@ -31,11 +32,12 @@ void GoneWakes::add(const Thread& gone) {
     counts_.by_kernel.fetch_add(last.by_kernel, std::memory_order_release);
     counts_.cancelled.fetch_add(last.cancelled, std::memory_order_release);
     counts_.coalesced.fetch_add(last.coalesced, std::memory_order_release);
+    counts_.direct.fetch_add(last.direct, std::memory_order_release);
 }
 
 void GoneWakes::read(abi::WakeLedger& into) const {
     counts_.read(into);
-    into.wakes = wakes_.load(std::memory_order_relaxed);
+    into.wakes = wakes_.load(std::memory_order_relaxed) + into.direct;
 }
 
 }  // namespace cox

@@ -5,6 +5,7 @@
 // Who writes a count:
 //   wakes (in the status line)     whoever wakes, before the transition: so `wakes` is never behind the others
 //   hinted, committed, by_kernel   whoever has moved the thread to queued, until it hands it to its CPU: nobody else can move it
+//   direct                         whoever has moved the thread to running; in no other count, and added to `wakes` by who reads
 //   cancelled, coalesced           anyone, so these are read-modify-writes
 // Each is stored with release after the transition that it is about, and read with acquire before `wakes` (WakeCounts::read), so
 // whoever sees a wake as settled sees it in `wakes`, too.
@@ -19,7 +20,7 @@ class Thread;
 
 struct WakeCounts {
     using Count = std::atomic<std::uint64_t>;
-    Count hinted{0}, committed{0}, by_kernel{0}, cancelled{0}, coalesced{0};
+    Count hinted{0}, committed{0}, by_kernel{0}, cancelled{0}, coalesced{0}, direct{0};
 
     // Of one that has a single writer at a time.
     static void add(Count& count) {

@@ -2,6 +2,7 @@
 //
 // What the tests start as another process: it does one thing, named by its argument `mode`, with `value`, and
 // ends with 7 if it has lived through it. `bell` is a notification that some modes use, if it was given.
+#include "cap/endpoint.hpp"
 #include "cap/env.hpp"
 #include "cap/threads.hpp"
 #include "core/command_line.hpp"
@@ -132,6 +133,18 @@ std::uint64_t fill(const cap::Env& env, std::uint64_t value) {
     return kDone;
 }
 
+// Answers each call with the sum of two words, until that is 0: then it ends without an answer.
+std::uint64_t serve(const cap::Env& env, std::uint64_t) {
+    const auto service = env.find<cap::Endpoint>("service");
+    cap::Message m;
+    bool good = static_cast<bool>(service->receive(m));
+    while (good && m.words[0] + m.words[1] != 0) {
+        m = cap::answer(m, m.words[0] + m.words[1]);
+        good = static_cast<bool>(service->reply_and_receive(m));
+    }
+    return good ? kDone : 1;
+}
+
 struct Mode {
     std::string_view name;
     std::uint64_t (*run)(const cap::Env& env, std::uint64_t value);
@@ -164,6 +177,7 @@ constexpr Mode kModes[] = {
          (void)fill(env, value);
          spin();
      }},
+    {"serve", serve},
     {"crowd", crowd},
     // The main thread ends with 1, then its sibling with `value`.
     {"sibling_last",

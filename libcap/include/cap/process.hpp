@@ -44,7 +44,8 @@ struct ThreadStatus {
     std::uint64_t wakes;
     std::uint64_t affinity;
     std::uint64_t label;
-    std::uint32_t domain;
+    std::uint16_t domain;
+    std::uint16_t serves;  // 1 + the line of the caller, 0: none
     std::uint32_t calls;
 };
 

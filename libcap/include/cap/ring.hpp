@@ -86,6 +86,11 @@ public:
         return abi::kSqEntries - (sq_tail_ - sq_head_seen_);
     }
 
+    // Where the words of messages are (cap/endpoint.hpp).
+    [[nodiscard]] std::uint64_t* message(std::uint32_t place) const {
+        return reinterpret_cast<abi::RingMessage*>(header_ + 1)[place].words;
+    }
+
 private:
     static constexpr std::uint32_t kKept = 2 * abi::kCqEntries;
 

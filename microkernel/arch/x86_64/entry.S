@@ -131,6 +131,29 @@ finish_syscall:
     call \function
 .endm
 
+// The same for messages: what the call was is in the frame, RDX too, and RAX is not.
+.macro SWITCH_BY_MESSAGE name, function
+.global \name
+\name:
+    addq $8, %rsp                                     // the return address
+    movq %gs:CPU_FRAME_TOP, %rdi
+    movq %rdx, IN_FRAME(RDX)(%rdi)
+    movq %rbx, IN_FRAME(RBX)(%rdi)
+    movq %rbp, IN_FRAME(RBP)(%rdi)
+    movq %r12, IN_FRAME(R12)(%rdi)
+    movq %r13, IN_FRAME(R13)(%rdi)
+    movq %r14, IN_FRAME(R14)(%rdi)
+    movq %r15, IN_FRAME(R15)(%rdi)
+    movq $VECTOR_SYSCALL, IN_FRAME(VECTOR)(%rdi)
+    movq %gs:CPU_USER_RSP, %rax
+    movq %rax, IN_FRAME(RSP)(%rdi)
+    xorl %ebp, %ebp
+    call \function
+    jmp leave_to_user
+.endm
+
+SWITCH_BY_MESSAGE switch_by_call, call_directly
+SWITCH_BY_MESSAGE switch_by_reply, reply_directly
 SWITCH_BY switch_by_park, park_directly
     jmp leave_to_user
 SWITCH_BY switch_by_yield, yield_directly

@@ -18,7 +18,8 @@ namespace test {
 
 // What is settled of them.
 constexpr std::uint64_t settled(const abi::WakeLedger& ledger) {
-    return ledger.hinted + ledger.committed + ledger.by_kernel + ledger.cancelled + ledger.coalesced;
+    return ledger.hinted + ledger.committed + ledger.by_kernel + ledger.cancelled + ledger.coalesced +
+           ledger.direct;
 }
 constexpr bool is_owed(const abi::WakeLedger& ledger) { return abi::ThreadWord{ledger.word}.wake_owed(); }
 

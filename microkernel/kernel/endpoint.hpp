@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Endpoint: where callers and receivers meet. One of its two queues is empty: whoever comes looks for one of the others first.
+// Callers are served first in, first out; of receivers the one that came last goes first, because its memory is warm.
+//
+// The memory of an endpoint is an endpoint's for ever, so its lock may be taken by whoever once had to do with it.
+#pragma once
+#include "core/result.hpp"
+#include "kernel/ipc.hpp"
+#include "kernel/object.hpp"
+#include "kernel/spinlock.hpp"
+
+namespace cox {
+
+class Process;
+
+class Endpoint final : public Object {
+public:
+    static constexpr abi::ObjectType kType = abi::ObjectType::kEndpoint;
+
+    static core::Result<RefPtr<Endpoint>> create();
+    Endpoint() : Object(kType, Unborn{}) {}  // create() alone
+
+    // A call goes to a receiver, or waits for one. Holding no lock.
+    void send(IpcSlot& call);
+    // True: a message has come at once: receiver.token_info(), receiver.badge. False: it waits.
+    bool receive(IpcSlot& receiver);
+    // Takes the slot out of the queue. False: it does not stand there.
+    bool remove(IpcSlot& slot);
+    PendingOp withdraw(Thread& caller, std::uint64_t user_data) override;
+
+    // For direct_call.cpp: each step in place. Between lock() and unlock().
+    class Quick {
+    public:
+        explicit Quick(Endpoint& endpoint) : e_(endpoint) {}
+        void lock() COX_UNCHECKED { e_.lock_.lock(); }
+        void unlock() COX_UNCHECKED { e_.lock_.unlock(); }
+        bool has_callers() const COX_UNCHECKED { return e_.callers_.first; }
+        IpcSlot* first_receiver() const COX_UNCHECKED { return e_.receivers_.first; }
+        void drop_receiver(IpcSlot& first) COX_UNCHECKED { e_.unlink(first); }
+        void push_receiver(IpcSlot& slot) COX_UNCHECKED { e_.push(e_.receivers_, slot); }
+
+    private:
+        Endpoint& e_;
+    };
+
+private:
+    struct Queue {
+        IpcSlot* first = nullptr;
+        IpcSlot* last = nullptr;
+    };
+    void destroy() override;
+    void append(Queue& queue, IpcSlot& slot) COX_REQUIRES(lock_);
+    [[gnu::always_inline]] void push(Queue& queue, IpcSlot& slot) COX_REQUIRES(lock_);
+    [[gnu::always_inline]] void unlink(IpcSlot& slot) COX_REQUIRES(lock_);
+    // The first that waits still.
+    IpcSlot* take_receiver() COX_REQUIRES(lock_);
+    // What goes with a message. The slots are copied once: who reads them next must not choose others.
+    struct Gift {
+        RefPtr<Process> from;
+        std::uint64_t slots[abi::kMessageCaps];
+        void give_to(const IpcSlot& receiver) const;
+    };
+    Gift match(IpcSlot& call, IpcSlot& receiver) COX_REQUIRES(lock_);
+
+    SpinLock lock_{LockRank::kEndpoint};
+    Queue callers_ COX_GUARDED_BY(lock_);
+    Queue receivers_ COX_GUARDED_BY(lock_);
+    Endpoint* next_free_ = nullptr;  // in the list of those that nobody refers to
+};
+
+inline void Endpoint::push(Queue& queue, IpcSlot& slot) {
+    slot.previous = nullptr;
+    slot.next = queue.first;
+    (queue.first ? queue.first->previous : queue.last) = &slot;
+    queue.first = &slot;
+    slot.listed = true;
+}
+
+inline void Endpoint::unlink(IpcSlot& slot) {
+    Queue& queue = slot.receives ? receivers_ : callers_;
+    (slot.previous ? slot.previous->next : queue.first) = slot.next;
+    (slot.next ? slot.next->previous : queue.last) = slot.previous;
+    slot.listed = false;
+}
+
+}  // namespace cox

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+#include "kernel/ipc.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <new>
+
+#include "arch/timer.hpp"
+#include "kernel/dispatch.hpp"
+#include "kernel/endpoint.hpp"
+#include "kernel/exit.hpp"
+#include "kernel/process.hpp"
+#include "kernel/sched_domain.hpp"
+#include "kernel/thread.hpp"
+#include "kernel/thread_table.hpp"
+#include "kernel/timers.hpp"
+#include "kernel/wake.hpp"
+
+namespace cox {
+
+using abi::Error;
+using abi::MessageInfo;
+
+namespace {
+
+constexpr std::int64_t error(Error error) { return static_cast<std::int64_t>(error); }
+
+using Frame = arch::TrapFrame;
+constexpr std::uint8_t kInFrame[abi::kMessageWords] = {
+    offsetof(Frame, r10) / 8, offsetof(Frame, r8) / 8,  offsetof(Frame, r9) / 8,  offsetof(Frame, rbx) / 8,
+    offsetof(Frame, r12) / 8, offsetof(Frame, r13) / 8, offsetof(Frame, r14) / 8, offsetof(Frame, r15) / 8,
+};
+constexpr std::uint8_t kInRow[abi::kMessageWords] = {0, 1, 2, 3, 4, 5, 6, 7};
+constexpr std::uint32_t kTimeoutWord = abi::kMessageWords - 1;
+
+void set_result(Thread& thread, std::int64_t result, std::uint64_t second = 0) {
+    thread.frame.rax = static_cast<std::uint64_t>(result);
+    thread.frame.rdx = second;
+}
+
+// The slot is about to be used by the current thread's cap_call.
+void prepare(Thread& thread, IpcSlot& slot, Endpoint& endpoint, MessageInfo info) {
+    slot.endpoint = &endpoint;
+    slot.info = info;
+    slot.deadline = kNever;
+    if (info.timed() && slot.words()[kTimeoutWord] != abi::kForever) {
+        // Before the wait begins: a timer node that was left elsewhere may end it at once.
+        thread.timed_out = false;
+        slot.deadline = arch::rdtsc() + arch::clock.to_ticks(slot.words()[kTimeoutWord]);
+    }
+    thread.enter.deadline = slot.deadline;
+    thread.ipc.kind = kind_of(thread);
+    slot.quick = slot.deadline == kNever ? thread.ipc.kind : IpcKind::kNone;
+}
+
+void wait_at_endpoint(Cpu& cpu, Thread& thread, IpcSlot& slot, abi::Cause cause) {
+    const auto deadline = thread.enter.deadline;  // the slot's may be the caller's by now
+    thread.ipc.waits = &slot;
+    if (deadline != kNever || slot.for_kernel) thread.resume |= Thread::kInIpc;
+    if (deadline != kNever) arm_timeout(cpu, thread, deadline);
+    if (!block_current(cpu, cause) && thread.resume & Thread::kInIpc) finish_ipc(cpu, thread);
+}
+
+void receive_by_call(Cpu& cpu, Thread& thread, Endpoint& endpoint, MessageInfo info) {
+    IpcSlot& slot = thread.ipc.receive;
+    prepare(thread, slot, endpoint, info);
+    if (endpoint.receive(slot))
+        return set_result(thread, static_cast<std::int64_t>(slot.token_info().raw), slot.badge);
+    wait_at_endpoint(cpu, thread, slot, abi::Cause::kBlocked);
+}
+
+void call_by_call(Cpu& cpu, Thread& thread, Endpoint& endpoint) {
+    IpcSlot& slot = thread.ipc.call;
+    prepare(thread, slot, endpoint, thread.ipc.info);
+    slot.badge = thread.ipc.badge;
+    slot.for_kernel = false;
+    endpoint.send(slot);
+    wait_at_endpoint(cpu, thread, slot, abi::Cause::kCalls);
+}
+
+std::int64_t reply_by_call(Thread& thread, MessageInfo info) {
+    IpcSlot* const slot = take_token(thread, info);
+    if (!slot) return error(Error::kNoCaller);
+    const auto result = reply(*slot, info, MessageWords::in_frame(thread));
+    if (slot->number != 0) thread.ipc.free(*slot);
+    return result;
+}
+
+}  // namespace
+
+IpcKind kind_of(const Thread& thread) {
+    if (thread.is_agent()) return IpcKind::kAgent;
+    return thread.domain ? IpcKind::kDomain : IpcKind::kSystem;
+}
+
+MessageWords MessageWords::in_frame(Thread& thread) {
+    static_assert(sizeof(Frame) % sizeof(std::uint64_t) == 0);
+    return {reinterpret_cast<std::uint64_t*>(&thread.frame), kInFrame};
+}
+
+MessageWords MessageWords::in_row(std::uint64_t* row) { return {row, kInRow}; }
+
+MessageWords IpcSlot::words() const {
+    return number != 0 || for_kernel ? MessageWords::in_row(row) : MessageWords::in_frame(*thread);
+}
+
+Ipc::Ipc(Thread& thread) {
+    call.thread = receive.thread = &thread;
+    receive.receives = true;
+}
+
+Ipc::~Ipc() {
+    if (IpcTable* const slots = table.load()) {
+        slots->~IpcTable();
+        heap_free(slots, sizeof(IpcTable));
+    }
+}
+
+core::Result<IpcSlot*> Ipc::allocate(Thread& thread) {
+    IpcTable* slots = table.load(std::memory_order_relaxed);
+    if (!slots) {
+        void* memory = heap_allocate(sizeof(IpcTable));
+        if (!memory) return core::fail(Error::kNoMemory);
+        slots = new (memory) IpcTable;
+        for (std::uint8_t i = 0; i < IpcTable::kSlots; ++i) {
+            slots->slots[i].number = static_cast<std::uint8_t>(i + 1);
+            slots->slots[i].thread = &thread;
+        }
+        table.store(slots);
+    }
+    auto free = slots->free.load(std::memory_order_relaxed);
+    do {
+        if (free == 0) return core::fail(Error::kBusy);
+        // acquire: pairs with free(), so that what was done with the slot is over
+    } while (!slots->free.compare_exchange_weak(free, free & (free - 1), std::memory_order_acquire));
+    return &slots->slots[std::countr_zero(free)];
+}
+
+void Ipc::free(IpcSlot& slot) {
+    table.load()->free.fetch_or(1u << (slot.number - 1), std::memory_order_release);
+}
+
+IpcSlot* Ipc::find(std::uint32_t number) {
+    if (number == 0) return &receive;
+    IpcTable* const slots = table.load();
+    return slots && number <= IpcTable::kSlots ? &slots->slots[number - 1] : nullptr;
+}
+
+void call_endpoint(Cpu& cpu, Thread& thread) {
+    Ipc& ipc = thread.ipc;
+    const RefPtr<Object> held = std::move(ipc.endpoint);
+    auto& endpoint = static_cast<Endpoint&>(*held);
+    switch (ipc.op) {
+        case abi::Op::kCall: return call_by_call(cpu, thread, endpoint);
+        case abi::Op::kReply: return set_result(thread, reply_by_call(thread, ipc.info));
+        case abi::Op::kReplyReceive: static_cast<void>(reply_by_call(thread, ipc.info)); [[fallthrough]];
+        default: return receive_by_call(cpu, thread, endpoint, ipc.info);
+    }
+}
+
+void call_for_thread(Cpu& cpu, Thread& thread, Endpoint& endpoint, std::uint64_t badge,
+                     const std::array<std::uint64_t, 4>& words) {
+    IpcSlot& slot = thread.ipc.call;
+    thread.ipc.kernel_words = words;
+    slot.row = thread.ipc.kernel_words.data();
+    slot.endpoint = &endpoint;
+    slot.info = abi::message_info(words.size());
+    slot.deadline = thread.enter.deadline = kNever;
+    slot.quick = IpcKind::kNone;
+    slot.badge = badge;
+    slot.for_kernel = true;
+    endpoint.send(slot);
+    wait_at_endpoint(cpu, thread, slot, abi::Cause::kCalls);
+}
+
+bool finish_ipc(Cpu& cpu, Thread& thread) {
+    thread.resume &= static_cast<std::uint8_t>(~Thread::kInIpc);
+    IpcSlot& slot = *thread.ipc.waits;
+    if (slot.for_kernel) {
+        slot.for_kernel = false;
+        if (thread.ipc.kernel_result >= 0) return true;
+        exit_current(cpu, kFaultExitCode, abi::Cause::kFaulted);
+        return false;
+    }
+    disarm_timeout(cpu, thread);
+    if (std::exchange(thread.timed_out, false)) {
+        withdraw(slot);
+        set_result(thread, error(Error::kTimedOut));
+    }
+    return true;
+}
+
+IpcSlot* take_token(Thread& thread, MessageInfo info) {
+    if (info.token() == 0) return &thread.ipc.receive;
+    IpcSlot* const slot = thread.ipc.find(info.token() & 63);
+    auto generation = static_cast<std::uint32_t>(info.token() >> 6);
+    const bool was_given = slot && slot->number != 0 && !(info.token() >> 38) && IpcSlot::owes(generation);
+    if (!was_given || !slot->generation.compare_exchange_strong(generation, generation + 1)) return nullptr;
+    return slot;
+}
+
+bool withdraw(IpcSlot& slot) {
+    if (!slot.endpoint) return false;
+    if (slot.endpoint->remove(slot)) return true;
+    if (slot.receives) return false;
+    // It is served, or about to be finished.
+    const auto server = abi::ThreadRef::from_raw(slot.server.load());
+    const auto thread = find_thread({server.index & 0xffff, server.generation});
+    IpcSlot* const serving = thread ? thread->ipc.find(server.index >> 16) : nullptr;
+    IpcSlot* expected = &slot;
+    if (!serving || !serving->caller.compare_exchange_strong(expected, nullptr)) return false;
+    slot.thread->release();
+    return true;
+}
+
+void end_loan(Thread& thread, std::uint32_t cpu) {
+    std::uint32_t line = thread.line.serves.load(std::memory_order_relaxed);
+    // A line that is another's by now is looked at for nothing.
+    for (auto lent = std::exchange(thread.ipc.loan, 0); lent != 0 && line != 0; --lent) {
+        if (status_line(line - 1).domain.load(std::memory_order_relaxed))
+            root_domain.post_event(line - 1, cpu);
+        line = status_line(line - 1).serves.load(std::memory_order_relaxed);
+    }
+}
+
+void forget(IpcSlot& slot) {
+    withdraw(slot);
+    if (IpcSlot* const call = claim_caller(slot)) finish_call(*call, error(Error::kGone));
+}
+
+void forget_ipc(Thread& thread) {
+    forget(thread.ipc.call);
+    forget(thread.ipc.receive);
+    if (IpcTable* const table = thread.ipc.table.load())
+        for (IpcSlot& slot : table->slots) forget(slot);
+}
+
+IpcSlot* claim_caller(IpcSlot& slot) {
+    const auto deadline = slot.deadline;
+    IpcSlot* const call = slot.caller.exchange(nullptr);
+    if (!call || deadline == kNever || call->thread->ring.end_park(deadline)) return call;
+    call->thread->release();  // its time has passed, and it may use the slot anew already
+    return nullptr;
+}
+
+bool finish_call(IpcSlot& call, std::int64_t result) {
+    Thread& thread = *call.thread;
+    bool there;
+    if (call.number != 0) {
+        const PendingOp op = call.op;
+        thread.ipc.free(call);
+        there = complete(op, result);
+    } else {
+        if (call.for_kernel)
+            thread.ipc.kernel_result = result;
+        else
+            set_result(thread, result);
+        there = thread.word().load().state() != abi::ThreadState::kGone;
+        thread.ipc.loan = 0;  // it is placed anew
+        wake(thread);
+    }
+    thread.release();
+    return there;
+}
+
+std::int64_t reply(IpcSlot& slot, MessageInfo info, MessageWords from) {
+    Thread& server = *slot.thread;
+    IpcSlot* const call = claim_caller(slot);
+    if (slot.number == 0) server.line.serves.store(0, std::memory_order_relaxed);
+    if (!call) return error(Error::kNoCaller);
+    const auto words = std::min(info.words(), call->for_kernel ? call->info.words() : call->info.room());
+    const auto caps = call->for_kernel ? 0 : std::min(info.caps(), words);
+    const auto to = call->words();
+    for (std::uint32_t i = 0; i < words; ++i)
+        to[i] = i < caps ? give_cap(*server.process, from[i], *call->thread->process, info.moved()) : from[i];
+    const bool there = finish_call(*call, static_cast<std::int64_t>(abi::message_info(words, caps).raw));
+    return there ? 0 : error(Error::kNoCaller);
+}
+
+std::uint64_t give_cap(Process& from, std::uint64_t slot, Process& to, bool move) {
+    const auto named = abi::CapSlot::from_raw(slot);
+    const auto cap = from.caps.look_up(named);
+    if (!cap || !(cap->rights & abi::kGrant)) return 0;
+    const auto given = to.caps.add(*cap);
+    if (!given) return 0;
+    if (move && !from.caps.drop(named)) {
+        // Somebody has emptied the slot meanwhile: it has gone with that.
+        static_cast<void>(to.caps.drop(*given));
+        return 0;
+    }
+    return given->raw();
+}
+
+}  // namespace cox
