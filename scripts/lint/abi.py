@@ -6,6 +6,7 @@
 - Each error that docs/abi.md gives an operation is required by an assertion of a guest test (abi_tests.py).
 - Each operation has a row, with the right that docs/abi.md says, in the table by which test/guest/calls_test.cpp tries it
   without its right.
+- Each operation is among those that hostile programs try at random (test/guest/support/hostile_mind.cpp).
 - No number differs from what microkernel/abi/numbers-VERSION.txt holds for this kAbiVersion. --update adds new ones.
 """
 
@@ -45,6 +46,11 @@ def check_rights(root: pathlib.Path, document: abi_doc.Document) -> list[str]:
     return problems
 
 
+def check_hostile(root: pathlib.Path, operations: set[str]) -> list[str]:
+    return [f"{name}: not among the operations of test/guest/support/hostile_mind.cpp"
+            for name in sorted(operations - abi_tests.read_hostile(root))]
+
+
 def check_tests(document: abi_doc.Document, claims: dict[tuple[str, str], str]) -> list[str]:
     wanted = {name: operation.errors for name, operation in document.operations.items()}
     wanted.update(document.call_errors)
@@ -66,6 +72,7 @@ def main() -> None:
     problems += compare("error", errors, document.errors)
     problems += compare("operation", operations, {name: each.number for name, each in document.operations.items()})
     problems += check_rights(options.root, document)
+    problems += check_hostile(options.root, set(operations))
     claims = abi_tests.read_claims(options.root, set(operations))
     problems += check_tests(document, claims)
     if options.show_tests:

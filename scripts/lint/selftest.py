@@ -192,11 +192,12 @@ void map(Case& t) {
 
 class Abi(Case):
     NAMES = {"header": "microkernel/abi/calls.hpp", "document": "docs/abi.md", "tests": "test/guest/calls_test.cpp",
-             "numbers": "microkernel/abi/numbers-1.txt"}
+             "hostile": "test/guest/support/hostile_mind.cpp", "numbers": "microkernel/abi/numbers-1.txt"}
 
     def setUp(self) -> None:
         super().setUp()
-        self.texts = {"header": ABI_HEADER, "document": ABI_DOCUMENT, "tests": ABI_TESTS}
+        self.texts = {"header": ABI_HEADER, "document": ABI_DOCUMENT, "tests": ABI_TESTS,
+                      "hostile": "constexpr abi::Op kOperations[] = {kNop, kMap};\n"}
         for key, text in self.texts.items():
             self.write(self.NAMES[key], text)
         self.write("libcap/src/process.cpp", "Result Process::map(int a, int b) const { return invoke(Op::kMap, a, b); }\n")
@@ -252,6 +253,9 @@ class Abi(Case):
         self.planted("tests", "abi::kManage", "abi::kRead", "kMap: needs kManage by docs/abi.md, kRead by test/guest")
         self.planted("tests", "{{kMap", "{{kOther", "kMap: no row in the table")
         self.planted("tests", "{kNop}", "{}", "kNop: no row in the table")
+
+    def test_hostile(self) -> None:
+        self.planted("hostile", ", kMap", "", "kMap: not among the operations of")
 
     def test_numbers_stay(self) -> None:
         for options in [], ["--update"]:

@@ -2,6 +2,7 @@
 //
 // The checks that every operation makes before it does anything, for all operations, by both doors: the slot, the
 // object's type, the rights, the operation's number. docs/abi.md, "Calls".
+#include "cap/endpoint.hpp"
 #include "suite.hpp"
 #include "support/doors.hpp"
 #include "support/owned.hpp"
@@ -84,6 +85,11 @@ constexpr Row kRows[] = {
     {kPowerOff, ObjectType::kMachine, abi::kManage, Door::kBoth, {0}, Error::kBadArgument},
     {kCpuStats, ObjectType::kMachine, abi::kRead, Door::kBoth, {~0ull, 0}, Error::kBadArgument},
     {kGetIrq, ObjectType::kMachine, abi::kManage, Door::kBoth, {~0ull}, Error::kBadArgument},
+    {kCreateEndpoint, ObjectType::kProcess, abi::kManage, Door::kBoth, {}, Error::kOk},
+    {kCall, ObjectType::kEndpoint, abi::kWrite, Door::kBoth, {kTopBit}, Error::kBadArgument},
+    {kReceive, ObjectType::kEndpoint, abi::kRead, Door::kBoth, {kTopBit}, Error::kBadArgument},
+    {kReply, ObjectType::kEndpoint, abi::kRead, Door::kBoth, {kTopBit}, Error::kBadArgument},
+    {kReplyReceive, ObjectType::kEndpoint, abi::kRead, Door::kBoth, {kTopBit}, Error::kBadArgument},
     {kArm, ObjectType::kTimer, abi::kWrite, Door::kBoth, {0, 1, 0}, Error::kBadArgument},
     {kDisarm, ObjectType::kTimer, abi::kWrite, Door::kBoth, {}, Error::kOk},
     {kReadTimer, ObjectType::kTimer, abi::kRead, Door::kBoth, {}, Error::kOk},
@@ -100,6 +106,7 @@ struct Objects {
     Owned<cap::Thread> thread;
     Owned<cap::Memory> memory;
     Owned<cap::Notification> notification;
+    Owned<cap::Endpoint> endpoint;
     Owned<cap::Timer> timer;
     Owned<cap::Irq> irq;
     Owned<cap::Quota> quota;
@@ -115,6 +122,7 @@ struct Objects {
         made.process = Owned(TRY(env.process.create_process("target")));
         made.memory = Owned(TRY(env.process.create_memory(1)));
         made.notification = Owned(TRY(env.process.create_notification()));
+        made.endpoint = Owned(TRY(cap::Endpoint::create(env.process)));
         made.timer = Owned(TRY(env.process.create_timer(*made.notification, 1)));
         made.irq = Owned(TRY(cap::Machine(*env.find_slot("machine")).irq(5)));
         made.quota = Owned(TRY(env.process.create_quota(0, 0)));
@@ -125,7 +133,7 @@ struct Objects {
                     cap::Capability(*env.find_slot("domain")),
                     cap::Capability(*env.find_slot("log")),
                     cap::Capability(*env.find_slot("machine")),
-                    cap::Capability(),
+                    *made.endpoint,
                     *made.timer,
                     *made.irq,
                     *made.quota};
@@ -136,10 +144,10 @@ struct Objects {
     }
 };
 
-// Calls, and gives back what kCreateNotification made.
+// Calls, and gives back what kCreateNotification or kCreateEndpoint made.
 Error called(const Row& row, abi::CapSlot slot) {
     const auto reply = cap::cap_call(slot, row.op, row.args[0], row.args[1], row.args[2], row.args[3]);
-    if (row.op == kCreateNotification && reply.result >= 0) {
+    if ((row.op == kCreateNotification || row.op == kCreateEndpoint) && reply.result >= 0) {
         cap::Capability(abi::CapSlot::from_raw(static_cast<std::uint64_t>(reply.result))).drop();
     }
     return error_of(reply.result);

@@ -113,7 +113,8 @@ std::uint64_t serve_clock(const cap::Env& env, std::uint64_t count) {
 std::uint64_t fill(const cap::Env& env, std::uint64_t value) {
     constexpr std::uint64_t kPages = abi::kMaxPagesPerCall, kWords = abi::kPageSize / 8;
     for (int i = 0; i < 16; ++i) {
-        const auto memory = env.process.create_memory(kPages);
+        const auto memory =
+            i % 2 ? env.process.create_memory(kPages) : env.process.create_memory_on_demand(kPages);
         const auto address = env.space.reserve(kPages);
         if (!memory || !address || !env.process.map(*memory, *address, 0, kPages, abi::kRead | abi::kWrite)) {
             return 1;

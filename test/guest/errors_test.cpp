@@ -2,6 +2,7 @@
 //
 // Errors that docs/abi.md names and that need a scene of their own, or none: what the other tests leave out. lint.abi says
 // which error of which operation has no test.
+#include "cap/endpoint.hpp"
 #include "cap/sched_domain.hpp"
 #include "suite.hpp"
 #include "support/crew.hpp"
@@ -124,6 +125,32 @@ void gone(Case& t) {
     REQUIRE_EQUAL(t, outcome(Op::kWaitExit, second), Error::kGone);
 }
 
+// Calls and messages that are waited for through the ring.
+void endpoints(Case& t) {
+    Owned<cap::Endpoint> endpoint(MUST(t, cap::Endpoint::create(t.env.process)));
+    const auto begin = [&](Op op, std::uint64_t place) {
+        const auto info = abi::MessageInfo{}.with_place(place).raw;
+        return t.env.ring.prepare(cap::submission(op, endpoint->slot(), tag_of(op), info)) &&
+               t.env.ring.submit_and_wait(0);
+    };
+    REQUIRE(t, begin(Op::kCall, 0));
+    REQUIRE_EQUAL(t, by_call({Op::kCancel, endpoint->slot(), {tag_of(Op::kCall)}}), Error::kOk);
+    const auto called = t.env.ring.next();
+    REQUIRE(t, called.has_value());
+    REQUIRE_EQUAL(t, outcome(Op::kCall, *called), Error::kCancelled);
+    REQUIRE(t, begin(Op::kReceive, 1));
+    REQUIRE_EQUAL(t, by_call({Op::kCancel, endpoint->slot(), {tag_of(Op::kReceive)}}), Error::kOk);
+    const auto received = t.env.ring.next();
+    REQUIRE(t, received.has_value());
+    REQUIRE_EQUAL(t, outcome(Op::kReceive, *received), Error::kCancelled);
+    REQUIRE(t, begin(Op::kReceive, 1));
+    endpoint = {};
+    REQUIRE_OK(t, t.env.ring.submit_and_wait(1));
+    const auto ended = t.env.ring.next();
+    REQUIRE(t, ended.has_value());
+    REQUIRE_EQUAL(t, outcome(Op::kReceive, *ended), Error::kGone);
+}
+
 struct Waits {
     DomainServer& server;
     std::array<abi::Completion, 2> refusals{};
@@ -237,9 +264,11 @@ void commits_by_agents(Case& t) {
 }
 
 constexpr Entry kCases[] = {
-    {"buffers", buffers}, {"processes", processes}, {"maps", maps},
-    {"parking", parking}, {"pollers", pollers},     {"second_waits", second_waits},
-    {"gone", gone},       {"agents", agents},       {"commits_by_agents", commits_by_agents},
+    {"buffers", buffers}, {"processes", processes},
+    {"maps", maps},       {"parking", parking},
+    {"pollers", pollers}, {"second_waits", second_waits},
+    {"gone", gone},       {"endpoints", endpoints},
+    {"agents", agents},   {"commits_by_agents", commits_by_agents},
 };
 
 }  // namespace

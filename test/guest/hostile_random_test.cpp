@@ -2,6 +2,7 @@
 //
 // Several processes do to the kernel, at the same time, whatever comes to their mind (support/hostile_mind.hpp), while
 // another one must be served. Then nothing is missing and everything works. `calls=` says how many in all.
+#include "cap/endpoint.hpp"
 #include "cap/sched_domain.hpp"
 #include "suite.hpp"
 #include "support/child.hpp"
@@ -10,6 +11,7 @@
 #include "support/free_pages.hpp"
 #include "support/hostile_seat.hpp"
 #include "support/server_process.hpp"
+#include "support/sibling.hpp"
 
 #include <algorithm>
 
@@ -20,6 +22,31 @@ using namespace test;
 std::uint64_t calls_wanted(const Case& t) {
     const auto text = cox::core::CommandLine(t.env.arguments()).find("calls").value_or("100000");
     return cox::core::parse_u64(text).value_or(0);
+}
+
+// A thread that has used an endpoint through its ring, for which the kernel has set something aside as long as it lives.
+std::uint64_t use_endpoint(cap::Ring& ring, void* argument) {
+    const auto& endpoint = *static_cast<const cap::Endpoint*>(argument);
+    (void)ring.prepare(cap::submission(abi::Op::kReceive, endpoint.slot(), 1));
+    (void)ring.submit_and_wait(0);
+    sleep_ns(abi::kForever);  // whoever receives meanwhile
+    return 0;
+}
+
+// As many at once as there will hardly be in the storm.
+void use_endpoints(Case& t) {
+    const Owned endpoint(MUST(t, cap::Endpoint::create(t.env.process)));
+    cap::Endpoint named = *endpoint;
+    static std::array<std::optional<Sibling>, 100> users;
+    for (auto& user : users) {
+        user.emplace(MUST(t, Sibling::start(t.env, use_endpoint, &named)));
+    }
+    for (auto& user : users) {
+        REQUIRE(t, user->reaches(abi::ThreadState::kWaiting));
+    }
+    for (auto& user : users) {
+        user.reset();
+    }
 }
 
 // The kernel's heap keeps what it once took, and so do page tables of this process: both take here what they may need
@@ -36,12 +63,13 @@ void take_in_advance(Case& t) {
         if (i % 6 == 0) {
             take(t.env.process.create_process("early"));
         } else if (i % 6 <= 3) {
-            take(t.env.process.create_notification());
+            i % 2 ? take(t.env.process.create_notification()) : take(cap::Endpoint::create(t.env.process));
         } else {
             take(t.env.process.create_memory(1));
         }
     }
     REQUIRE_EQUAL(t, count, held.size());
+    use_endpoints(t);
     static std::array<cap::Timer, 8 * abi::kMaxTimers> timers;
     const Owned bell(MUST(t, t.env.process.create_notification()));
     for (std::size_t i = 0; i < timers.size(); ++i) {

@@ -162,7 +162,7 @@ void shared_pages(Case& t) {
     }
 }
 
-// Takes memory until there is none -> how many of its words are the pattern; all that it took is given back.
+// Takes memory, some on demand, then until there is none -> how many of its words are the pattern; all that it took is given back.
 class Search {
 public:
     explicit Search(const cap::Env& env) : env_(env) {}
@@ -173,7 +173,9 @@ public:
         std::size_t taken = 0;
         std::uint64_t found = 0;
         while (taken < held.size()) {
-            const auto memory = env_.process.create_memory(abi::kMaxPagesPerCall);
+            const auto memory = taken < kOnDemand
+                                    ? env_.process.create_memory_on_demand(abi::kMaxPagesPerCall)
+                                    : env_.process.create_memory(abi::kMaxPagesPerCall);
             if (!memory) break;
             held[taken++] = *memory;
             found += TRY(count_in(*memory, address, abi::kMaxPagesPerCall));
@@ -193,6 +195,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t kOnDemand = 12;  // of the 32 objects or so that there is memory for
+
     const cap::Env& env_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // No frame is left: whatever needs one is refused with kNoMemory, and works when there is memory again.
+#include "cap/endpoint.hpp"
 #include "cap/sched_domain.hpp"
 #include "suite.hpp"
 #include "support/domain_server.hpp"
@@ -139,6 +140,14 @@ void capabilities(Case& t) {
     REQUIRE_OK(t, target->give(target->slot(), abi::kRead));
 }
 
+// The first message through a thread's ring needs room in the kernel.
+void messages(Case& t) {
+    const Owned<cap::Endpoint> endpoint(MUST(t, cap::Endpoint::create(t.env.process)));
+    const Drought drought(t.env);
+    REQUIRE_EQUAL(t, by_ring(t.env, {Op::kCall, endpoint->slot()}), Error::kNoMemory);
+    REQUIRE_EQUAL(t, by_ring(t.env, {Op::kReceive, endpoint->slot()}), Error::kNoMemory);
+}
+
 // There is memory, but no slot for what is made.
 void full_table(Case& t) {
     abi::ThreadParams params{};
@@ -152,6 +161,7 @@ void full_table(Case& t) {
         return by_call({Op::kCreateThread, t.env.process.slot(), {reinterpret_cast<std::uint64_t>(&params)}});
     };
     REQUIRE_EQUAL(t, create_thread(), Error::kNoSlot);
+    REQUIRE_EQUAL(t, by_call({Op::kCreateEndpoint, t.env.process.slot()}), Error::kNoSlot);
     REQUIRE_EQUAL(t, by_call({Op::kGetIrq, t.machine.slot(), {5}}), Error::kNoSlot);
     REQUIRE_EQUAL(t, by_call({Op::kSplit, memory->slot(), {0, 1}}), Error::kNoSlot);
 }
@@ -177,9 +187,10 @@ void servers(Case& t) {
     REQUIRE_OK(t, t.env.process.unmap(kFar, abi::kEventRingPages));
 }
 
-constexpr Entry kCases[] = {{"objects", objects},       {"small_objects", small_objects},
-                            {"on_demand", on_demand},   {"capabilities", capabilities},
-                            {"full_table", full_table}, {"servers", servers}};
+constexpr Entry kCases[] = {{"objects", objects},     {"small_objects", small_objects},
+                            {"on_demand", on_demand}, {"capabilities", capabilities},
+                            {"messages", messages},   {"full_table", full_table},
+                            {"servers", servers}};
 
 }  // namespace
 

@@ -82,6 +82,11 @@ constexpr abi::Op kOperations[] = {
     kSplitQuota,
     kGetQuota,
     kQuotaStatus,
+    kCreateEndpoint,
+    kCall,
+    kReceive,
+    kReply,
+    kReplyReceive,
 };
 
 constexpr std::uint64_t kEdges[] = {
@@ -257,6 +262,17 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
                                      static_cast<std::uint32_t>(random_.below(cpus_)),
                                      static_cast<std::uint32_t>(random_.below(8))),
                     random_.next() >> random_.below(64)};
+        case kCall:
+        case kReceive:
+        case kReply:
+        case kReplyReceive: {  // words, of them slots, moved or not; a time-out, which the caller knows; room
+            const std::uint64_t words = op == number(kReceive) ? 0 : random_.below(8);
+            const std::uint64_t slots = std::min<std::uint64_t>(random_.below(3), words);
+            const std::uint64_t timed = op == number(kReply) ? 0 : 1 << 7;
+            return {words | slots << 4 | random_.below(2) << 6 | timed | random_.below(9) << 8,
+                    known_[random_.below(known_count_)].slot, known_[random_.below(known_count_)].slot,
+                    value()};
+        }
         case kPark: return {scratch, static_cast<std::uint32_t>(scratch_[0]), random_.below(60'000)};
         case kUnpark: return {scratch, random_.below(3)};
         case kParkShared: return {random_.below(8) * 4, 0, random_.below(60'000)};
@@ -292,6 +308,9 @@ void HostileMind::restrain(Operation& operation) {
     }
     if ((op == kPark || op == kParkShared) && !random_.one_in(4000)) {
         operation.args[2] %= 60'000;
+    }
+    if (op >= kCall && op <= kReplyReceive && !random_.one_in(4000)) {
+        operation.args[0] |= op == kReply ? 0 : 1 << 7;
     }
     // Or take a CPU for as long as it lives.
     if (op == kPoll) {
@@ -354,6 +373,7 @@ void HostileMind::learn(const Operation& done, std::int64_t result) {
         case kPoll: type = ObjectType::kThread; break;
         case kCreateTimer: type = ObjectType::kTimer; break;
         case kSplit: type = ObjectType::kMemory; break;
+        case kCreateEndpoint: type = ObjectType::kEndpoint; break;
         case kDerive:
             if (const Known* const from = find(done.slot)) {
                 type = from->type;
