@@ -80,6 +80,7 @@ public:
         const std::atomic<std::uint32_t>* generation = nullptr;
         std::uint32_t was = kNoGeneration;
         T* object = nullptr;
+        std::uint64_t badge = 0;
 
         void forget() { slot = 0, was = kNoGeneration; }
 
@@ -91,7 +92,9 @@ public:
     bool learn(abi::CapSlot slot, abi::Rights needed, Known<T>& known) const {
         T* const object = hold<T>(slot, needed);
         if (!object) return false;
-        known = {slot.raw(), &entry(slot.index).generation, slot.generation - 1, object};
+        const Entry& named = entry(slot.index);
+        known = {slot.raw(), &named.generation, slot.generation - 1, object,
+                 named.badge.load(std::memory_order_relaxed)};
         give_back(*object);
         return true;
     }

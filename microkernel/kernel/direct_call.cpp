@@ -170,7 +170,7 @@ template <bool Calls>
     use_up(*caller, ran);
     Endpoint::Quick(*endpoint).unlock();
     stopped(cpu, *caller);
-    receiver->ipc.receive.badge = 0;
+    receiver->ipc.receive.badge = caller->ipc.called.badge;
     finish_receive(receiver->ipc.receive, static_cast<std::int64_t>(info));
     return leave_by(leave_kernel(cpu));
 }
@@ -255,7 +255,7 @@ extern "C" COX_QUICK TrapFrame* call_directly(QUICK_ARGUMENTS) {
     r.ipc.loan = static_cast<std::uint8_t>(c.ipc.loan + 1);
     endpoint.unlock();
     r.frame.rax = words;
-    r.frame.rdx = 0;
+    r.frame.rdx = c.ipc.called.badge;
     WakeCounts::add(r.wake_counts.direct);
     go_on(cpu, r, now);
     // After the word: a change that came before it made no request.

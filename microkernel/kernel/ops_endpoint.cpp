@@ -46,19 +46,19 @@ core::Result<Reply> leave_to_call(const Invocation& call, const Cap& cap, Messag
     ipc.endpoint = cap.object;
     ipc.op = call.op;
     ipc.info = info;
-    ipc.badge = 0;
+    ipc.badge = call.op == Op::kCall ? cap.badge : 0;
     leave_to_do(kAtEndpoint);
     return Reply{};
 }
 
-void fill(IpcSlot& slot, const Invocation& call, Endpoint& endpoint, MessageInfo info) {
+void fill(IpcSlot& slot, const Invocation& call, Endpoint& endpoint, MessageInfo info, std::uint64_t badge) {
     slot.receives = call.op != Op::kCall;
     slot.row = call.caller.ring.message(info.place());
     slot.deadline = kNever;
     slot.endpoint = &endpoint;
     slot.op = *call.pending;
     slot.info = info;
-    slot.badge = 0;
+    slot.badge = badge;
 }
 
 // A poller may work for a thread that has gone meanwhile, and has looked at its slots already (forget_ipc).
@@ -68,7 +68,7 @@ void forget_if_gone(IpcSlot& slot) {
 
 core::Result<Reply> receive_by_ring(const Invocation& call, Endpoint& endpoint, MessageInfo info,
                                     IpcSlot& slot) {
-    fill(slot, call, endpoint, info);
+    fill(slot, call, endpoint, info, 0);
     const bool come = endpoint.receive(slot);
     // What comes later may have completed, and been answered, by now.
     const Reply reply =
@@ -77,7 +77,8 @@ core::Result<Reply> receive_by_ring(const Invocation& call, Endpoint& endpoint, 
     return reply;
 }
 
-core::Result<Reply> by_ring(const Invocation& call, Endpoint& endpoint, MessageInfo info) {
+core::Result<Reply> by_ring(const Invocation& call, Endpoint& endpoint, MessageInfo info,
+                            std::uint64_t badge) {
     Thread& thread = call.caller;
     IpcSlot* answered = nullptr;
     std::int64_t result = 0;
@@ -92,7 +93,7 @@ core::Result<Reply> by_ring(const Invocation& call, Endpoint& endpoint, MessageI
     }
     IpcSlot& slot = answered ? *answered : *TRY(thread.ipc.allocate(thread));
     if (call.op != Op::kCall) return receive_by_ring(call, endpoint, info, slot);
-    fill(slot, call, endpoint, info);
+    fill(slot, call, endpoint, info, badge);
     endpoint.send(slot);
     forget_if_gone(slot);
     return Reply{0, 0, true};
@@ -112,7 +113,7 @@ core::Result<Reply> invoke_endpoint(const Invocation& call, const Cap& cap) {
     const MessageInfo info{call.args[0]};
     TRY(check_info(call, info));
     TRY(check_caps(call, info));
-    return call.pending ? by_ring(call, *endpoint, info) : leave_to_call(call, cap, info);
+    return call.pending ? by_ring(call, *endpoint, info, cap.badge) : leave_to_call(call, cap, info);
 }
 
 }  // namespace cox

@@ -36,6 +36,31 @@ void every_length(Case& t) {
     REQUIRE_EQUAL(t, MUST(t, server.join(t.env.ring)), abi::kMessageWords + 2u);
 }
 
+// The receiver learns the badge of the capability by which it was called, whichever way the message took: with a receiver that waits, a
+// caller that waits, through the ring; and a moment later that of another capability.
+void badges(Case& t) {
+    const auto endpoint = MUST(t, create_endpoint(t));
+    const Owned seven(cap::Endpoint(MUST(t, endpoint->derive(abi::kWrite, 7))));
+    const Owned eight(cap::Endpoint(MUST(t, endpoint->derive(abi::kWrite, ~0ull))));
+    auto server = MUST(t, JoiningThread::start(t.env, [endpoint = *endpoint]() -> std::uint64_t {
+                           cap::Message m;
+                           for (bool good = endpoint.receive(m).has_value(); good && m.words[0] != kStop;) {
+                               m = cap::answer(m, m.badge);
+                               good = endpoint.reply_and_receive(m).has_value();
+                           }
+                           return 1;
+                       }));
+    for (int round = 0; round < 4; ++round) {
+        for (const auto& [called, badge] : {std::pair{*seven, 7ull}, {*eight, ~0ull}, {*endpoint, 0ull}}) {
+            cap::Message m = cap::message(1);
+            REQUIRE_OK(t, called.call(m));
+            REQUIRE_EQUAL(t, m.words[0], badge);
+        }
+    }
+    cap::Message stop = cap::message(kStop);
+    (void)endpoint->call(stop, 50 * kMillisecond);
+}
+
 // More than there is room for is cut, and no other register is touched.
 void room(Case& t) {
     const auto endpoint = MUST(t, create_endpoint(t));
