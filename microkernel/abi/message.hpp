@@ -15,7 +15,7 @@ inline constexpr std::uint32_t kMessageWords = 8;
 inline constexpr std::uint32_t kMessageCaps = 2;
 
 // bits 0..3 words, 4..5 how many of them, from the first on, are slots, 6 these are moved, not copied,
-// 7 there is a time-out, in the last word's place (so at most 7 words); 8..11 room: how many words may come back;
+// 7 there is a time-out, in the last word's place (so at most 7 words); 8..11 room: how many words may come back (of both more than 8 counts as 8);
 // 12..17 place in the ring; 18..62 token: whom a reply is for.
 // What comes has words, slots and token; the rest is 0.
 struct MessageInfo {
@@ -24,11 +24,13 @@ struct MessageInfo {
     static constexpr unsigned kRoomShift = 8, kPlaceShift = 12, kTokenShift = 18;
     static constexpr std::uint64_t kSizeMask = 0x3f, kTokenMask = (std::uint64_t{1} << 45) - 1;
 
-    constexpr std::uint32_t words() const { return raw & 15; }
+    constexpr std::uint32_t words() const { return (raw & 15) < kMessageWords ? raw & 15 : kMessageWords; }
     constexpr std::uint32_t caps() const { return raw >> 4 & 3; }
     constexpr bool moved() const { return raw >> 6 & 1; }
     constexpr bool timed() const { return raw >> 7 & 1; }
-    constexpr std::uint32_t room() const { return raw >> kRoomShift & 15; }
+    constexpr std::uint32_t room() const {
+        return (raw >> kRoomShift & 15) < kMessageWords ? raw >> kRoomShift & 15 : kMessageWords;
+    }
     constexpr std::uint32_t place() const { return raw >> kPlaceShift & 63; }
     constexpr std::uint64_t token() const { return raw >> kTokenShift & kTokenMask; }
 

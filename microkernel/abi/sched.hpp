@@ -43,7 +43,6 @@ enum class Cause : std::uint8_t {
     kSuspended = 17,       // by kSuspend
     kResumed = 18,         // by kResume
     kCalls = 19,           // waits for the reply to its kCall
-    kServes = 20,          // goes on in the place of its caller, on whose time it runs
 };
 
 // The one word that says where a thread is, and why.

@@ -122,19 +122,20 @@ public:
     }
 
     // running → waiting, whoever has placed the thread, and waiting → running in the place of one that has just left by this: `from` is
-    // what that was. The two of them fail when anything else is to be done.
-    Transition block_in_call(ThreadWord expected, Cause cause) {
+    // what that was. Both fail when anything else is to be done. `to`: waiting_in_call() of the CPU.
+    static constexpr std::uint64_t waiting_in_call(std::uint32_t cpu, Cause cause) {
+        return make(ThreadState::kWaiting, cpu, 1, cause);
+    }
+    Transition block_in_call(ThreadWord expected, std::uint64_t to) {
         constexpr std::uint64_t kOther = 0x7full << kRequestShift | kWakePending | 0xff;
         return change_from(expected,
                            (expected.raw & kOther) == static_cast<std::uint64_t>(ThreadState::kRunning),
-                           make(ThreadState::kWaiting, expected.cpu(), expected.sequence() + 1, cause));
+                           (expected.raw & kSequence) + to);
     }
     Transition continue_call(ThreadWord from) {
-        return change([from](ThreadWord w) -> std::optional<std::uint64_t> {
-            if (w.state() != ThreadState::kWaiting) return std::nullopt;
-            return make(ThreadState::kRunning, from.cpu(), w.sequence(), Cause::kServes) |
-                   (from.raw & kPlacedByKernel);
-        });
+        const auto expected = load();
+        return change_from(expected, expected.state() == ThreadState::kWaiting,
+                           (expected.raw & kSequence) + static_cast<std::uint32_t>(from.raw));
     }
 
     // running or queued → unplaced, or suspended if that is asked for. Owner. Requests but the kill are fulfilled by it.
@@ -209,6 +210,7 @@ public:
     }
 
     static constexpr std::uint64_t kWakeOwed = 1 << 23, kWakePending = 1 << 24, kPlacedByKernel = 1 << 25;
+    static constexpr std::uint64_t kSequence = ~std::uint64_t{0} << 32;
     static constexpr std::uint64_t kCauseMask = std::uint64_t{0x3f} << 26;
     static constexpr unsigned kRequestShift = 16;
 

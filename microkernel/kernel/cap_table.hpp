@@ -51,23 +51,25 @@ public:
         return nullptr;
     }
     // What a slot names, for those who use it again and again: as long as `generation` is what it was, the table holds a reference.
+    static constexpr std::uint32_t kNoGeneration = ~0u;  // an entry wears out before
     template <class T>
     struct Known {
         std::uint64_t slot = 0;
         const std::atomic<std::uint32_t>* generation = nullptr;
+        std::uint32_t was = kNoGeneration;
         T* object = nullptr;
 
-        bool still() const {
-            // acquire: pairs with take(): else its reference is given back after this
-            return generation->load(std::memory_order_acquire) + 1 == static_cast<std::uint32_t>(slot >> 32);
-        }
+        void forget() { slot = 0, was = kNoGeneration; }
+
+        // acquire: pairs with take(): if so, its reference is given back after this
+        bool still() const { return generation->load(std::memory_order_acquire) == was; }
     };
     // False: hold() fails.
     template <class T>
     bool learn(abi::CapSlot slot, abi::Rights needed, Known<T>& known) const {
         T* const object = hold<T>(slot, needed);
         if (!object) return false;
-        known = {slot.raw(), &entry(slot.index).generation, object};
+        known = {slot.raw(), &entry(slot.index).generation, slot.generation - 1, object};
         give_back(*object);
         return true;
     }

@@ -48,17 +48,30 @@ inline void load_fpu(Cpu& cpu, Thread& t) {
     owns_fpu(cpu, t);
 }
 
-// FS base, and where its registers are saved at the next entry.
-inline void load_registers(Cpu& cpu, Thread& t, std::uint64_t now) {
+inline void load_fs_base(Cpu& cpu, std::uint64_t fs_base) {
     constexpr std::uint32_t kMsrFsBase = 0xc0000100;
-    t.switched_in = now;
-    const auto fs_base = t.fs_base;
-    // A user can set the base to 0, by loading the selector, without the kernel seeing it.
-    if (cpu.loaded_fs_base | fs_base) {
-        arch::write_msr(kMsrFsBase, fs_base);
-        cpu.loaded_fs_base = fs_base;
-    }
+    arch::write_msr(kMsrFsBase, fs_base);
+    cpu.loaded_fs_base = fs_base;
+}
+
+// Of one that is there, in two halves: that there is one is all that load_registers() wants to know.
+inline void load_known_fs_base(Cpu& cpu, const std::uint64_t& fs_base) {
+    constexpr std::uint32_t kMsrFsBase = 0xc0000100;
+    const auto* const halves = reinterpret_cast<const std::uint32_t*>(&fs_base);
+    arch::write_msr(kMsrFsBase, halves[0], halves[1]);
+    cpu.loaded_fs_base = 1;
+}
+
+// Where its registers are saved at the next entry.
+inline void load_frame(Cpu& cpu, Thread& t) {
     cpu.tables.set_entry_stack(reinterpret_cast<std::uint64_t>(&t.frame + 1));
+}
+
+inline void load_registers(Cpu& cpu, Thread& t, std::uint64_t now) {
+    t.switched_in = now;
+    // A user can set the base to 0, by loading the selector, without the kernel seeing it.
+    if (cpu.loaded_fs_base | t.fs_base) load_fs_base(cpu, t.fs_base);
+    load_frame(cpu, t);
 }
 
 // load_space() in place, for direct switches: the same in the same order.

@@ -52,7 +52,9 @@ struct Cpu {
 
     std::uint32_t number = 0;
     std::uint32_t apic_id = 0;
-    core::CpuPlace place;          // read by itself at its start
+    core::CpuPlace place;  // read by itself at its start
+    // For direct_call.cpp: 1 << number; what is added to a word there.
+    std::uint64_t own_bit = 0, calls_word = 0, waits_word = 0;
     std::uint32_t locks_held = 0;  // debug build: LockRank bits
 
     // Dispatch (dispatch.cpp). Each thread here is held by one reference.

@@ -13,6 +13,7 @@
 // nothing of that thread is touched when the lock has been given back.
 #include <algorithm>
 
+#include "core/owner_of.hpp"
 #include "kernel/calls.hpp"
 #include "kernel/context.hpp"
 #include "kernel/dispatch.hpp"
@@ -23,23 +24,37 @@
 
 // All that it is called for is on the way to a thread's registers: none need be kept.
 #define COX_QUICK __attribute__((preserve_none))
+// In this convention RDX, where entry.S has left a0, is the seventh argument; RDI, with the end of the frame, the fifth.
+#define QUICK_ARGUMENTS                                                                                 \
+    std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t frame_end, std::uint64_t, \
+        std::uint64_t info
 
 namespace cox {
 
 using abi::Cause;
 using arch::TrapFrame;
 
-extern "C" COX_QUICK TrapFrame* call_directly();
-extern "C" COX_QUICK TrapFrame* reply_directly();
+extern "C" COX_QUICK TrapFrame* call_directly(QUICK_ARGUMENTS);
+extern "C" COX_QUICK TrapFrame* reply_directly(QUICK_ARGUMENTS);
 
 namespace {
 
-constexpr std::uint32_t kTraced = core::kTraceStop | core::kTraceDispatch | core::kTraceWake;
+// Words and room alone.
+bool is_plain(std::uint64_t info) { return !(info & ~std::uint64_t{0xf0f}); }
 
-// Words and room alone, in their bounds.
-bool is_plain(std::uint64_t info) {
-    constexpr std::uint64_t kFields = 0xf0f, kToEight = 0x707, kOver = 0x1010;
-    return !(info & ~kFields) && !((info + kToEight) & kOver);
+// Nothing here returns: this CPU goes on in a thread, which has come by a system call where that is known.
+TrapFrame* leave_by(TrapFrame* frame) {
+    asm volatile("jmp leave_to_user" : : "a"(frame) : "memory");
+    return frame;  // not the compiler's to know: so it jumps here
+}
+[[gnu::always_inline]] inline TrapFrame* leave_by_sysret(TrapFrame& frame) {
+    TrapFrame* nothing;
+    asm volatile("lea %1, %%rsp; jmp leave_by_sysret" : "=a"(nothing) : "m"(frame) : "memory");
+    return nothing;
+}
+
+Thread& thread_of(std::uint64_t frame_end) {
+    return core::owner_of<&Thread::frame>(reinterpret_cast<TrapFrame*>(frame_end)[-1]);
 }
 
 // The frame is complete: the call is done as others are, by all who could have a part in it.
@@ -50,11 +65,11 @@ bool is_plain(std::uint64_t info) {
     f.rax = static_cast<std::uint64_t>(result.value);
     f.rdx = result.second;
     finish_exit_work(cpu);
-    return leave_kernel(cpu);
+    return leave_by(leave_kernel(cpu));
 }
 
-[[gnu::noinline]] COX_QUICK TrapFrame* ordinary_way_after(Thread* thread, std::uint64_t ran) {
-    use_up(*thread, ran);
+[[gnu::noinline]] COX_QUICK TrapFrame* ordinary_way_after(std::uint64_t ran) {
+    use_up(current_thread(), ran);
     return ordinary_way();
 }
 
@@ -62,14 +77,18 @@ bool is_plain(std::uint64_t info) {
 template <bool Calls>
 [[gnu::noinline]] COX_QUICK TrapFrame* learn_slot() {
     Thread& t = current_thread();
-    const auto named = abi::CapSlot::from_raw(t.frame.rdi);
     t.ipc.kind = kind_of(t);
-    if constexpr (Calls) {
-        if (!t.is_agent() && t.process->caps.learn(named, abi::kWrite, t.ipc.called)) return call_directly();
-    } else {
-        if (!t.is_agent() && t.process->caps.learn(named, abi::kRead, t.ipc.served)) return reply_directly();
-    }
-    return ordinary_way();
+    auto& known = Calls ? t.ipc.called : t.ipc.served;
+    const auto named = abi::CapSlot::from_raw(t.frame.rdi);
+    if (t.ipc.kind == IpcKind::kNever ||
+        !t.process->caps.learn(named, Calls ? abi::kWrite : abi::kRead, known))
+        return ordinary_way();
+    IpcSlot& slot = Calls ? t.ipc.call : t.ipc.receive;
+    slot.endpoint = known.object;
+    slot.quick = t.ipc.kind;
+    const auto end = reinterpret_cast<std::uint64_t>(&t.frame + 1);
+    return Calls ? call_directly(any(), any(), any(), any(), end, any(), t.frame.rdx)
+                 : reply_directly(any(), any(), any(), any(), end, any(), t.frame.rdx);
 }
 
 [[gnu::noinline]] COX_QUICK TrapFrame* ordinary_way_unlocked(Endpoint* endpoint) {
@@ -77,9 +96,22 @@ template <bool Calls>
     return ordinary_way();
 }
 
-void move_words(const TrapFrame& from, TrapFrame& to, std::uint64_t count) {
+// -> how many words there are: mostly none, or all.
+[[gnu::always_inline]] inline std::uint64_t move_words(const TrapFrame& from, std::uint64_t sent,
+                                                       TrapFrame& to, std::uint64_t room) {
+    if (sent >= 8 && room >= 8) [[likely]] {
+        to.r15 = from.r15;
+        to.r14 = from.r14;
+        to.r13 = from.r13;
+        to.r12 = from.r12;
+        to.rbx = from.rbx;
+        to.r9 = from.r9;
+        to.r8 = from.r8;
+        to.r10 = from.r10;
+        return 8;
+    }
+    const auto count = std::min(sent, room);
     switch (count) {
-        case 8: to.r15 = from.r15; [[fallthrough]];
         case 7: to.r14 = from.r14; [[fallthrough]];
         case 6: to.r13 = from.r13; [[fallthrough]];
         case 5: to.r12 = from.r12; [[fallthrough]];
@@ -87,7 +119,7 @@ void move_words(const TrapFrame& from, TrapFrame& to, std::uint64_t count) {
         case 3: to.r9 = from.r9; [[fallthrough]];
         case 2: to.r8 = from.r8; [[fallthrough]];
         case 1: to.r10 = from.r10; [[fallthrough]];
-        default: break;
+        default: return count;
     }
 }
 
@@ -98,12 +130,25 @@ void move_words(const TrapFrame& from, TrapFrame& to, std::uint64_t count) {
     to.turn_used = from.turn_used + ran;
 }
 
-[[gnu::always_inline]] inline TrapFrame* go_on(Cpu& cpu, Thread& next, std::uint64_t now) {
+// As save_context(), load_fpu() and load_registers(), where XSAVEOPT is known to be there (kind_of), and FS bases are mostly set.
+[[gnu::always_inline]] inline std::uint64_t save(Thread& t, abi::StatusLine& line, std::uint64_t now) {
+    t.fpu.save_optimized();
+    const auto ran = now - t.switched_in;
+    t.runtime += ran;
+    line.runtime_ns.store(arch::clock.past_ns(t.runtime), std::memory_order_relaxed);
+    line.calls.store(t.calls, std::memory_order_relaxed);
+    return ran;
+}
+
+[[gnu::always_inline]] inline void go_on(Cpu& cpu, Thread& next, std::uint64_t now) {
     cpu.current = &next;
-    load_fpu(cpu, next);
-    load_registers(cpu, next, now);
+    next.fpu.restore_extended();
+    cpu.fpu_owner = &next;
+    next.fpu_cpu = &cpu;
+    next.switched_in = now;
+    load_known_fs_base(cpu, next.fs_base);
+    load_frame(cpu, next);
     switch_space(cpu, next.process->space());
-    return &next.frame;
 }
 
 // The current thread waits, and its reference has gone with its call, but who was to run in its place may not, or not here.
@@ -118,28 +163,28 @@ void move_words(const TrapFrame& from, TrapFrame& to, std::uint64_t count) {
 }
 
 // The receiver was suspended or killed just now; it has its message, or tells the caller that it has gone.
-[[gnu::noinline]] COX_QUICK TrapFrame* deliver_only(Endpoint* endpoint, Thread* caller, Thread* receiver,
-                                                    std::uint64_t info, std::uint64_t ran) {
+[[gnu::noinline]] COX_QUICK TrapFrame* deliver_only(Endpoint* endpoint, Thread* receiver, std::uint64_t info,
+                                                    std::uint64_t ran) {
     Cpu& cpu = this_cpu();
-    const RefPtr<Thread> hold(*caller);
+    const RefPtr<Thread> caller(*cpu.current);
     use_up(*caller, ran);
     Endpoint::Quick(*endpoint).unlock();
     stopped(cpu, *caller);
+    receiver->ipc.receive.badge = 0;
     finish_receive(receiver->ipc.receive, static_cast<std::int64_t>(info));
-    return leave_kernel(cpu);
+    return leave_by(leave_kernel(cpu));
 }
 
 // The caller was suspended or killed just now: it has its reply as soon as it can.
-[[gnu::noinline]] COX_QUICK TrapFrame* answer_only(Endpoint* endpoint, Thread* server, IpcSlot* call,
-                                                   std::uint64_t info, std::uint64_t ran) {
+[[gnu::noinline]] COX_QUICK TrapFrame* answer_only(Endpoint* endpoint, IpcSlot* call, std::uint64_t info,
+                                                   std::uint64_t ran) {
     Cpu& cpu = this_cpu();
-    const RefPtr<Thread> hold(*server);
+    const RefPtr<Thread> server(*cpu.current);
     use_up(*server, ran);
-    if (call) move_words(server->frame, call->thread->frame, info & 15);
     Endpoint::Quick(*endpoint).unlock();
     stopped(cpu, *server);
     if (call) finish_call(*call, static_cast<std::int64_t>(info));
-    return leave_kernel(cpu);
+    return leave_by(leave_kernel(cpu));
 }
 
 // It runs here already, but may not any more.
@@ -147,7 +192,7 @@ void move_words(const TrapFrame& from, TrapFrame& to, std::uint64_t count) {
     Cpu& cpu = this_cpu();
     load_context(cpu, *thread, arch::rdtsc());
     thread->word().request(abi::kRequestAffinity);
-    return leave_kernel(cpu);
+    return leave_by(leave_kernel(cpu));
 }
 
 }  // namespace
@@ -156,115 +201,113 @@ CallResult call_call(std::uint64_t slot, std::uint64_t op, std::uint64_t info, s
                      std::uint64_t a2, std::uint64_t a3) {
     if (!is(op, abi::Op::kCall) || something_to_do()) [[unlikely]]
         [[clang::musttail]] return call_any(slot, op, info, a1, a2, a3);
-    [[clang::musttail]] return switch_by_call(slot, op, info, a1, a2, a3);
+    [[clang::musttail]] return switch_by_call(any(), any(), info, any(), any(), any());
 }
 
 CallResult call_reply_receive(std::uint64_t slot, std::uint64_t op, std::uint64_t info, std::uint64_t a1,
                               std::uint64_t a2, std::uint64_t a3) {
     if (!is(op, abi::Op::kReplyReceive) || something_to_do()) [[unlikely]]
         [[clang::musttail]] return call_any(slot, op, info, a1, a2, a3);
-    [[clang::musttail]] return switch_by_reply(slot, op, info, a1, a2, a3);
+    [[clang::musttail]] return switch_by_reply(any(), any(), info, any(), any(), any());
 }
 
 // Of the current thread, its frame complete but for RAX, from entry.S: -> the frame to go on with.
 
-extern "C" COX_QUICK TrapFrame* call_directly() {
+extern "C" COX_QUICK TrapFrame* call_directly(QUICK_ARGUMENTS) {
     Cpu& cpu = this_cpu();
-    Thread& c = *cpu.current;
-    const auto info = c.frame.rdx;
+    Thread& c = thread_of(frame_end);
     if (c.ipc.called.slot != c.frame.rdi) [[unlikely]]
         return learn_slot<true>();
-    if (!is_plain(info) || c.ipc.loan >= Ipc::kMaxLoan || tracing(kTraced)) [[unlikely]]
+    if (!is_plain(info) || c.ipc.loan >= Ipc::kMaxLoan) [[unlikely]]
         return ordinary_way();
-    Endpoint::Quick endpoint(*c.ipc.called.object);
+    Endpoint* const object = c.ipc.called.object;
+    Endpoint::Quick endpoint(*object);
     endpoint.lock();
     IpcSlot* const to = endpoint.first_receiver();
     if (!c.ipc.called.still() || !to || to->quick != c.ipc.kind) [[unlikely]]
-        return ordinary_way_unlocked(c.ipc.called.object);
+        return ordinary_way_unlocked(object);
     Thread& r = *to->thread;
     IpcSlot& call = c.ipc.call;
     call.info = {info};
-    call.quick = c.ipc.kind;
-    call.endpoint = c.ipc.called.object;
     call.server.store(r.ref.raw(), std::memory_order_relaxed);
-    to->caller.store(
-        &call, std::memory_order_relaxed);  // the lock is held: nobody looks before the word has changed
+    // The lock is held: nobody looks before the word has changed.
+    to->caller.store(&call, std::memory_order_relaxed);
     const auto now = arch::rdtsc();
-    const auto ran = save_context(c, now);
-    const auto before = c.word().load();
-    if (!c.word().block_in_call(before, Cause::kCalls).done) [[unlikely]] {
+    abi::StatusLine& line = c.line;
+    const auto ran = save(c, line, now);
+    core::ThreadStateWord word(line.word);
+    const auto before = word.load();
+    if (!word.block_in_call(before, cpu.calls_word).done) [[unlikely]] {
         to->caller.store(nullptr);
         endpoint.unlock();
-        return ordinary_way_after(&c, ran);
+        return ordinary_way_after(ran);
     }
     endpoint.drop_receiver(*to);
-    to->deadline = kNever;
-    r.line.serves.store(static_cast<std::uint16_t>(c.ref.index + 1), std::memory_order_relaxed);
-    const auto words = std::min(info & 15, std::uint64_t{to->info.room()});
-    move_words(c.frame, r.frame, words);
-    to->info = {words};
-    to->badge = 0;
-    if (!r.word().continue_call(before).done) [[unlikely]]
-        return deliver_only(c.ipc.called.object, &c, &r, words, ran);
+    abi::StatusLine& its_line = r.line;
+    its_line.serves.store(c.ipc.line_name, std::memory_order_relaxed);
+    std::uint64_t words = info & 15;
+    if (words) words = move_words(c.frame, words, r.frame, to->plain_room());
+    if (!core::ThreadStateWord(its_line.word).continue_call(before).done) [[unlikely]]
+        return deliver_only(object, &r, words, ran);
     hand_time(c, r, ran);
     r.ipc.loan = static_cast<std::uint8_t>(c.ipc.loan + 1);
     endpoint.unlock();
     r.frame.rax = words;
     r.frame.rdx = 0;
     WakeCounts::add(r.wake_counts.direct);
-    auto* const frame = go_on(cpu, r, now);
+    go_on(cpu, r, now);
     // After the word: a change that came before it made no request.
-    if (!r.allowed_on(cpu.number)) [[unlikely]]
+    if (!(its_line.affinity.load(std::memory_order_relaxed) & cpu.own_bit)) [[unlikely]]
         return misfit(&r);
-    return frame;
+    return leave_by_sysret(r.frame);
 }
 
-extern "C" COX_QUICK TrapFrame* reply_directly() {
+extern "C" COX_QUICK TrapFrame* reply_directly(QUICK_ARGUMENTS) {
     Cpu& cpu = this_cpu();
-    Thread& r = *cpu.current;
-    const auto info = r.frame.rdx;
+    Thread& r = thread_of(frame_end);
     if (r.ipc.served.slot != r.frame.rdi) [[unlikely]]
         return learn_slot<false>();
     IpcSlot& from = r.ipc.receive;
-    IpcSlot* const call = from.caller.load(std::memory_order_relaxed);
-    // Not on its caller's time: who placed it is to hear of its wait.
-    if (!is_plain(info) || !call || call->quick != r.ipc.kind || !r.ipc.loan || tracing(kTraced)) [[unlikely]]
+    // Not on its caller's time: who placed it is to hear of its wait. Else the caller is one that call_directly has taken.
+    if (!is_plain(info) || !r.ipc.loan) [[unlikely]]
         return ordinary_way();
-    Endpoint::Quick endpoint(*r.ipc.served.object);
+    Endpoint* const object = r.ipc.served.object;
+    Endpoint::Quick endpoint(*object);
     endpoint.lock();
     if (!r.ipc.served.still() || endpoint.has_callers()) [[unlikely]]
-        return ordinary_way_unlocked(r.ipc.served.object);
+        return ordinary_way_unlocked(object);
     const auto now = arch::rdtsc();
-    const auto ran = save_context(r, now);
-    const auto before = r.word().load();
-    if (!r.word().block_in_call(before, Cause::kBlocked).done) [[unlikely]] {
+    abi::StatusLine& line = r.line;
+    const auto ran = save(r, line, now);
+    core::ThreadStateWord word(line.word);
+    const auto before = word.load();
+    if (!word.block_in_call(before, cpu.waits_word).done) [[unlikely]] {
         endpoint.unlock();
-        return ordinary_way_after(&r, ran);
+        return ordinary_way_after(ran);
     }
-    from.endpoint = r.ipc.served.object;
-    from.quick = r.ipc.kind;
     from.info = {info};
-    from.deadline = kNever;
     endpoint.push_receiver(from);
-    r.line.serves.store(0, std::memory_order_relaxed);
+    line.serves.store(0, std::memory_order_relaxed);
     r.ipc.loan = 0;
     // Who has taken the call out of there meanwhile tells the caller.
-    if (from.caller.exchange(nullptr) != call) [[unlikely]]
-        return answer_only(r.ipc.served.object, &r, nullptr, 0, ran);
+    IpcSlot* const call = from.caller.exchange(nullptr);
+    if (!call) [[unlikely]]
+        return answer_only(object, nullptr, 0, ran);
     Thread& c = *call->thread;
-    const auto words = std::min(info & 15, std::uint64_t{call->info.room()});
-    if (!c.word().continue_call(before).done) [[unlikely]]
-        return answer_only(r.ipc.served.object, &r, call, words, ran);
-    move_words(r.frame, c.frame, words);
+    abi::StatusLine& its_line = c.line;
+    std::uint64_t words = info & 15;
+    if (words) words = move_words(r.frame, words, c.frame, call->plain_room());
+    if (!core::ThreadStateWord(its_line.word).continue_call(before).done) [[unlikely]]
+        return answer_only(object, call, words, ran);
     hand_time(r, c, ran);
     endpoint.unlock();
     c.frame.rax = words;
     c.frame.rdx = 0;
     WakeCounts::add(c.wake_counts.direct);
-    auto* const frame = go_on(cpu, c, now);
-    if (!c.allowed_on(cpu.number)) [[unlikely]]
+    go_on(cpu, c, now);
+    if (!(its_line.affinity.load(std::memory_order_relaxed) & cpu.own_bit)) [[unlikely]]
         return misfit(&c);
-    return frame;
+    return leave_by_sysret(c.frame);
 }
 
 }  // namespace cox

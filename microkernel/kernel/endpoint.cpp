@@ -30,6 +30,7 @@ void finish_receive(IpcSlot& receiver, std::int64_t result) {
         thread.frame.rax = static_cast<std::uint64_t>(result);
         thread.frame.rdx = result < 0 ? 0 : receiver.badge;
         thread.ipc.loan = 0;  // it is placed anew
+        receiver.quick = quick_kind(thread);
         wake(thread);
         there = thread.word().load().state() != ThreadState::kGone;
     }
@@ -65,17 +66,27 @@ core::Result<RefPtr<Endpoint>> Endpoint::create() {
     return RefPtr<Endpoint>::adopt(endpoint);
 }
 
-void Endpoint::append(Queue& queue, IpcSlot& slot) {
-    slot.next = nullptr;
-    slot.previous = queue.last;
-    (queue.last ? queue.last->next : queue.first) = &slot;
-    queue.last = &slot;
-    slot.listed = true;
+void Endpoint::append(IpcSlot& caller) {
+    caller.next = nullptr;
+    caller.previous = last_caller_;
+    (last_caller_ ? last_caller_->next : first_caller_) = &caller;
+    last_caller_ = &caller;
+    caller.listed = true;
+}
+
+void Endpoint::unlink(IpcSlot& slot) {
+    IpcSlot*& first = slot.receives ? receivers_ : first_caller_;
+    (slot.previous ? slot.previous->next : first) = slot.next;
+    if (slot.next)
+        slot.next->previous = slot.previous;
+    else if (!slot.receives)
+        last_caller_ = slot.previous;
+    slot.listed = false;
 }
 
 // One whose time has passed, or that was killed, takes itself out.
 IpcSlot* Endpoint::take_receiver() {
-    for (IpcSlot* slot = receivers_.first; slot; slot = slot->next) {
+    for (IpcSlot* slot = receivers_; slot; slot = slot->next) {
         Thread& thread = *slot->thread;
         if (thread.word().load().state() == ThreadState::kGone) continue;
         if (slot->deadline != kNever && !thread.ring.end_park(slot->deadline)) continue;
@@ -124,7 +135,7 @@ void Endpoint::send(IpcSlot& call) {
         if (receiver)
             gift = match(call, *receiver);
         else
-            append(callers_, call);
+            append(call);
     }
     if (!receiver) return;
     gift.give_to(*receiver);
@@ -135,11 +146,11 @@ bool Endpoint::receive(IpcSlot& receiver) {
     Gift gift;
     {
         SpinGuard guard(lock_);
-        IpcSlot* const call = callers_.first;
+        IpcSlot* const call = first_caller_;
         if (!call) {
             receiver.thread->retain();
             if (receiver.deadline != kNever) receiver.thread->ring.begin_park(receiver.deadline);
-            push(receivers_, receiver);
+            push(receiver);
             return false;
         }
         unlink(*call);
@@ -179,7 +190,7 @@ void Endpoint::destroy() {
         bool waits = true;
         {
             SpinGuard guard(lock_);
-            slot = callers_.first ? callers_.first : receivers_.first;
+            slot = first_caller_ ? first_caller_ : receivers_;
             if (!slot) break;
             unlink(*slot);
             const auto deadline = slot->deadline;  // one that has timed out may use its slot anew from now on

@@ -34,24 +34,25 @@ public:
         explicit Quick(Endpoint& endpoint) : e_(endpoint) {}
         void lock() COX_UNCHECKED { e_.lock_.lock(); }
         void unlock() COX_UNCHECKED { e_.lock_.unlock(); }
-        bool has_callers() const COX_UNCHECKED { return e_.callers_.first; }
-        IpcSlot* first_receiver() const COX_UNCHECKED { return e_.receivers_.first; }
-        void drop_receiver(IpcSlot& first) COX_UNCHECKED { e_.unlink(first); }
-        void push_receiver(IpcSlot& slot) COX_UNCHECKED { e_.push(e_.receivers_, slot); }
+        bool has_callers() const COX_UNCHECKED { return e_.first_caller_; }
+        IpcSlot* first_receiver() const COX_UNCHECKED { return e_.receivers_; }
+        void drop_receiver(IpcSlot& first) COX_UNCHECKED {
+            IpcSlot* const second = first.next;
+            e_.receivers_ = second;
+            if (second) second->previous = nullptr;
+            first.listed = false;
+        }
+        void push_receiver(IpcSlot& slot) COX_UNCHECKED { e_.push(slot); }
 
     private:
         Endpoint& e_;
     };
 
 private:
-    struct Queue {
-        IpcSlot* first = nullptr;
-        IpcSlot* last = nullptr;
-    };
     void destroy() override;
-    void append(Queue& queue, IpcSlot& slot) COX_REQUIRES(lock_);
-    [[gnu::always_inline]] void push(Queue& queue, IpcSlot& slot) COX_REQUIRES(lock_);
-    [[gnu::always_inline]] void unlink(IpcSlot& slot) COX_REQUIRES(lock_);
+    void append(IpcSlot& caller) COX_REQUIRES(lock_);
+    [[gnu::always_inline]] void push(IpcSlot& receiver) COX_REQUIRES(lock_);
+    void unlink(IpcSlot& slot) COX_REQUIRES(lock_);
     // The first that waits still.
     IpcSlot* take_receiver() COX_REQUIRES(lock_);
     // What goes with a message. The slots are copied once: who reads them next must not choose others.
@@ -63,24 +64,19 @@ private:
     Gift match(IpcSlot& call, IpcSlot& receiver) COX_REQUIRES(lock_);
 
     SpinLock lock_{LockRank::kEndpoint};
-    Queue callers_ COX_GUARDED_BY(lock_);
-    Queue receivers_ COX_GUARDED_BY(lock_);
-    Endpoint* next_free_ = nullptr;  // in the list of those that nobody refers to
+    IpcSlot* first_caller_ COX_GUARDED_BY(lock_) = nullptr;
+    IpcSlot* last_caller_ COX_GUARDED_BY(lock_) = nullptr;
+    IpcSlot* receivers_ COX_GUARDED_BY(lock_) = nullptr;  // the last that came
+    Endpoint* next_free_ = nullptr;                       // in the list of those that nobody refers to
 };
 
-inline void Endpoint::push(Queue& queue, IpcSlot& slot) {
-    slot.previous = nullptr;
-    slot.next = queue.first;
-    (queue.first ? queue.first->previous : queue.last) = &slot;
-    queue.first = &slot;
-    slot.listed = true;
-}
-
-inline void Endpoint::unlink(IpcSlot& slot) {
-    Queue& queue = slot.receives ? receivers_ : callers_;
-    (slot.previous ? slot.previous->next : queue.first) = slot.next;
-    (slot.next ? slot.next->previous : queue.last) = slot.previous;
-    slot.listed = false;
+inline void Endpoint::push(IpcSlot& receiver) {
+    IpcSlot* const second = receivers_;
+    receiver.previous = nullptr;
+    receiver.next = second;
+    if (second) second->previous = &receiver;
+    receivers_ = &receiver;
+    receiver.listed = true;
 }
 
 }  // namespace cox

@@ -5,6 +5,7 @@
 #include <bit>
 #include <new>
 
+#include "arch/features.hpp"
 #include "arch/timer.hpp"
 #include "kernel/dispatch.hpp"
 #include "kernel/endpoint.hpp"
@@ -14,6 +15,7 @@
 #include "kernel/thread.hpp"
 #include "kernel/thread_table.hpp"
 #include "kernel/timers.hpp"
+#include "kernel/trace.hpp"
 #include "kernel/wake.hpp"
 
 namespace cox {
@@ -38,9 +40,15 @@ void set_result(Thread& thread, std::int64_t result, std::uint64_t second = 0) {
     thread.frame.rdx = second;
 }
 
+void use(IpcSlot& slot, Endpoint& endpoint) {
+    auto& known = slot.receives ? slot.thread->ipc.served : slot.thread->ipc.called;
+    if (known.object != &endpoint) known.forget();
+    slot.endpoint = &endpoint;
+}
+
 // The slot is about to be used by the current thread's cap_call.
 void prepare(Thread& thread, IpcSlot& slot, Endpoint& endpoint, MessageInfo info) {
-    slot.endpoint = &endpoint;
+    use(slot, endpoint);
     slot.info = info;
     slot.deadline = kNever;
     if (info.timed() && slot.words()[kTimeoutWord] != abi::kForever) {
@@ -49,8 +57,7 @@ void prepare(Thread& thread, IpcSlot& slot, Endpoint& endpoint, MessageInfo info
         slot.deadline = arch::rdtsc() + arch::clock.to_ticks(slot.words()[kTimeoutWord]);
     }
     thread.enter.deadline = slot.deadline;
-    thread.ipc.kind = kind_of(thread);
-    slot.quick = slot.deadline == kNever ? thread.ipc.kind : IpcKind::kNone;
+    slot.quick = slot.deadline == kNever ? quick_kind(thread) : IpcKind::kNone;
 }
 
 void wait_at_endpoint(Cpu& cpu, Thread& thread, IpcSlot& slot, abi::Cause cause) {
@@ -88,9 +95,21 @@ std::int64_t reply_by_call(Thread& thread, MessageInfo info) {
 
 }  // namespace
 
+void prepare_direct_calls(Cpu& cpu) {
+    cpu.own_bit = std::uint64_t{1} << cpu.number;
+    cpu.calls_word = core::ThreadStateWord::waiting_in_call(cpu.number, abi::Cause::kCalls);
+    cpu.waits_word = core::ThreadStateWord::waiting_in_call(cpu.number, abi::Cause::kBlocked);
+}
+
 IpcKind kind_of(const Thread& thread) {
-    if (thread.is_agent()) return IpcKind::kAgent;
+    constexpr std::uint32_t kTraced = core::kTraceStop | core::kTraceDispatch | core::kTraceWake;
+    if (thread.is_agent() || tracing(kTraced) || !arch::features.xsaveopt) return IpcKind::kNever;
     return thread.domain ? IpcKind::kDomain : IpcKind::kSystem;
+}
+
+IpcKind quick_kind(const Thread& thread) {
+    const auto kind = kind_of(thread);
+    return kind == IpcKind::kNever ? IpcKind::kNone : kind;
 }
 
 MessageWords MessageWords::in_frame(Thread& thread) {
@@ -104,9 +123,17 @@ MessageWords IpcSlot::words() const {
     return number != 0 || for_kernel ? MessageWords::in_row(row) : MessageWords::in_frame(*thread);
 }
 
+namespace {
+// Where nobody ever waits: what a thread knows that has named none, so that the quick way need not ask.
+Endpoint nobody;
+std::atomic<std::uint32_t> no_generation;
+}  // namespace
+
 Ipc::Ipc(Thread& thread) {
     call.thread = receive.thread = &thread;
     receive.receives = true;
+    called = served = {0, &no_generation, CapTable::kNoGeneration, &nobody};
+    line_name = static_cast<std::uint16_t>(thread.ref.index + 1);
 }
 
 Ipc::~Ipc() {
@@ -154,7 +181,10 @@ void call_endpoint(Cpu& cpu, Thread& thread) {
         case abi::Op::kCall: return call_by_call(cpu, thread, endpoint);
         case abi::Op::kReply: return set_result(thread, reply_by_call(thread, ipc.info));
         case abi::Op::kReplyReceive: static_cast<void>(reply_by_call(thread, ipc.info)); [[fallthrough]];
-        default: return receive_by_call(cpu, thread, endpoint, ipc.info);
+        default:
+            // Whom it serves next has not lent it anything, so far as direct_call.cpp knows.
+            if (ipc.loan) end_loan(thread, cpu.number);
+            return receive_by_call(cpu, thread, endpoint, ipc.info);
     }
 }
 
@@ -163,7 +193,7 @@ void call_for_thread(Cpu& cpu, Thread& thread, Endpoint& endpoint, std::uint64_t
     IpcSlot& slot = thread.ipc.call;
     thread.ipc.kernel_words = words;
     slot.row = thread.ipc.kernel_words.data();
-    slot.endpoint = &endpoint;
+    use(slot, endpoint);
     slot.info = abi::message_info(words.size()).with_room(1);
     slot.deadline = thread.enter.deadline = kNever;
     slot.quick = IpcKind::kNone;
@@ -260,6 +290,7 @@ bool finish_call(IpcSlot& call, std::int64_t result) {
             set_result(thread, result);
         there = thread.word().load().state() != abi::ThreadState::kGone;
         thread.ipc.loan = 0;  // it is placed anew
+        call.quick = quick_kind(thread);
         wake(thread);
     }
     thread.release();

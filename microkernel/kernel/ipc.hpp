@@ -40,7 +40,7 @@ struct MessageWords {
 };
 
 // Threads of different kinds do not lend each other their time.
-enum class IpcKind : std::uint8_t { kNone, kSystem, kDomain, kAgent };
+enum class IpcKind : std::uint8_t { kNone, kSystem, kDomain, kNever };
 
 struct IpcSlot {
     // The endpoint's: under its lock.
@@ -51,7 +51,7 @@ struct IpcSlot {
     // Written by its thread, or that one's poller, before the slot is used.
     bool receives = false;
     std::uint8_t number = 0;  // 0: by cap_call
-    // A direct switch may take it (direct_call.cpp): it is by cap_call, without a time-out, of a thread of this kind.
+    // A direct switch may take it (direct_call.cpp): by cap_call, without a time-out, of a thread of this kind; kNone: it may not.
     IpcKind quick = IpcKind::kNone;
     bool for_kernel =
         false;  // a call that the kernel makes for a thread that has stopped: its registers stay as they are
@@ -73,6 +73,7 @@ struct IpcSlot {
     std::atomic<std::uint32_t> generation{0};
     static bool owes(std::uint32_t generation) { return generation & 1; }
 
+    std::uint8_t plain_room() const { return static_cast<std::uint8_t>(info.raw >> 8); }  // if it is quick
     MessageWords words() const;
     // What the receiver is told: what has come, and how to answer it.
     abi::MessageInfo token_info() const {
@@ -95,9 +96,10 @@ struct Ipc {
     ~Ipc();
 
     IpcSlot call, receive;
-    // As it was named last, for kCall and for kReceive.
+    // As it was named last by kCall and by kReplyReceive: then the slot's `endpoint` is the same.
     CapTable::Known<Endpoint> called, served;
-    IpcKind kind = IpcKind::kNone;  // known when one of the two is
+    IpcKind kind = IpcKind::kNever;  // known when one of the two is
+    std::uint16_t line_name = 0;     // 1 + its line
     static constexpr std::uint8_t kMaxLoan = 8;
     std::uint8_t loan =
         0;  // it runs on the time of so many callers, one of another: none has been heard of as blocked
@@ -120,7 +122,12 @@ struct Ipc {
     IpcSlot* find(std::uint32_t number);
 };
 
+// kNever: of agents, and where direct switches are not to be.
 IpcKind kind_of(const Thread& thread);
+// What a slot of the thread's may be.
+IpcKind quick_kind(const Thread& thread);
+
+void prepare_direct_calls(Cpu& cpu);  // once its number is known
 
 // The current thread's call of an endpoint's operation, its frame complete. It may leave the CPU.
 void call_endpoint(Cpu& cpu, Thread& thread);

@@ -21,7 +21,6 @@ bool replies(Op op) { return op == Op::kReply || op == Op::kReplyReceive; }
 core::Result<void> check_info(const Invocation& call, MessageInfo info) {
     const bool by_ring = call.pending;
     const bool good = info.raw >> 63 == 0 && info.words() + info.timed() <= abi::kMessageWords &&
-                      info.room() <= abi::kMessageWords &&
                       info.caps() <= std::min(abi::kMessageCaps, info.words()) &&
                       info.place() < (by_ring ? abi::kRingMessages : 1) &&
                       !(info.timed() && (by_ring || call.op == Op::kReply)) &&

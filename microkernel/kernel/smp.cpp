@@ -36,6 +36,7 @@ std::array<std::uint64_t, 256> stack_by_apic_id;
 std::array<std::uint8_t, 256> number_by_apic_id;
 
 void init_this_cpu(Cpu& cpu) {
+    prepare_direct_calls(cpu);
     arch::enable_features();
     cpu.self = &cpu;
     cpu.place = arch::cpu_place();

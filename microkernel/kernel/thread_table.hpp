@@ -2,7 +2,6 @@
 // The table of all threads. A slot's memory is a Thread's for ever, so a stale ThreadRef can be looked up safely: the reference
 // count says whether somebody lives there, the generation who.
 #pragma once
-#include <bit>
 #include <cstddef>
 
 #include "abi/sched.hpp"
@@ -36,8 +35,8 @@ abi::HintLine& hint_line(std::uint32_t index);
 Physical hint_table_frame();    // kHintPages in a row
 Physical status_table_frame();  // its first frame; kStatusTablePages in a row
 
-inline constexpr std::size_t kThreadSlotSize = std::bit_ceil(sizeof(Thread));
-static_assert(kThreadSlotSize <= 2048, "two threads a page");
+inline constexpr std::size_t kThreadSlotSize = sizeof(Thread);
+static_assert(kThreadSlotSize <= 2560 && kThreadSlotSize % 64 == 0);  // 5 MiB in all
 
 namespace detail {
 // release: a slot's memory is ready before its index is below the mark; acquire in thread_at

@@ -145,7 +145,7 @@ def snapshot() -> tuple[list[Cpu], list[Thread]]:
     if not ready:
         raise gdb.GdbError("the kernel has not started its CPUs yet")
     slots, kind = int(_variable(_SLOTS)), gdb.lookup_type("cox::Thread")
-    slot_size = 1 << (kind.sizeof - 1).bit_length()
+    slot_size = kind.sizeof
     alive = {}
     for index in _used_lines():
         value = gdb.Value(slots + index * slot_size).cast(kind.pointer()).dereference()

@@ -3,6 +3,7 @@
 // Endpoints by cap_call: calls, replies, what goes with them, and every way in which they end: docs/abi.md, "Endpoint".
 #include "cap/endpoint.hpp"
 #include "cap/joining_thread.hpp"
+#include "cap/sched_domain.hpp"
 #include "suite.hpp"
 #include "support/child.hpp"
 #include "support/doors.hpp"
@@ -219,7 +220,8 @@ void errors(Case& t) {
     both(static_cast<Op>(0x0805), slot, 0, Error::kBadOperation);
     both(static_cast<Op>(0x0805), no_read->slot(), 0, Error::kNoRight);
     for (const Op op : {Op::kCall, Op::kReply, Op::kReplyReceive}) {
-        both(op, slot, 9, Error::kBadArgument);                            // words
+        both(op, slot, 9 | 1 << 7,
+             Error::kBadArgument);  // 9 counts as 8, and there is no place for a time-out
         both(op, slot, abi::message_info(3, 3).raw, Error::kBadArgument);  // slots
         both(op, slot, abi::message_info(1, 2).raw, Error::kBadArgument);  // more slots than words
         both(op, slot, abi::message_info(8).with_timeout().raw, Error::kBadArgument);
@@ -231,7 +233,6 @@ void errors(Case& t) {
         both(op, slot, with_slot, Error::kNoRight, no_grant->slot().raw());
     }
     for (const Op op : {Op::kCall, Op::kReceive, Op::kReply, Op::kReplyReceive}) {
-        both(op, slot, abi::MessageInfo{}.with_room(9).raw, Error::kBadArgument);
         both(op, slot, 1ull << 63, Error::kBadArgument);
         both(op, slot, abi::MessageInfo{}.with_place(60).raw, Error::kBadArgument);
         REQUIRE_EQUAL(t, by_call({op, slot, {abi::MessageInfo{}.with_place(1).raw}}), Error::kBadArgument);
@@ -248,6 +249,56 @@ void errors(Case& t) {
     for (const std::uint64_t token :
          {1ull, 1ull << 6 | 1, 3ull << 6 | 1, 1ull << 6 | 63, 1ull << 44 | 1 << 6 | 1}) {
         both(Op::kReply, slot, abi::MessageInfo{}.with_token(token).raw, Error::kNoCaller);
+    }
+}
+
+// Also where no other slot was named before, and where another was.
+void no_slot(Case& t) {
+    const auto endpoint = MUST(t, create(t));
+    auto thread = MUST(t, JoiningThread::start(t.env, [slot = endpoint->slot()]() -> std::uint64_t {
+                           const auto refused = [](abi::CapSlot named, Error expected) {
+                               return by_call({Op::kCall, named}) == expected &&
+                                      by_call({Op::kReplyReceive, named}) == expected;
+                           };
+                           if (!refused({}, Error::kBadSlot)) {
+                               return 1;
+                           }
+                           cap::Message m;
+                           if (error_of(cap::Endpoint(slot).call(m, 0)) != Error::kTimedOut ||
+                               error_of(cap::Endpoint(slot).receive(m, 0)) != Error::kTimedOut) {
+                               return 2;
+                           }
+                           return refused({}, Error::kBadSlot) && refused({4095, 1}, Error::kBadSlot) ? 0 : 3;
+                       }));
+    REQUIRE_EQUAL(t, MUST(t, thread.join(t.env.ring)), 0u);
+}
+
+// The server runs in the caller's place, and the caller in the server's: each such wake is counted as one.
+void direct_wakes(Case& t) {
+    const auto endpoint = MUST(t, create(t));
+    auto server = MUST(t, start_echo(t, *endpoint));
+    constexpr std::uint64_t kCalls = 300;
+    for (std::uint64_t i = 0; i < kCalls; ++i) {
+        cap::Message m = cap::message(i);
+        REQUIRE_OK(t, endpoint->call(m));
+    }
+    const auto domain = t.env.find<cap::SchedDomain>("domain");
+    std::array<abi::WakeLedger, 2> ledgers{};
+    for (std::size_t i = 0; i < ledgers.size(); ++i) {
+        const auto ref = i == 0 ? t.env.thread.ref() : server->ref();
+        (void)eventually(t.env.clock, [&] {
+            auto& l = ledgers[i];
+            l = domain->wake_ledger(ref.value_or(abi::ThreadRef{}).index).value_or(abi::WakeLedger{});
+            return abi::ThreadWord{l.word}.state() != abi::ThreadState::kRunning || i == 0;
+        });
+    }
+    cap::Message stop = cap::message(kStop);
+    REQUIRE_OK(t, endpoint->call(stop));
+    REQUIRE(t, ledgers[1].direct <= kCalls);
+    for (const auto& l : ledgers) {
+        REQUIRE(t, l.direct > 0);
+        REQUIRE_EQUAL(t, l.wakes,
+                      l.hinted + l.committed + l.by_kernel + l.cancelled + l.coalesced + l.direct);
     }
 }
 
@@ -449,6 +500,8 @@ constexpr Entry kCases[] = {
     {"capabilities", capabilities},
     {"capability_goes", capability_goes},
     {"errors", errors},
+    {"no_slot", no_slot},
+    {"direct_wakes", direct_wakes},
     {"time_outs", time_outs},
     {"in_time", in_time},
     {"server_goes", server_goes},

@@ -131,11 +131,10 @@ finish_syscall:
     call \function
 .endm
 
-// The same for messages: what the call was is in the frame, RDX too, and RAX is not.
+// The same for messages: what the call was is in the frame, RDX too, and RAX is not; and they leave by themselves.
 .macro SWITCH_BY_MESSAGE name, function
 .global \name
 \name:
-    addq $8, %rsp                                     // the return address
     movq %gs:CPU_FRAME_TOP, %rdi
     movq %rdx, IN_FRAME(RDX)(%rdi)
     movq %rbx, IN_FRAME(RBX)(%rdi)
@@ -148,8 +147,7 @@ finish_syscall:
     movq %gs:CPU_USER_RSP, %rax
     movq %rax, IN_FRAME(RSP)(%rdi)
     xorl %ebp, %ebp
-    call \function
-    jmp leave_to_user
+    jmp \function
 .endm
 
 SWITCH_BY_MESSAGE switch_by_call, call_directly
@@ -165,6 +163,8 @@ leave_to_user:
     movq %rax, %rsp
     cmpq $VECTOR_SYSCALL, FRAME_VECTOR(%rsp)
     jne 1f
+.global leave_by_sysret
+leave_by_sysret:                                      // RSP = such a frame, of one that has come by a system call
     movq FRAME_R15(%rsp), %r15                        // RCX and R11 are the call's
     movq FRAME_R14(%rsp), %r14
     movq FRAME_R13(%rsp), %r13

@@ -42,6 +42,10 @@ inline void write_msr(std::uint32_t msr, std::uint64_t value) {
                  : "memory");
 }
 
+inline void write_msr(std::uint32_t msr, std::uint32_t low, std::uint32_t high) {
+    asm volatile("wrmsr" ::"c"(msr), "a"(low), "d"(high) : "memory");
+}
+
 inline std::uint64_t rdtsc() {
     std::uint32_t low, high;
     asm volatile("rdtsc" : "=a"(low), "=d"(high)::"memory");
