@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """Reports file sizes. Fails for a file above 400 lines that gives no reason ("Long because ...") in its first comment,
-and for a kernel above 10,000 lines of code: comments and blank lines are free, so that nobody saves on those."""
+and for a kernel above 14,000 lines of code: comments and blank lines are free, so that nobody saves on those."""
 
 import statistics
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 import common
 
 MAX_FILE = 400
-MAX_KERNEL = 10_000
+MAX_KERNEL = 14_000
 REASON_WITHIN = 12  # lines
 
 
