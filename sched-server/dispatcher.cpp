@@ -209,12 +209,13 @@ void Dispatcher::enqueue(Record& record, const LineView& view, std::uint64_t now
     record.runnable_since_ns = clock_.ns(view.runnable_since);
     record.known = true;
     ++enqueued_;
+    enqueued_affinity_ |= record.affinity;
     policy_->enqueue(record, view.word.cause(), now_ns);
 }
 
 void Dispatcher::dequeue(Record& record) {
     record.place = Place::kNone;
-    --enqueued_;
+    one_enqueued_less();
     policy_->remove(record);
 }
 

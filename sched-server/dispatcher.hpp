@@ -85,6 +85,11 @@ private:
 
     void enqueue(Record& record, const LineView& view, std::uint64_t now_ns);
     void dequeue(Record& record);
+    void one_enqueued_less() {
+        if (--enqueued_ == 0) {
+            enqueued_affinity_ = 0;
+        }
+    }
     void place(Record& record, std::uint32_t cpu);
     void leave_cpu(Record& record);
     void unplace(Record& record, abi::Cause cause, std::uint64_t now_ns);
@@ -114,6 +119,7 @@ private:
     std::span<CpuPlace> places_;
     std::uint64_t may_serve_;
     std::uint32_t enqueued_ = 0;
+    std::uint64_t enqueued_affinity_ = 0;  // where one of them may run; perhaps more, until there is none
     bool some_inherited_ = false;
     std::uint32_t first_cpu_ = 0;        // where fill() starts, so that no CPU is preferred
     std::uint64_t awaiting_recall_ = 0;  // CPUs for which a recall is under way

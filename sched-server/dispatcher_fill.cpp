@@ -48,7 +48,7 @@ bool Dispatcher::fill_level(std::uint32_t level, CommitBatch& batch, std::uint64
         return true;
     }
     bool room = true;
-    (void)for_each_cpu(load_.below(level), first_cpu_, [&](std::uint32_t cpu) {
+    (void)for_each_cpu(load_.below(level) & enqueued_affinity_, first_cpu_, [&](std::uint32_t cpu) {
         if (batch.full()) {
             return room = false;
         }
@@ -62,7 +62,7 @@ bool Dispatcher::fill_level(std::uint32_t level, CommitBatch& batch, std::uint64
 
 // Beyond the levels that CpuLoad has masks for: all that the policy has.
 bool Dispatcher::fill_rest(CommitBatch& batch, std::uint64_t now_ns) {
-    return for_each_cpu(load_.cpus(), first_cpu_, [&](std::uint32_t cpu) {
+    return for_each_cpu(load_.cpus() & enqueued_affinity_, first_cpu_, [&](std::uint32_t cpu) {
         while (enqueued_ != 0) {
             if (batch.full()) {
                 return false;
@@ -83,7 +83,7 @@ bool Dispatcher::pick_for(std::uint32_t cpu, std::uint32_t flags, CommitBatch& b
     }
     auto& record = static_cast<Record&>(*pick->task);
     COX_ASSERT(record.place == Place::kEnqueued && record.may_run_on(cpu));  // or the policy is wrong
-    --enqueued_;
+    one_enqueued_less();
     place(record, cpu);
     record.commit_under_way = true;
     record.slice_ns = pick->slice_ns;

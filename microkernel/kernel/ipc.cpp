@@ -261,8 +261,8 @@ void forget(IpcSlot& slot) {
 }
 
 void forget_ipc(Thread& thread) {
-    forget(thread.ipc.call);
-    forget(thread.ipc.receive);
+    if (thread.ipc.call.endpoint) forget(thread.ipc.call);  // else it has never been used
+    if (thread.ipc.receive.endpoint) forget(thread.ipc.receive);
     if (IpcTable* const table = thread.ipc.table.load())
         for (IpcSlot& slot : table->slots) forget(slot);
 }

@@ -34,7 +34,7 @@ STATES = ("free", "created", "running", "queued", "waiting", "unplaced", "suspen
 CAUSES = (
     "none", "started", "woken", "blocked", "slice_end", "yielded", "recalled", "affinity_changed", "exited",
     "killed", "faulted", "fallback_slice", "no_server", "watchdog", "returned", "agent_overrun", "cpu_lost", "suspended",
-    "resumed",
+    "resumed", "calls",
 )  # fmt: skip
 
 MAGIC, VERSION = b"COXTRACE", 1

@@ -34,10 +34,17 @@ public:
     void enqueued(std::uint32_t mask) {
         ++masks_[mask].count;
         ++enqueued_;
+        anywhere_ |= masks_[mask].affinity;
     }
     void dequeued(std::uint32_t mask) {
         --masks_[mask].count;
-        --enqueued_;
+        if (--enqueued_ == 0) {
+            anywhere_ = 0;
+        }
+    }
+    // Whether one of those enqueued since there were none may run on the CPU.
+    [[nodiscard]] bool asks_for(std::uint32_t cpu) const {
+        return cpu < 64 ? (anywhere_ >> cpu & 1) != 0 : anywhere_ == ~std::uint64_t{0};
     }
     [[nodiscard]] std::uint64_t enqueued() const { return enqueued_; }
 
@@ -90,6 +97,7 @@ private:
 
     std::vector<Mask> masks_;
     std::uint64_t enqueued_ = 0;
+    std::uint64_t anywhere_ = 0;
     std::vector<Idler> idlers_, previous_;  // by CPU
 };
 

@@ -62,7 +62,7 @@ void ServerModel::fill() {
 
 void ServerModel::fill_rest() {
     load_.all().for_each(first_cpu_, [&](std::uint32_t cpu) {
-        while (idle_watch_.enqueued() != 0 && load_.count(cpu) < policy_.depth() && pick_for(cpu, 0)) {
+        while (idle_watch_.asks_for(cpu) && load_.count(cpu) < policy_.depth() && pick_for(cpu, 0)) {
         }
         return idle_watch_.enqueued() != 0;
     });
@@ -87,7 +87,7 @@ bool ServerModel::waits_beside(std::uint32_t cpu, std::uint64_t ns) const {
 
 void ServerModel::fill_level(std::uint32_t level) {
     load_.below(level).for_each(first_cpu_, [&](std::uint32_t cpu) {
-        if (idle_watch_.enqueued() != 0 && pick_for(cpu, 0)) {
+        if (idle_watch_.asks_for(cpu) && pick_for(cpu, 0)) {
             first_cpu_ = (cpu + 1) % sched::kPolicyCpus;
         }
         return idle_watch_.enqueued() != 0;
