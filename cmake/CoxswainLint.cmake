@@ -12,7 +12,7 @@ foreach(checker IN ITEMS abi layers format sizes spdx)
 endforeach()
 cox_lint(security "${COXSWAIN_PYTHON}" "${lint_dir}/security.py" --root "${PROJECT_SOURCE_DIR}" --build "${CMAKE_BINARY_DIR}")
 cox_lint(tidy "${COXSWAIN_PYTHON}" "${lint_dir}/tidy.py" --root "${PROJECT_SOURCE_DIR}" --build "${CMAKE_BINARY_DIR}")
-set_tests_properties(lint.tidy PROPERTIES RUN_SERIAL ON TIMEOUT 600) # it takes every core itself
+set_tests_properties(lint.tidy PROPERTIES RUN_SERIAL ON TIMEOUT 900 LABELS "lint;nightly") # it takes every core itself, for minutes
 
 get_property(program_images GLOBAL PROPERTY COXSWAIN_PROGRAM_TARGETS)
 list(TRANSFORM program_images REPLACE "(.+)" "$<TARGET_FILE:\\1>")

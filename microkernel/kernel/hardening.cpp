@@ -13,7 +13,7 @@ extern "C" char text_start[], text_end[];
 
 extern "C" {
 // One for all CPUs: GS may still be the user's where a function of the kernel begins.
-std::uint64_t __stack_chk_guard = 0x5bd1'e995'2f0b'7d00;
+std::uint64_t __stack_chk_guard = 0x5bd1'e995'2f0b'7d00;  // NOLINT: the compiler names it
 
 [[noreturn]] void __stack_chk_fail() { cox::panic("a stack frame was overwritten"); }
 }

@@ -76,9 +76,9 @@ constexpr Kind kKinds[] = {
      }},
     {"index",
      [] {
-         static const std::uint64_t words[4]{1, 2, 3, 4};
+         static const std::uint64_t kWords[4]{1, 2, 3, 4};
          volatile std::size_t beyond = 4;
-         volatile const auto word = words[beyond];
+         volatile const auto word = kWords[beyond];
          static_cast<void>(word);
      }},
     {"machine-check", [] { asm volatile("int $18"); }},
