@@ -147,6 +147,7 @@ void Process::thread_gone(std::uint64_t code) {
     bool last;
     {
         SpinGuard guard(lock_);
+        if (dying_) code = kill_code_;  // also where a thread was about to end by itself
         last = --threads_ == 0;
         dying_ |= last;
     }
