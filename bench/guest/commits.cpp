@@ -4,14 +4,13 @@
 // on the agent's own CPU. The threads never run: the agent recalls them before it waits again, which is not counted. The main thread wakes
 // it for each batch.
 #include "bench.hpp"
+#include "event_entries.hpp"
 
 #include "cap/sched_domain.hpp"
 #include "cap/threads.hpp"
-#include "core/event_consumer.hpp"
 
 #include <array>
 #include <atomic>
-#include <bit>
 
 namespace {
 
@@ -20,14 +19,6 @@ namespace abi = cox::abi;
 constexpr std::uint32_t kBatch = 32;
 constexpr std::uint64_t kCode = 0x40'0000;
 constexpr std::uint64_t kRings = 0x100'0000;
-constexpr cox::core::EventRingShape kShape{.capacity_log2 = std::countr_zero(abi::kEventEntries)};
-
-struct EventEntries {
-    std::uint64_t address;
-    std::atomic<std::uint64_t>& operator()(std::uint64_t index) const {
-        return reinterpret_cast<std::atomic<std::uint64_t>*>(address + abi::kPageSize)[index];
-    }
-};
 
 struct Bench {
     cap::SchedDomain domain;
@@ -62,7 +53,7 @@ cap::Result<void> batch(cap::Ring& ring) {
 // It returns only when it cannot go on; then the batch is never done.
 std::uint64_t run_agent(cap::Ring& ring, void* /*argument*/) {
     auto& header = *reinterpret_cast<abi::EventRingHeader*>(state.events);
-    cox::core::EventRingConsumer<EventEntries> consumer(header.head, {state.events}, kShape);
+    cox::core::EventRingConsumer<bench::EventEntries> consumer(header.head, {state.events}, bench::kShape);
     do {
         if (state.due.load(std::memory_order_relaxed)) {
             if (!batch(ring)) {

@@ -4,27 +4,17 @@
 // shall wake and rotate it there without asking.
 #pragma once
 
+#include "event_entries.hpp"
+
 #include "cap/env.hpp"
 #include "cap/sched_domain.hpp"
 #include "cap/threads.hpp"
-#include "core/event_consumer.hpp"
 
-#include <atomic>
-#include <bit>
 #include <cstdint>
 
 namespace bench {
 
 namespace abi = cox::abi;
-
-inline constexpr cox::core::EventRingShape kShape{.capacity_log2 = std::countr_zero(abi::kEventEntries)};
-
-struct EventEntries {
-    std::uint64_t address;
-    std::atomic<std::uint64_t>& operator()(std::uint64_t index) const {
-        return reinterpret_cast<std::atomic<std::uint64_t>*>(address + abi::kPageSize)[index];
-    }
-};
 
 struct HintServer {
     cap::SchedDomain domain;

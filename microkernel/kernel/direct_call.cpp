@@ -153,9 +153,7 @@ template <bool Calls>
 
 // The current thread waits, and its reference has gone with its call, but who was to run in its place may not, or not here.
 [[gnu::noinline]] void stopped(Cpu& cpu, Thread& t) {
-    const auto now = arch::rdtsc();
-    (t.domain ? cpu.stats.domain_ticks : cpu.stats.system_ticks) += now - cpu.since;
-    cpu.since = now;
+    account_as(t.domain ? cpu.stats.domain_ticks : cpu.stats.system_ticks, cpu, arch::rdtsc());
     cpu.current = nullptr;
     if (t.ipc.loan) end_loan(t, cpu.number);
     if (t.domain && !root_domain.wake_hint(t).given) root_domain.post_event(t.ref.index, cpu.number);

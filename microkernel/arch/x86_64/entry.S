@@ -99,11 +99,8 @@ syscall_entry:
     call call_unknown
     jmp 1b
 
-// The thread's frame is made complete.
-.macro COMPLETE_FRAME result, second
-    movq %gs:CPU_FRAME_TOP, %rdi
-    movq \result, IN_FRAME(RAX)(%rdi)
-    movq \second, IN_FRAME(RDX)(%rdi)
+// What syscall_entry has left out of the frame, whose end is in RDI.
+.macro SAVE_REST
     movq %rbx, IN_FRAME(RBX)(%rdi)
     movq %rbp, IN_FRAME(RBP)(%rdi)
     movq %r12, IN_FRAME(R12)(%rdi)
@@ -114,6 +111,14 @@ syscall_entry:
     movq %gs:CPU_USER_RSP, %rax
     movq %rax, IN_FRAME(RSP)(%rdi)
     xorl %ebp, %ebp
+.endm
+
+// The thread's frame is made complete.
+.macro COMPLETE_FRAME result, second
+    movq %gs:CPU_FRAME_TOP, %rdi
+    movq \result, IN_FRAME(RAX)(%rdi)
+    movq \second, IN_FRAME(RDX)(%rdi)
+    SAVE_REST
 .endm
 
 finish_syscall:
@@ -137,16 +142,7 @@ finish_syscall:
 \name:
     movq %gs:CPU_FRAME_TOP, %rdi
     movq %rdx, IN_FRAME(RDX)(%rdi)
-    movq %rbx, IN_FRAME(RBX)(%rdi)
-    movq %rbp, IN_FRAME(RBP)(%rdi)
-    movq %r12, IN_FRAME(R12)(%rdi)
-    movq %r13, IN_FRAME(R13)(%rdi)
-    movq %r14, IN_FRAME(R14)(%rdi)
-    movq %r15, IN_FRAME(R15)(%rdi)
-    movq $VECTOR_SYSCALL, IN_FRAME(VECTOR)(%rdi)
-    movq %gs:CPU_USER_RSP, %rax
-    movq %rax, IN_FRAME(RSP)(%rdi)
-    xorl %ebp, %ebp
+    SAVE_REST
     jmp \function
 .endm
 
