@@ -5,7 +5,6 @@
 #include <cstddef>
 
 #include "abi/sched.hpp"
-#include "core/event_token.hpp"
 #include "core/result.hpp"
 #include "kernel/frames.hpp"
 #include "kernel/thread.hpp"
@@ -30,10 +29,9 @@ std::uint32_t thread_high_water();  // no slot at or above it was ever used
 RefPtr<Thread> thread_at(std::uint32_t index);
 
 abi::StatusLine& status_line(std::uint32_t index);  // threads, then CPUs
-core::EventToken& event_token(std::uint32_t index);
-abi::HintLine& hint_line(std::uint32_t index);
-Physical hint_table_frame();    // kHintPages in a row
-Physical status_table_frame();  // its first frame; kStatusTablePages in a row
+abi::HintLine& hint_line(std::uint32_t index);      // of the root domain's server
+Physical hint_table_frame();                        // kHintPages in a row
+Physical status_table_frame();                      // its first frame; kStatusTablePages in a row
 
 inline constexpr std::size_t kThreadSlotSize = sizeof(Thread);
 static_assert(kThreadSlotSize <= 2560 && kThreadSlotSize % 64 == 0);  // 5 MiB in all
