@@ -81,7 +81,7 @@ void registers_and_ring(Case& t) {
     }
     const auto count = [&](int value) { return sum(one, value) + sum(two, value) + sum(three, value); };
     const int wanted = t.cpus() > 1 ? kMoves : kStops;
-    REQUIRE(t, eventually(t.env.clock, [&] { return count(wanted) >= kEnough; }, 3 * kPatienceNs));
+    REQUIRE(t, eventually(t.env.clock, [&] { return count(wanted) >= kEnough; }, 3 * patience_ns));
     std::uint64_t rounds = 0;
     for (Crew* const crew : {&one, &two, &three}) {
         for (const Worker& worker : crew->workers()) {

@@ -44,7 +44,7 @@ std::optional<abi::Completion> spin(Case& t, cap::Ring& ring) {
         if (const auto completion = ring.next()) {
             return completion;
         }
-        if (t.env.clock.now_ns() - begin > kPatienceNs) {
+        if (t.env.clock.now_ns() - begin > patience_ns) {
             return std::nullopt;
         }
     }
@@ -182,7 +182,7 @@ void poller_killed(Case& t) {
                             right &&
                             ring.prepare(cap::submission(Op::kNop, t.env.process.slot(), sent++)).has_value();
                     }
-                    const auto entered = cap::cap_enter(sent > seen ? 1 : 0, kPatienceNs);
+                    const auto entered = cap::cap_enter(sent > seen ? 1 : 0, patience_ns);
                     right = right && entered.ready >= 0;
                     scene.by_thread += entered.submitted;
                     ring.drain(
@@ -191,7 +191,7 @@ void poller_killed(Case& t) {
                 scene.by_poller += seen;
                 const auto word = poller->status()->word;
                 const bool killed = word.state() == ThreadState::kGone || word.requests() & abi::kRequestKill;
-                right = right && poller->kill(0) && poller->join(ring, kPatienceNs).has_value();
+                right = right && poller->kill(0) && poller->join(ring, patience_ns).has_value();
                 if (!right) {
                     scene.failed_round = round;
                     return scene.race.give_up();
