@@ -3,6 +3,7 @@
 // Quotas: who pays, what comes back, and that every operation that makes something either does it all or leaves all as it was,
 // whichever of its allocations is refused. docs/abi.md, "Quotas".
 #include "cap/address_space.hpp"
+#include "cap/endpoint.hpp"
 #include "suite.hpp"
 #include "support/child.hpp"
 #include "support/doors.hpp"
@@ -212,7 +213,20 @@ Error made(const cap::Result<T>& slot) {
     return error_of(slot);
 }
 
-cap::Memory shared;  // two pages, of the test's own
+// Frames that come at first use, and the tables that say where they are.
+Error made_and_pinned(const cap::Process& by, std::uint64_t pages) {
+    const auto memory = by.create_memory_on_demand(pages);
+    if (!memory) {
+        return memory.error();
+    }
+    const Error error = error_of(memory->pin(0, pages));
+    memory->drop();
+    return error;
+}
+
+// Of the test's own.
+cap::Memory shared;  // two pages
+cap::Notification bell;
 
 constexpr Making kMakings[] = {
     {"process", [](const Case&, const cap::Process& by) { return made(by.create_process("made")); }},
@@ -220,6 +234,11 @@ constexpr Making kMakings[] = {
     {"quota", [](const Case&, const cap::Process& by) { return made(by.create_quota(3 * kSmallest, 1)); }},
     {"small_memory", [](const Case&, const cap::Process& by) { return made(by.create_memory(2)); }},
     {"listed_memory", [](const Case&, const cap::Process& by) { return made(by.create_memory(6)); }},
+    {"memory_on_demand",
+     [](const Case&, const cap::Process& by) { return made(by.create_memory_on_demand(6)); }},
+    {"pinned", [](const Case&, const cap::Process& by) { return made_and_pinned(by, 6); }},
+    {"endpoint", [](const Case&, const cap::Process& by) { return made(cap::Endpoint::create(by)); }},
+    {"timer", [](const Case&, const cap::Process& by) { return made(by.create_timer(bell, 1)); }},
     {"thread",
      [](const Case&, const cap::Process& by) {
          abi::ThreadParams params{};
@@ -282,6 +301,8 @@ void refuse_each(Case& t, const Making& making) {
 void each_allocation_refused(Case& t) {
     const Owned memory(MUST(t, t.env.process.create_memory(2)));
     shared = *memory;
+    const Owned notification(MUST(t, t.env.process.create_notification()));
+    bell = *notification;
     const auto all = [&] {
         for (const Making& making : kMakings) {
             refuse_each(t, making);
