@@ -58,7 +58,7 @@ Crew::Crew(Case& t, cap::SchedDomain domain, cap::Quota quota) : t_(t) {
 Crew::~Crew() {
     (void)process_.kill(0);
     if (process_) {
-        if (const auto gone = process_.wait_exit(t_.env.ring, kPatienceNs); !gone) {
+        if (const auto gone = process_.wait_exit(t_.env.ring, patience_ns); !gone) {
             t_.fail("the crew's process does not go: {}", gone.error());
         }
     }

@@ -36,7 +36,7 @@ bool ServerProcess::has_signalled(std::uint64_t bit) {
 }
 
 cap::Result<std::uint64_t> ServerProcess::wait_exit() {
-    const auto code = process_.wait_exit(t_.env.ring, kPatienceNs);
+    const auto code = process_.wait_exit(t_.env.ring, patience_ns);
     exited_ = exited_ || code.has_value();
     return code;
 }
