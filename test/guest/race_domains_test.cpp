@@ -55,6 +55,9 @@ struct Stage {
     std::optional<Crew> crew;
 };
 
+// Each round moves a CPU or a server, which takes its time.
+bool enough(const Race& race, std::uint64_t rounds) { return rounds >= 30 && race.exercised(); }
+
 // What a helper on the last CPU does when it is met.
 struct Helper {
     explicit Helper(Stage& its_stage) : stage(its_stage) {}
@@ -136,7 +139,7 @@ void reclaim_and_commit(Case& t, std::uint32_t cpu) {
         }
         REQUIRE(t, stage.lend());
         (void)placing.race.settle(his != Error::kOk);
-        if (!placing.race.steer(round, aim)) {
+        if (!placing.race.steer(round, aim) || enough(placing.race, round)) {
             break;
         }
     }
@@ -182,7 +185,7 @@ void reclaim_and_wake(Case& t) {
         REQUIRE(t, comes_to(t, worker, ThreadState::kWaiting));
         REQUIRE_EQUAL(t, worker.station->waits_done.load(), heard + 1);
         (void)ringing.race.settle(reclaimed_first);
-        if (!ringing.race.steer(round, aim)) {
+        if (!ringing.race.steer(round, aim) || enough(ringing.race, round)) {
             break;
         }
     }
@@ -221,7 +224,7 @@ void reclaim_and_block(Case& t) {
         worker.ring_bell();
         REQUIRE_OK(t, stage.server->place(worker, stage.cpu));
         (void)race->settle(came_back);
-        if (!race->steer(round, aim)) {
+        if (!race->steer(round, aim) || enough(*race, round)) {
             break;
         }
     }
@@ -261,7 +264,7 @@ void reclaim_and_exit(Case& t) {
         REQUIRE(t,
                 came_back ? comes_to(t, worker, ThreadState::kGone) : worker.state() == ThreadState::kGone);
         (void)race->settle(came_back);
-        if (!race->steer(round, aim)) {
+        if (!race->steer(round, aim) || enough(*race, round)) {
             break;
         }
         stage.crew->renew(worker, options);
@@ -300,7 +303,7 @@ void revoke_and_commit(Case& t) {
         REQUIRE(t, eventually(t.env.clock, [&] { return worker.station->waits_done == heard + 1; }));
         REQUIRE(t, comes_to(t, worker, ThreadState::kWaiting));
         (void)placing.race.settle(his != Error::kOk);
-        if (!placing.race.steer(round, aim)) {
+        if (!placing.race.steer(round, aim) || enough(placing.race, round)) {
             break;
         }
     }
@@ -332,7 +335,7 @@ void death_and_wake(Case& t) {
         REQUIRE(t, eventually(t.env.clock, [&] { return worker.station->waits_done == heard + 1; }));
         REQUIRE(t, comes_to(t, worker, ThreadState::kWaiting));
         (void)ringing.race.settle(!stage.server->heard(worker));
-        if (!ringing.race.steer(round, aim)) {
+        if (!ringing.race.steer(round, aim) || enough(ringing.race, round)) {
             break;
         }
     }
