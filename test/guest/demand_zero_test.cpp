@@ -198,7 +198,7 @@ void mapping_outlives_object(Case& t) {
 
 // All CPUs come to the same new pages at once: nobody's store is lost in a frame of his own.
 struct Crowd {
-    static constexpr std::uint64_t kPages = 400;
+    static constexpr std::uint64_t kPages = 120;
 
     std::uint64_t address;
     std::uint64_t members;

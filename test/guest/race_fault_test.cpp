@@ -20,7 +20,7 @@ using namespace test;
 using abi::Error;
 
 constexpr std::uint64_t kPlace = 0x5000'0000;
-constexpr std::uint64_t kWins = 100;
+constexpr std::uint64_t kWins = 30;
 
 struct Scene {
     cap::Thread thread;

@@ -12,7 +12,7 @@ namespace {
 using namespace test;
 using abi::ThreadState;
 
-constexpr std::uint64_t kEnough = 2000;  // moves of all together; with one CPU, preemptions
+constexpr std::uint64_t kEnough = 600;  // moves of all together; with one CPU, preemptions
 
 // values[]
 constexpr int kSelf = 0;     // slot of the thread
