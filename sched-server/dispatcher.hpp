@@ -98,6 +98,7 @@ private:
     void end_recall(Record& record);
     void forget(Record& record, std::uint64_t now_ns);
 
+    bool fill_levels(CommitBatch& batch, std::uint64_t now_ns);
     bool fill_level(std::uint32_t level, CommitBatch& batch, std::uint64_t now_ns);
     bool feed_idle(CommitBatch& batch, std::uint64_t now_ns);
     bool fill_rest(CommitBatch& batch, std::uint64_t now_ns);

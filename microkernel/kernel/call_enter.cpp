@@ -82,6 +82,8 @@ private:
             run_operation(thread, operation);
             serve_shootdown(this_cpu());  // a batch may be long: the others need not wait for its end
         }
+        if (commits != 0 && thread.ring.backlog() == 0)
+            return {Ring::Stop::kNoMore, done, thread.ring.ready()};
         taken = thread.ring.take(limit - done, AnswerNop(thread.process->caps));
         done += taken.count;
     }
@@ -203,8 +205,9 @@ void wait_in_enter(Cpu& cpu, Thread& thread) {
 
 bool finish_enter(Cpu& cpu, Thread& thread) {
     if (!end_wait(cpu, thread)) return true;
-    if (thread.ring.has_released()) return go_on(cpu, thread);
-    set_result(thread, thread.ring.ready());
+    const auto ready = thread.ring.ready_unless_released();
+    if (!ready) return go_on(cpu, thread);
+    set_result(thread, *ready);
     return true;
 }
 

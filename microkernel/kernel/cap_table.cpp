@@ -180,17 +180,7 @@ core::Result<CapTable::Revoked> CapTable::revoke(abi::CapSlot slot, Object& obje
     return done;
 }
 
-core::Result<Cap> CapTable::look_up(abi::CapSlot slot) const {
-    const Entry* found = find_any(slot);
-    if (!found) return refuse(slot, nullptr);
-    Object* object =
-        found->object.load(std::memory_order_acquire);  // pairs with fill(): its rights and badge
-    const auto rights = found->rights.load(std::memory_order_relaxed);
-    const auto badge = found->badge.load(std::memory_order_relaxed);
-    if (!object || !object->retain_if_alive()) return refuse(slot, nullptr);
-    if (found->generation.load() != slot.generation - 1) return refuse(slot, object);
-    return Cap{RefPtr<Object>::adopt(object), rights, badge};
-}
+core::Result<Cap> CapTable::look_up(abi::CapSlot slot) const { return look_up_here(slot); }
 
 [[gnu::noinline]] void CapTable::give_back(Object& object) { object.release(); }
 

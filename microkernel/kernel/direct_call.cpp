@@ -83,6 +83,7 @@ template <bool Calls>
     if (t.ipc.kind == IpcKind::kNever ||
         !t.process->caps.learn(named, Calls ? abi::kWrite : abi::kRead, known))
         return ordinary_way();
+    t.ipc.need(t);
     IpcSlot& slot = Calls ? t.ipc.call : t.ipc.receive;
     slot.endpoint = known.object;
     slot.quick = t.ipc.kind;

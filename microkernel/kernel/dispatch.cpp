@@ -52,11 +52,9 @@ bool kernel_rules(const Cpu& cpu) {
            placed_by_kernel(*cpu.current);
 }
 
-// When the current thread's turn ends; kNever: not while things stay as they are.
-std::uint64_t turn_end(const Cpu& cpu) {
+// When the turn of the current thread ends, which is no agent at work, with others queued here; kNever: not while things stay as they are.
+[[gnu::noinline]] std::uint64_t turn_end_of_many(const Cpu& cpu) {
     const Thread& t = *cpu.current;
-    if (agent_at_work(cpu, t)) return t.switched_in + agent_budget();
-    if (cpu.queue.empty()) return kNever;
     const auto left = [&](std::uint64_t slice, std::uint64_t used) {
         return t.switched_in + (slice > used ? slice - used : 0);
     };
@@ -65,6 +63,13 @@ std::uint64_t turn_end(const Cpu& cpu) {
         return t.slice ? std::min(turn, left(t.slice, t.slice_used)) : turn;
     }
     return t.slice ? left(t.slice, t.slice_used) : kNever;
+}
+
+// The same of any.
+inline std::uint64_t turn_end(const Cpu& cpu) {
+    const Thread& t = *cpu.current;
+    if (agent_at_work(cpu, t)) return t.switched_in + agent_budget();
+    return cpu.queue.empty() ? kNever : turn_end_of_many(cpu);
 }
 
 void end_turn(Cpu& cpu, std::uint64_t now) {
@@ -188,8 +193,12 @@ void note_idle(Cpu& cpu) {
 }
 
 void arm_timer(Cpu& cpu, std::uint64_t now) {
-    const auto turn = cpu.current ? turn_end(cpu) : kNever;
-    const auto deadline = std::min({turn, next_timeout(cpu), watch_deadline(cpu, now)});
+    // While an agent works, within its budget, the watchdog has nothing to look at.
+    const bool agent = cpu.current && agent_at_work(cpu, *cpu.current);
+    const auto turn = agent                               ? cpu.current->switched_in + agent_budget()
+                      : cpu.current && !cpu.queue.empty() ? turn_end_of_many(cpu)
+                                                          : kNever;
+    const auto deadline = std::min({turn, next_timeout(cpu), agent ? kNever : watch_deadline(cpu, now)});
     // One that is armed for earlier is left: it finds nothing due, and another is armed then. But a CPU that needs none has
     // none.
     if (deadline == cpu.armed_deadline || (deadline != kNever && deadline > cpu.armed_deadline)) return;

@@ -44,7 +44,7 @@ void make_room(Cpu& cpu) {
 
 bool placed_by_kernel(Thread& thread) { return thread.word().load().placed_by_kernel(); }
 
-bool agent_at_work(const Cpu& cpu, const Thread& t) {
+bool agent_is_in_time(const Cpu& cpu, const Thread& t) {
     const SchedDomain* const domain = t.agent_of.load(std::memory_order_relaxed);
     return domain->is_agent_of(t, cpu.number) && !t.agent_overrun.load(std::memory_order_relaxed) &&
            (cpu.domain == domain || !cpu.domain);

@@ -244,10 +244,11 @@ void SchedDomain::post_event(std::uint32_t line, std::uint32_t cpu) {
 
 // Who ends the wait wakes the agent, which sleeps no more.
 void SchedDomain::wake_sleeper(Agent& agent, std::uint64_t ref) {
-    const auto thread = find_thread(abi::ThreadRef::from_raw(ref));
-    if (!thread || !thread->ring.end_event_wait()) return;
+    Thread* const thread = hold_thread(abi::ThreadRef::from_raw(ref));
+    if (!thread) return;
+    if (!thread->ring.end_event_wait()) return thread->release();
     agent.sleeps.store(false, std::memory_order_relaxed);
-    wake(*thread);
+    wake_agent(*thread);
 }
 
 bool SchedDomain::begin_sleep(Thread& thread, std::uint64_t deadline) {

@@ -123,6 +123,7 @@ public:
     void starved(Thread& thread, std::uint32_t cpu, std::uint64_t waited_ns);  // the watchdog
 
 private:
+    struct Batch;  // commit.cpp
     enum class Mode : std::uint8_t { kKernel, kServer };
 
     struct EntryAt {

@@ -119,7 +119,7 @@ public:
         AddressSpace::Page page;  // with the word that it parked on last, for the next time
     } park;
 
-    Ipc ipc{*this};
+    Ipc ipc;
 
     static constexpr std::uint64_t kNoCode = ~std::uint64_t{0};
     std::atomic<std::uint64_t> exit_code{

@@ -15,14 +15,13 @@ namespace cox {
 
 namespace {
 
-using detail::high_water, detail::slots;
+using detail::high_water, detail::lines, detail::slots;
 
 constexpr auto kSlotSize = kThreadSlotSize;
 
 SpinLock lock(LockRank::kThreadTable);
 std::array<std::uint16_t, abi::kMaxThreads> free_slots COX_GUARDED_BY(lock);
 std::uint32_t free_count COX_GUARDED_BY(lock);
-abi::StatusLine* lines;
 abi::HintLine* hints;
 constinit const abi::HintLine kNoHints{};  // of threads about which no server has a say
 
@@ -43,6 +42,7 @@ std::uint32_t take_slot() {
 
 std::atomic<std::uint32_t> detail::high_water;
 std::byte* detail::slots;
+abi::StatusLine* detail::lines;
 
 void thread_table_init() {
     slots = static_cast<std::byte*>(allocate_permanent(kSlotSize * abi::kMaxThreads));
@@ -117,7 +117,6 @@ RefPtr<Thread> thread_at(std::uint32_t index) {
 }
 
 std::uint32_t thread_high_water() { return high_water.load(std::memory_order_acquire); }
-abi::StatusLine& status_line(std::uint32_t index) { return lines[index]; }
 abi::HintLine& hint_line(std::uint32_t index) { return hints[index]; }
 Physical hint_table_frame() { return arch::virtual_to_physical(hints); }
 Physical status_table_frame() { return arch::virtual_to_physical(lines); }

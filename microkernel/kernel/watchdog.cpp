@@ -54,7 +54,7 @@ std::uint64_t watch_deadline(Cpu& cpu, std::uint64_t now) {
         cpu.watch_deadline = kNever;
     else if (cpu.watch_deadline == kNever)
         cpu.watch_deadline = now + limit;
-    return agent_works(cpu) ? kNever : cpu.watch_deadline;
+    return cpu.watch_deadline;
 }
 
 void watch(Cpu& cpu, std::uint64_t now) {

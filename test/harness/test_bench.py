@@ -34,6 +34,16 @@ class BenchTest(unittest.TestCase):
         self.assertEqual(bench.complaints({"a": 100.0}, baseline), ["b was not measured"])
         self.assertEqual(bench.complaints({**baseline, "c": 1.0}, baseline), ["c is new: 1.0"])
 
+    def test_what_a_record_of_the_trace_costs(self):
+        counts = {"null_call": 62.0, "map": 355.0}
+        costs = bench.record_costs(counts, {"null_call": 122.0, "map": 500.0})
+        self.assertEqual(costs, {"null_call": 60.0})  # of the others the number of records is not known
+        self.assertEqual(bench.record_complaints(costs), [])
+        dear = bench.record_costs(counts, {"null_call": 122.5, "map": 355.0})
+        self.assertRegex(bench.record_complaints(dear)[0], "null_call: 60.5 instructions .* 60")
+        text = bench.table(counts, {}, {"operations": {}, "notes": {}, "provenance": []}, {"null_call": 122.0, "map": 500.0})
+        self.assertRegex(text, r"map +355\.0 +500\.0 +-")
+
     def test_a_peers_figure_is_never_ours(self):
         text = bench.table({"a": 10.0}, {}, {"operations": {"a": {"other": 7}}, "notes": {}, "provenance": ["given"]})
         self.assertRegex(text, r"a +10\.0 +- +7")
