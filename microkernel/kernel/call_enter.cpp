@@ -70,9 +70,10 @@ private:
     std::uint32_t done = taken.count;
     while (taken.stop == Ring::Stop::kOperation || taken.stop == Ring::Stop::kMore) {
         const bool operation = taken.stop == Ring::Stop::kOperation;
-        const auto commits = operation && root_domain.is_server(*thread.process)
-                                 ? root_domain.commit_plainly(thread, limit - done)
-                                 : 0;
+        const auto commits =
+            operation && thread.agent_of.load(std::memory_order_relaxed)->is_server(*thread.process)
+                ? thread.agent_of.load(std::memory_order_relaxed)->commit_plainly(thread, limit - done)
+                : 0;
         done += commits;
         if (operation && commits == 0) {
             abi::Submission operation;
@@ -157,7 +158,7 @@ bool end_wait(Cpu& cpu, Thread& thread) {
 
 bool begin_wait(Thread& thread) {
     return thread.enter.wanted == Thread::kForEvents
-               ? root_domain.begin_sleep(thread, thread.enter.deadline)
+               ? thread.agent_of.load()->begin_sleep(thread, thread.enter.deadline)
                : thread.ring.begin_wait(thread.enter.wanted, thread.enter.deadline);
 }
 

@@ -157,6 +157,7 @@ core::Result<abi::CapSlot> CapTable::move(Origin from, Cap cap) {
         slot = fill(index, cap);
         empty_elsewhere(*origin);
     }
+    object.capability_emptied();
     object.release();  // the origin's reference
     return slot;
 }
@@ -174,6 +175,7 @@ core::Result<CapTable::Revoked> CapTable::revoke(abi::CapSlot slot, Object& obje
             ++done.count;
         }
     }
+    if (done.count) object.capability_emptied();
     for (std::uint32_t i = 0; i < done.count; ++i) object.release();
     return done;
 }
@@ -197,6 +199,7 @@ core::Result<void> CapTable::drop(abi::CapSlot slot) {
         if (!object) return core::fail(Error::kStaleSlot);  // revoked just now
         lowest_free_ = std::min(lowest_free_, slot.index);
     }
+    object->capability_emptied();
     object->release();
     return {};
 }

@@ -157,7 +157,7 @@ template <bool Calls>
     account_as(t.domain ? cpu.stats.domain_ticks : cpu.stats.system_ticks, cpu, arch::rdtsc());
     cpu.current = nullptr;
     if (t.ipc.loan) end_loan(t, cpu.number);
-    if (t.domain && !root_domain.wake_hint(t).given) root_domain.post_event(t.ref.index, cpu.number);
+    if (t.domain && !SchedDomain::wake_hint(t).given) t.domain->post_event(t.ref.index, cpu.number);
     look_again(cpu);
 }
 

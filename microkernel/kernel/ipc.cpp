@@ -105,7 +105,8 @@ void prepare_direct_calls(Cpu& cpu) {
 IpcKind kind_of(const Thread& thread) {
     constexpr std::uint32_t kTraced = core::kTraceStop | core::kTraceDispatch | core::kTraceWake;
     if (thread.is_agent() || tracing(kTraced) || !arch::features.xsaveopt) return IpcKind::kNever;
-    return thread.domain ? IpcKind::kDomain : IpcKind::kSystem;
+    if (!thread.domain) return IpcKind::kSystem;
+    return static_cast<IpcKind>(static_cast<std::uint8_t>(IpcKind::kDomain) + thread.domain->number());
 }
 
 IpcKind quick_kind(const Thread& thread) {
@@ -260,8 +261,8 @@ void end_loan(Thread& thread, std::uint32_t cpu) {
     std::uint32_t line = thread.line.serves.load(std::memory_order_relaxed);
     // A line that is another's by now is looked at for nothing.
     for (auto lent = std::exchange(thread.ipc.loan, 0); lent != 0 && line != 0; --lent) {
-        if (status_line(line - 1).domain.load(std::memory_order_relaxed))
-            root_domain.post_event(line - 1, cpu);
+        if (const auto caller = thread_at(line - 1); caller && caller->domain)
+            caller->domain->post_event(line - 1, cpu);
         line = status_line(line - 1).serves.load(std::memory_order_relaxed);
     }
 }

@@ -39,8 +39,8 @@ struct MessageWords {
     static MessageWords in_row(std::uint64_t* row);
 };
 
-// Threads of different kinds do not lend each other their time.
-enum class IpcKind : std::uint8_t { kNone, kSystem, kDomain, kNever };
+// Threads of different kinds do not lend each other their time: kDomain + its number, of a thread of a domain.
+enum class IpcKind : std::uint8_t { kNone, kSystem, kDomain, kNever = 255 };
 
 struct IpcSlot {
     // The endpoint's: under its lock.

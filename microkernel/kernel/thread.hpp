@@ -58,7 +58,8 @@ public:
     const abi::ThreadRef ref;
     const RefPtr<Process> process;
     SchedDomain* const domain;                     // nullptr: a system thread or an agent
-    std::atomic<std::uint32_t> agent_cpu{kNoCpu};  // written under the domain's lock
+    std::atomic<std::uint32_t> agent_cpu{kNoCpu};  // written under the lock of the domain whose agent it is:
+    std::atomic<SchedDomain*> agent_of;            // held, if it is one; else the root's
     Ring ring;
     std::uint64_t fs_base = 0;
     PageFault page_fault;

@@ -21,7 +21,7 @@ namespace {
 // The CPU for a thread that the kernel places: where it ran last if it may run there; kNoCpu: all that it may use have been taken
 // from its domain.
 std::uint32_t kernel_choice(const Thread& thread, std::uint32_t last) {
-    const auto usable = thread.domain ? root_domain.usable_cpus(thread)
+    const auto usable = thread.domain ? thread.domain->usable_cpus(thread)
                                       : thread.line.affinity.load(std::memory_order_relaxed) & online_mask();
     if (usable >> last & 1) return last;
     return usable ? static_cast<std::uint32_t>(std::countr_zero(usable)) : Thread::kNoCpu;
@@ -62,8 +62,8 @@ void write_kernel_placement(Thread& thread) {
 
 // Not hinted, not waiting, for another CPU, or traced.
 void wake_further(Thread& thread, std::uint64_t now) {
-    const auto hint = root_domain.wake_hint(thread);
-    if (!hint.given || !root_domain.has_cpu(static_cast<std::uint8_t>(hint.cpu))) {
+    const auto hint = SchedDomain::wake_hint(thread);
+    if (!hint.given || !thread.domain->has_cpu(static_cast<std::uint8_t>(hint.cpu))) {
         wake_unhinted(thread, now);
         return give_up(thread);
     }
@@ -141,8 +141,8 @@ void became_unplaced(Thread& thread, abi::ThreadWord word) {
     }
     // Pairs with the fence in SchedDomain::fall_back: it sees the thread unplaced, or this sees the domain fallen back.
     arch::full_fence();
-    if (thread.domain && root_domain.attached())
-        root_domain.post_event(thread.ref.index, word.cpu());
+    if (thread.domain && thread.domain->attached())
+        thread.domain->post_event(thread.ref.index, word.cpu());
     else
         place_by_kernel(thread, word, Cause::kNoServer);
 }

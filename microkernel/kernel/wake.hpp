@@ -63,10 +63,10 @@ void left_unplaced(abi::ThreadWord word);
 
 [[gnu::always_inline]] inline bool wake_here(Cpu& self, Thread& thread, std::uint64_t now) {
     const std::uint32_t here = self.number;
-    if (!root_domain.switches_directly()) [[unlikely]]
+    if (thread.domain != self.direct_domain) [[unlikely]]
         return false;
     const auto hint = SchedDomain::wake_hint_to(thread, here);
-    if (!hint.given || !root_domain.has_cpu(static_cast<std::uint8_t>(here))) [[unlikely]]
+    if (!hint.given) [[unlikely]]
         return false;
     if (!thread.word().wake_waiting(here).done) [[unlikely]]
         return false;

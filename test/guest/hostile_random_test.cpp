@@ -165,6 +165,9 @@ void storm(Case& t, const Counters& counters, Victim& victim, std::uint64_t call
         seat.end();
         lives += seat.lives();
     }
+    for (std::uint32_t cpu = 0; cpu < t.cpus(); ++cpu) {  // whatever they have lent
+        (void)t.env.find<cap::SchedDomain>("domain")->reclaim_cpu(cpu);
+    }
     t.env.log.print("test: calls={} submissions={} lives={} answers={} slowest_us={}",
                     counters.page->calls.load(), counters.page->submissions.load(), lives, victim.answers(),
                     victim.slowest_us());
