@@ -114,7 +114,7 @@ endfunction()
 # One more run of a program that exists already, under the test name <test>. NAME: of its log, where another run of the
 # program with as many CPUs has the usual one. KERNEL: in place of the build tree's. QEMU: more arguments for it.
 function(coxswain_guest_run test)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROGRAM;CPUS;TIMEOUT;MACHINE;MODEL;MEMORY;NAME;EXPECT;KERNEL"
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "PROGRAM;CPUS;TIMEOUT;MACHINE;MODEL;MEMORY;NAME;EXPECT;KERNEL;ACCEL"
         "LABELS;APPEND;MATCH;QEMU")
     set(command "${COXSWAIN_PYTHON}" "${COXSWAIN_SCRIPTS}/guest-test" --build "${CMAKE_BINARY_DIR}"
         --program ${arg_PROGRAM} --cpus ${arg_CPUS} --timeout ${arg_TIMEOUT})
@@ -129,6 +129,9 @@ function(coxswain_guest_run test)
     endif()
     if(arg_MODEL)
         list(APPEND command --cpu-model ${arg_MODEL})
+    endif()
+    if(arg_ACCEL)
+        list(APPEND command --accel ${arg_ACCEL})
     endif()
     if(arg_NAME)
         list(APPEND command --name ${arg_NAME})

@@ -57,6 +57,7 @@ public:
     static constexpr std::size_t kCapacity = 48;
 
     [[nodiscard]] bool full() const { return size_ == kCapacity; }
+    [[nodiscard]] std::size_t room() const { return kCapacity - size_; }
     void push(const CommitRequest& request) { requests_[size_++] = request; }
     void clear() { size_ = 0; }
     // The commit (not the recall) of that thread in this batch, or nullptr.

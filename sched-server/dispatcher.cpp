@@ -25,10 +25,18 @@ std::uint32_t Dispatcher::adopt(std::uint64_t now_ns) {
             inherit(records_[line]);
         }
     }
+    if (policy_->inherits()) {
+        look_at_calls(now_ns);
+    }
     return live;
 }
 
 void Dispatcher::set_policy(Policy& next, std::uint64_t now_ns) {
+    if (policy_->inherits()) {
+        for (Record& record : records_) {
+            forget_calls(record, now_ns);
+        }
+    }
     std::array<std::uint16_t, abi::kMaxThreads> lines;
     std::size_t enqueued = 0;
     for (std::uint32_t line = 0; line < abi::kMaxThreads; ++line) {
@@ -47,6 +55,7 @@ void Dispatcher::set_policy(Policy& next, std::uint64_t now_ns) {
         write_hint(record, {});
     }
     policy_ = &next;
+    note_inheritance();
     for (Record& record : records_) {
         if (record.place == Place::kPlaced) {
             inherit(record);
@@ -59,6 +68,9 @@ void Dispatcher::set_policy(Policy& next, std::uint64_t now_ns) {
     for (const std::uint16_t line : waiting) {
         records_[line].known = true;
         policy_->enqueue(records_[line], read_line(table_[line]).word.cause(), now_ns);
+    }
+    if (policy_->inherits()) {
+        look_at_calls(now_ns);
     }
 }
 
@@ -73,19 +85,63 @@ void Dispatcher::observe(std::uint32_t line, std::uint64_t now_ns) {
     Record& record = records_[line];
     if (view.ref != record.ref) {
         observe_not_runnable(record, abi::Cause::kExited, now_ns);
+        forget_calls(record, now_ns);
         forget(record, now_ns);
-        record.begin(view.ref);
+        record.begin(view.ref, policy_->inherits());
     }
-    if (view.domain != domain_ || record.foreign) {
-        return;
+    if (view.domain != domain_ || record.unusual) [[unlikely]] {
+        return observe_unusual(record, now_ns);
     }
+    follow_state(record, view, now_ns);
+}
+
+// Whom it works for is known before the policy hears of it; that it waits for somebody, afterwards. This and observe_on_cpu() read the line
+// again, so that in observe() it stays in registers.
+void Dispatcher::observe_unusual(Record& record, std::uint64_t now_ns) {
+    const LineView view = read_line(table_[record.ref.index]);
+    if (view.domain != domain_ || record.foreign || view.ref != record.ref) {
+        return;  // an event is due
+    }
+    const CallView calls = CallView::of(table_[record.ref.index]);
+    end_call(record, view, now_ns);
+    find_caller(record, calls, now_ns);
+    follow_state(record, view, now_ns);
+    begin_call(record, view, calls, now_ns);
+}
+
+// One that runs, on its own time or on somebody else's, is queued, or waits for a reply and lends its time meanwhile.
+void Dispatcher::observe_on_cpu(Record& record, std::uint64_t now_ns) {
+    const std::uint32_t line = record.ref.index;
+    const LineView view = read_line(table_[line]);
+    const abi::ThreadState state = view.word.state();
+    if (view.ref != record.ref) {
+        return;  // an event is due, as in any other state
+    }
+    const bool runs = state == abi::ThreadState::kRunning;
+    const bool borrows = runs && CallView::of(table_[line]).serves != 0 && runs_on_lent_time(line);
+    if (!borrows && (runs || state == abi::ThreadState::kQueued || lends_its_time(line))) {
+        observe_placed(record, view, now_ns);
+    } else if (borrows || state == abi::ThreadState::kWaiting) {
+        observe_not_runnable(record, view.word.cause(), now_ns);
+    }
+}
+
+[[gnu::always_inline]] inline void Dispatcher::follow_state(Record& record, const LineView& view,
+                                                            std::uint64_t now_ns) {
     record.label = view.label;
     record.runtime_ns = view.runtime_ns;
     record.last_cpu = view.word.cpu();
     switch (view.word.state()) {
         case abi::ThreadState::kUnplaced: observe_unplaced(record, view, now_ns); break;
         case abi::ThreadState::kQueued:
-        case abi::ThreadState::kRunning: observe_placed(record, view, now_ns); break;
+        case abi::ThreadState::kRunning: observe_on_cpu(record, now_ns); break;
+        case abi::ThreadState::kWaiting:
+            if (view.word.cause() == abi::Cause::kCalls) [[unlikely]] {
+                observe_on_cpu(record, now_ns);
+                break;
+            }
+            observe_not_runnable(record, view.word.cause(), now_ns);
+            break;
         case abi::ThreadState::kGone:
             observe_not_runnable(record, view.word.cause(), now_ns);
             forget(record, now_ns);
@@ -197,6 +253,7 @@ void Dispatcher::refused(CommitTag tag, abi::Error error, std::uint64_t now_ns) 
     } else if (record.commit_under_way && record.sequence == tag.sequence &&
                (still_unplaced || error == abi::Error::kNotInDomain)) {
         record.foreign = error == abi::Error::kNotInDomain;
+        record.unusual |= record.foreign;
         unplace(record, abi::Cause::kNone, now_ns);
     }
     observe(tag.line, now_ns);

@@ -33,7 +33,9 @@ public:
     // Places threads on `cpus` alone. With `hints` nullptr the hints of a Pick are ignored.
     Dispatcher(Policy& policy, Table table, std::uint64_t cpus, cap::Clock clock,
                abi::HintLine* hints = nullptr)
-        : policy_(&policy), table_(table), clock_(clock), load_(cpus), hints_(hints), may_serve_(cpus) {}
+        : policy_(&policy), table_(table), clock_(clock), load_(cpus), hints_(hints), may_serve_(cpus) {
+        note_inheritance();
+    }
     // Before adopt(). The CPUs' places, whose `served` it keeps true, and those that it may serve when the domain gets them.
     void set_places(std::span<CpuPlace> places, std::uint64_t may_serve) {
         places_ = places;
@@ -54,6 +56,8 @@ public:
     // after this.
     void set_policy(Policy& next, std::uint64_t now_ns);
     [[nodiscard]] Policy& policy() const { return *policy_; }
+    // A parameter of the policy was set: it may inherit now, or not any more.
+    void parameters_changed(std::uint64_t now_ns);
 
     // There was an event for this line.
     void observe(std::uint32_t line, std::uint64_t now_ns);
@@ -83,6 +87,20 @@ private:
     void observe_placed(Record& record, const LineView& view, std::uint64_t now_ns);
     void observe_not_runnable(Record& record, abi::Cause cause, std::uint64_t now_ns);
     void observe_cpu(std::uint32_t cpu, std::uint64_t now_ns);
+    [[gnu::noinline]] void observe_unusual(Record& record, std::uint64_t now_ns);
+    [[gnu::noinline]] void observe_on_cpu(Record& record, std::uint64_t now_ns);
+    void follow_state(Record& record, const LineView& view, std::uint64_t now_ns);
+
+    // Calls: dispatcher_calls.cpp.
+    bool lends_its_time(std::uint32_t line) const;
+    bool runs_on_lent_time(std::uint32_t line) const;
+    void note_inheritance();
+    void look_at_calls(std::uint64_t now_ns);
+    void end_call(Record& record, const LineView& view, std::uint64_t now_ns);
+    void begin_call(Record& record, const LineView& view, const CallView& calls, std::uint64_t now_ns);
+    void find_caller(Record& record, const CallView& calls, std::uint64_t now_ns);
+    void forget_calls(Record& record, std::uint64_t now_ns);
+    void give_donor(Record& record, Task* donor, std::uint64_t now_ns);
     void follow_membership(std::uint32_t cpu, std::uint64_t now_ns);
 
     void enqueue(Record& record, const LineView& view, std::uint64_t now_ns);
@@ -100,9 +118,12 @@ private:
 
     bool fill_levels(CommitBatch& batch, std::uint64_t now_ns);
     bool fill_level(std::uint32_t level, CommitBatch& batch, std::uint64_t now_ns);
-    bool feed_idle(CommitBatch& batch, std::uint64_t now_ns);
+    bool feed_idle(CommitBatch& batch, std::uint64_t now_ns, bool recalls = true);
     bool fill_rest(CommitBatch& batch, std::uint64_t now_ns);
     bool preempt(CommitBatch& batch, std::uint64_t now_ns);
+    [[gnu::noinline]] Record* queued_alone(std::uint32_t cpu);
+    [[gnu::noinline]] bool make_room(std::uint32_t cpu, CommitBatch& batch, std::uint64_t now_ns);
+    [[gnu::noinline]] bool move_under_way(CommitBatch& batch, std::uint64_t now_ns);
     bool recall_wanted(CommitBatch& batch, std::uint64_t now_ns);
     bool pick_for(std::uint32_t cpu, std::uint32_t flags, CommitBatch& batch, std::uint64_t now_ns);
     void write_hint(Record& record, const Pick& pick);

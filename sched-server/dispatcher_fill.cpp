@@ -116,14 +116,41 @@ bool Dispatcher::preempt(CommitBatch& batch, std::uint64_t now_ns) {
         if (!cpu) {
             break;
         }
-        if (batch.full()) {
+        if (batch.room() < 2) {
             return false;
         }
-        if (!pick_for(*cpu, abi::kCommitHead | abi::kCommitPreempt, batch, now_ns)) {
+        if (!make_room(*cpu, batch, now_ns)) {
             break;
+        }
+        if (!move_under_way(batch, now_ns)) {
+            return false;
         }
     }
     return true;
+}
+
+bool Dispatcher::make_room(std::uint32_t cpu, CommitBatch& batch, std::uint64_t now_ns) {
+    Record* const queued = queued_alone(cpu);
+    if (!pick_for(cpu, queued != nullptr ? 0 : abi::kCommitHead | abi::kCommitPreempt, batch, now_ns)) {
+        return false;
+    }
+    if (queued != nullptr) {
+        recall(*queued, batch);
+    }
+    return true;
+}
+
+// Whose commit is still under way makes no room by being preempted: it arrives afterwards, and nobody hears of it.
+bool Dispatcher::move_under_way(CommitBatch& batch, std::uint64_t now_ns) {
+    return feed_idle(batch, now_ns, false);
+}
+
+// The thread at the CPU, if it has not come to run: a thread that is not the domain's runs there. To preempt would take nothing away
+// from it, and put the new one before all that wait, again and again; so the two change places in the queue.
+Record* Dispatcher::queued_alone(std::uint32_t cpu) {
+    Record* const record = placed_[cpu].front();
+    const bool alone = record != nullptr && placed_[cpu].next(*record) == nullptr;
+    return alone && movable(*record) == Movable::kQueued ? record : nullptr;
 }
 
 bool Dispatcher::recall_wanted(CommitBatch& batch, std::uint64_t now_ns) {
@@ -141,7 +168,8 @@ bool Dispatcher::recall_wanted(CommitBatch& batch, std::uint64_t now_ns) {
     }
 }
 
-bool Dispatcher::feed_idle(CommitBatch& batch, std::uint64_t now_ns) {
+[[gnu::always_inline]] inline bool Dispatcher::feed_idle(CommitBatch& batch, std::uint64_t now_ns,
+                                                         bool recalls) {
     const std::uint64_t idle = load_.below(1) & ~awaiting_recall_;
     if (!policy_->feeds_idle()) {
         return true;
@@ -153,7 +181,7 @@ bool Dispatcher::feed_idle(CommitBatch& batch, std::uint64_t now_ns) {
         const auto [record, how] = movable_to(cpu);
         if (how == Movable::kUnderWay) {
             move_commit(*record, cpu, batch, now_ns);
-        } else if (how != Movable::kNo) {
+        } else if (how != Movable::kNo && recalls) {
             record->recalled_for = cpu;
             awaiting_recall_ |= std::uint64_t{1} << cpu;
             recall(*record, batch);

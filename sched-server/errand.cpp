@@ -26,6 +26,7 @@ void run_errand(Errand& errand, Dispatcher& dispatcher, std::uint64_t now_ns) {
         case Command::Kind::kSwap: dispatcher.set_policy(*errand.next, now_ns); break;
         case Command::Kind::kSet:
             errand.accepted = set_all(dispatcher.policy(), errand.settings, *errand.text);
+            dispatcher.parameters_changed(now_ns);
             break;
         case Command::Kind::kStatistics: dispatcher.policy().statistics(report); break;
         case Command::Kind::kDump:

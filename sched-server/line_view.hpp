@@ -14,6 +14,26 @@ namespace sched {
 
 namespace abi = cox::abi;
 
+// What a line says of calls, while the thread waits for the reply to one or serves one: hints of the moment.
+struct CallView {
+    bool named = false;        // it waits, rather than lends its time to the server
+    abi::ThreadRef waits_for;  // then: the thread that has its call, or is to take it; may be none
+    std::uint32_t serves = 0;  // 1 + the line of its caller, or 0
+
+    static CallView of(const abi::StatusLine& line) {
+        CallView view;
+        const std::uint64_t since = line.runnable_since.load(std::memory_order_relaxed);
+        view.named = (since & abi::kCalledThread) != 0;
+        view.waits_for = abi::called_thread(since);
+        view.serves = line.serves.load(std::memory_order_relaxed);
+        return view;
+    }
+};
+
+inline bool waits_for_reply(abi::ThreadWord word) {
+    return word.state() == abi::ThreadState::kWaiting && word.cause() == abi::Cause::kCalls;
+}
+
 struct LineView {
     abi::ThreadWord word;
     abi::ThreadRef ref;

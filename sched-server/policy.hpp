@@ -68,6 +68,15 @@ public:
     // task.affinity of a picked or adopted thread has changed. (An enqueued one is removed and enqueued again.)
     virtual void affinity_changed(Task& /*task*/, std::uint64_t /*now_ns*/) {}
 
+    // Whether a thread that is called has the claim of its most urgent caller (Task::donor): call_graph.hpp. Asked when the policy takes
+    // over, and when a parameter was set.
+    [[nodiscard]] virtual bool inherits() const { return false; }
+    // Whether what `a` asks for by itself, whoever its donor is, goes before that of `b`. Either may be waiting.
+    [[nodiscard]] virtual bool claims_before(const Task& /*a*/, const Task& /*b*/) const { return false; }
+    // task.donor of a picked or adopted thread has changed. (An enqueued one is removed and enqueued again, with cause kNone.) The
+    // donor before is still what it was.
+    virtual void donor_changed(Task& /*task*/, std::uint64_t /*now_ns*/) {}
+
     // The thread has exited: after stopped() or remove(), but also where it waited and the policy had nothing to hear of it.
     // For what a policy keeps of threads that wait. Its Task is the next thread's.
     virtual void gone(Task& /*task*/, std::uint64_t /*now_ns*/) {}

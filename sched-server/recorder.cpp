@@ -17,6 +17,7 @@ void put_text(std::uint64_t* words, std::size_t room, std::string_view text) {
 
 RecordEntry describe(const Task& task) {
     return {.kind = RecordKind::kTask,
+            .extra = task.donor != nullptr ? task.donor->ref.index + 1 : 0,
             .ref = task.ref.raw(),
             .words = {task.affinity, task.label, task.runtime_ns, task.runnable_since_ns,
                       std::uint64_t{task.cpu} << 32 | task.last_cpu}};
@@ -111,6 +112,12 @@ void Recorder::gone(Task& task, std::uint64_t now_ns) {
     forget(task);
 }
 
+void Recorder::donor_changed(Task& task, std::uint64_t now_ns) {
+    prepare();
+    write({.kind = RecordKind::kDonor, .now_ns = now_ns, .ref = task.ref.raw()});
+    policy_.donor_changed(task, now_ns);
+}
+
 Task* Recorder::recall(std::uint64_t now_ns) {
     prepare();
     Task* const task = policy_.recall(now_ns);
@@ -200,7 +207,11 @@ void Recorder::write_parameters() const {
 void Recorder::write_task(const Task& task) const {
     Seen& seen = seen_[task.ref.index];
     const RecordEntry entry = describe(task);
-    if (entry.ref != seen.entry.ref || entry.words != seen.entry.words) {
+    if (task.donor != nullptr) {
+        write_task(
+            *task.donor);  // one that waits, so the policy may know nothing of it; whose donor is another, or none
+    }
+    if (entry.ref != seen.entry.ref || entry.words != seen.entry.words || entry.extra != seen.entry.extra) {
         seen.entry = entry;
         write(entry);
     }

@@ -31,6 +31,11 @@ public:
     void adopt(Task& task, std::uint64_t now_ns) override;
     void affinity_changed(Task& task, std::uint64_t now_ns) override;
     void gone(Task& task, std::uint64_t now_ns) override;
+    [[nodiscard]] bool inherits() const override { return policy_.inherits(); }
+    [[nodiscard]] bool claims_before(const Task& a, const Task& b) const override {
+        return policy_.claims_before(a, b);
+    }
+    void donor_changed(Task& task, std::uint64_t now_ns) override;
     [[nodiscard]] std::uint32_t depth() const override;
     [[nodiscard]] bool feeds_idle() const override;
     [[nodiscard]] std::uint64_t may_idle_ns() const override { return policy_.may_idle_ns(); }

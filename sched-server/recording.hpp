@@ -23,7 +23,8 @@ enum class RecordKind : std::uint8_t {
     kParameter = 2,  // a: value; b .. e: name. Before kStart, and whenever one has changed
     kCpu = 3,        // cpu; a: core | cache << 16 | node << 32 | served << 48
     kStart = 4,      // the policy was started
-    kTask = 5,       // ref; a: affinity, b: label, c: runtime, d: runnable since, e: last CPU | CPU << 32
+    kTask = 5,       // ref; a: affinity, b: label, c: runtime, d: runnable since, e: last CPU | CPU << 32;
+                     // extra: 1 + the line of its donor, which has been described before
     kEnqueue = 6,    // ref, cause
     kPick = 7,       // cpu; r: ref (0: none), a: slice, extra: hints
     kRemove = 8,     // ref
@@ -39,6 +40,7 @@ enum class RecordKind : std::uint8_t {
     kGone = 18,       // ref
     kRecall = 19,     // r: ref (0: none)
     kFeedsIdle = 20,  // r: a, 0 or 1. When it has changed
+    kDonor = 21,      // ref: donor_changed()
 };
 
 struct RecordEntry {

@@ -26,6 +26,9 @@ struct Task {
     std::uint64_t runnable_since_ns = 0;  // on the clock of `now_ns`
     std::uint32_t last_cpu = 0;           // where it ran last
     std::uint32_t cpu = 0;                // while picked or adopted: where it is placed
+    // Where the policy inherits: whose claim counts in place of its own, since that thread waits for a reply from it, or from one
+    // that waits for it in turn. nullptr: its own. Does not change while the task is enqueued.
+    Task* donor = nullptr;
 
     // The policy's own. Zero for a new thread, and for a policy that has just taken over.
     cox::core::QueueNode<Task> queue_node;

@@ -75,7 +75,7 @@ struct alignas(64) StatusLine {
     std::atomic<std::uint64_t> word;            // ThreadWord; CPU line: state kRunning or kWaiting (idle)
     std::atomic<std::uint64_t> ref;             // ThreadRef; CPU line: the CPU's number
     std::atomic<std::uint64_t> runtime_ns;      // on a CPU since creation, up to its last stop
-    std::atomic<std::uint64_t> runnable_since;  // TSC when it last became runnable
+    std::atomic<std::uint64_t> runnable_since;  // TSC when it last became runnable; or called_name()
     std::atomic<std::uint64_t> wakes;           // so far; but for WakeLedger::direct
     std::atomic<std::uint64_t> affinity;        // mask of CPUs
     std::atomic<std::uint64_t> label;           // ThreadParams::label; CPU line: TopologyWord
@@ -85,6 +85,20 @@ struct alignas(64) StatusLine {
     std::atomic<std::uint32_t> calls;  // since creation, up to its last stop, modulo 2^32
 };
 static_assert(sizeof(StatusLine) == 64);
+
+// `runnable_since` of a thread that waits for the reply to its kCall, unless the server runs on its time: who has the call, or, where it
+// waits to be received, who received there last (nobody yet: generation 0). Bit 63 set, 16 to 47 the generation, 0 to 15 the line of that thread.
+inline constexpr std::uint64_t kCalledThread = std::uint64_t{1} << 63;
+static_assert(kMaxThreads <= 0x10000);
+
+constexpr std::uint64_t called_name(ThreadRef thread) {
+    return kCalledThread | std::uint64_t{thread.generation} << 16 | thread.index;
+}
+// None where the word is a time.
+constexpr ThreadRef called_thread(std::uint64_t since) {
+    if (!(since & kCalledThread)) return {};
+    return {static_cast<std::uint32_t>(since & 0xffff), static_cast<std::uint32_t>(since >> 16)};
+}
 
 // A CPU's place, in the `label` of its line, from the boot on: bits 0..15 core, 16..31 last-level cache, 32..47 node (package).
 // CPUs with the same number share the thing: those with one core are its SMT threads.

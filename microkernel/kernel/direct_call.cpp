@@ -86,6 +86,7 @@ template <bool Calls>
     t.ipc.need(t);
     IpcSlot& slot = Calls ? t.ipc.call : t.ipc.receive;
     slot.endpoint = known.object;
+    if (!Calls) known.object->received_by(t);
     slot.quick = t.ipc.kind;
     const auto end = reinterpret_cast<std::uint64_t>(&t.frame + 1);
     return Calls ? call_directly(any(), any(), any(), any(), end, any(), t.frame.rdx)
@@ -167,6 +168,7 @@ template <bool Calls>
     Cpu& cpu = this_cpu();
     const RefPtr<Thread> caller(*cpu.current);
     use_up(*caller, ran);
+    caller->line.runnable_since.store(abi::called_name(receiver->ref), std::memory_order_relaxed);
     Endpoint::Quick(*endpoint).unlock();
     stopped(cpu, *caller);
     receiver->ipc.receive.badge = caller->ipc.called.badge;

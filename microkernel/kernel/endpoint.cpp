@@ -66,6 +66,7 @@ core::Result<RefPtr<Endpoint>> Endpoint::create(Quota& payer) {
         }
         endpoint = new (memory) Endpoint;
     }
+    endpoint->server_.store(abi::kCalledThread, std::memory_order_relaxed);
     endpoint->charged_to(payer);
     endpoint->publish(1);
     return RefPtr<Endpoint>::adopt(endpoint);
@@ -129,6 +130,10 @@ Endpoint::Gift Endpoint::match(IpcSlot& call, IpcSlot& receiver) {
     return gift;
 }
 
+void Endpoint::received_by(const Thread& thread) {
+    server_.store(abi::called_name(thread.ref), std::memory_order_relaxed);
+}
+
 void Endpoint::send(IpcSlot& call) {
     IpcSlot* receiver;
     Gift gift;
@@ -137,6 +142,11 @@ void Endpoint::send(IpcSlot& call) {
         SpinGuard guard(lock_);
         if (call.deadline != kNever) call.thread->ring.begin_park(call.deadline);  // before it can be found
         receiver = take_receiver();
+        // The caller's own thread runs here and is about to wait: whoever makes it runnable again writes a time over this.
+        if (call.number == 0)
+            call.thread->line.runnable_since.store(
+                receiver ? abi::called_name(receiver->thread->ref) : server_.load(std::memory_order_relaxed),
+                std::memory_order_relaxed);
         if (receiver)
             gift = match(call, *receiver);
         else
@@ -149,6 +159,7 @@ void Endpoint::send(IpcSlot& call) {
 
 bool Endpoint::receive(IpcSlot& receiver) {
     Gift gift;
+    if (receiver.number == 0) received_by(*receiver.thread);
     {
         SpinGuard guard(lock_);
         IpcSlot* const call = first_caller_;
@@ -160,6 +171,12 @@ bool Endpoint::receive(IpcSlot& receiver) {
         }
         unlink(*call);
         gift = match(*call, receiver);
+        // Another one may have been expected. Not if the caller has been woken meanwhile: then a time stands there.
+        auto& name = call->thread->line.runnable_since;
+        if (auto expected = name.load(std::memory_order_relaxed);
+            call->number == 0 && expected & abi::kCalledThread)
+            name.compare_exchange_strong(expected, abi::called_name(receiver.thread->ref),
+                                         std::memory_order_relaxed);
     }
     gift.give_to(receiver);
     return true;

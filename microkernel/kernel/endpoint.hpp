@@ -4,6 +4,7 @@
 //
 // The memory of an endpoint is an endpoint's for ever, so its lock may be taken by whoever once had to do with it.
 #pragma once
+#include "abi/sched.hpp"
 #include "core/result.hpp"
 #include "kernel/ipc.hpp"
 #include "kernel/object.hpp"
@@ -22,6 +23,8 @@ public:
 
     // A call goes to a receiver, or waits for one. Holding no lock.
     void send(IpcSlot& call);
+    // The thread receives here by cap_call: so whoever waits here for a receiver waits for it, so far as one can tell.
+    void received_by(const Thread& thread);
     // True: a message has come at once: receiver.token_info(), receiver.badge. False: it waits.
     bool receive(IpcSlot& receiver);
     // Takes the slot out of the queue. False: it does not stand there.
@@ -67,7 +70,9 @@ private:
     IpcSlot* first_caller_ COX_GUARDED_BY(lock_) = nullptr;
     IpcSlot* last_caller_ COX_GUARDED_BY(lock_) = nullptr;
     IpcSlot* receivers_ COX_GUARDED_BY(lock_) = nullptr;  // the last that came
-    Endpoint* next_free_ = nullptr;                       // in the list of those that nobody refers to
+    std::atomic<std::uint64_t> server_{
+        abi::kCalledThread};  // abi::called_name() of who came last; for the status lines of callers alone
+    Endpoint* next_free_ = nullptr;  // in the list of those that nobody refers to
 };
 
 inline void Endpoint::push(IpcSlot& receiver) {

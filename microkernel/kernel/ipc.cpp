@@ -252,18 +252,39 @@ bool withdraw(IpcSlot& slot) {
     const auto thread = find_thread({server.index & 0xffff, server.generation});
     IpcSlot* const serving = thread ? thread->ipc.find(server.index >> 16) : nullptr;
     IpcSlot* expected = &slot;
-    if (!serving || !serving->caller.compare_exchange_strong(expected, nullptr)) return false;
+    if (!serving) return false;
+    const bool lent =
+        serving->deadline == kNever && slot.number == 0;  // or may be: end_loan() goes by `serves`
+    if (!serving->caller.compare_exchange_strong(expected, nullptr)) return false;
+    // Unless it has gone on to another caller already: it serves this one no more.
+    auto name = static_cast<std::uint16_t>(slot.thread->ref.index + 1);
+    if (!lent)
+        thread->line.serves.compare_exchange_strong(name, 0, std::memory_order_relaxed);
+    else if (thread->domain)
+        thread->domain->post_event(thread->ref.index,
+                                   thread->word().load().cpu());  // it may run on nobody's time now
     slot.thread->release();
     return true;
 }
 
 void end_loan(Thread& thread, std::uint32_t cpu) {
     std::uint32_t line = thread.line.serves.load(std::memory_order_relaxed);
+    auto server = thread.ref;
+    // It may run on, if it finds that it need not wait: nobody has placed it.
+    if (thread.ipc.loan != 0 && thread.domain) thread.domain->post_event(thread.ref.index, cpu);
     // A line that is another's by now is looked at for nothing.
     for (auto lent = std::exchange(thread.ipc.loan, 0); lent != 0 && line != 0; --lent) {
+        abi::StatusLine& lender = status_line(line - 1);
+        // It waits from now on, for that thread; unless it has been woken, and a time stands there.
+        auto since = lender.runnable_since.load(std::memory_order_relaxed);
+        const abi::ThreadWord word{lender.word.load(std::memory_order_relaxed)};
+        if (word.state() == abi::ThreadState::kWaiting && word.cause() == abi::Cause::kCalls)
+            lender.runnable_since.compare_exchange_strong(since, abi::called_name(server),
+                                                          std::memory_order_relaxed);
         if (const auto caller = thread_at(line - 1); caller && caller->domain)
             caller->domain->post_event(line - 1, cpu);
-        line = status_line(line - 1).serves.load(std::memory_order_relaxed);
+        server = abi::ThreadRef::from_raw(lender.ref.load(std::memory_order_relaxed));
+        line = lender.serves.load(std::memory_order_relaxed);
     }
 }
 

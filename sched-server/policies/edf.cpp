@@ -4,7 +4,8 @@
 // reservation.hpp). A thread whose label (abi/sched_label.hpp) gives a period and a budget is admitted if some CPU has so
 // much left of utilisation_percent; its deadline is its release, when it wakes, + period. All others, and those that
 // have used up their budget until their deadline, run in the background: first in, first out, with slices.
-// Parameters: utilisation_percent, of each CPU; slice_us, in the background. For real use.
+// Parameters: utilisation_percent, of each CPU; slice_us, in the background; inherit, 1 or 0: whether a thread that is called runs on
+// its caller's budget and deadline, along chains of calls (bandwidth inheritance: reservation.hpp). For real use.
 //
 // Partitioned: an admitted thread has a home CPU, the first with room (first fit), on which EDF is optimal: a set of up to
 // 100 % meets all its deadlines there, where a single queue for all CPUs may miss some beyond a little over 100 % in
@@ -28,7 +29,7 @@ namespace {
 using State = Reservation::State;
 
 struct ByDeadline {
-    static std::uint64_t key(const Task& task) { return Reservation::deadline_ns(task); }
+    static std::uint64_t key(const Task& task) { return Reservation::used_deadline_ns(task); }
     static std::uint64_t value(const Task& task) { return key(task); }
 };
 using DeadlineTree = AugmentedTree<Task, &Task::tree_node, ByDeadline>;
@@ -43,10 +44,10 @@ public:
     }
 
     void enqueue(Task& task, abi::Cause, std::uint64_t now_ns) override {
-        Reservation reservation(task);
         prepare(task, now_ns);
-        if (reservation.state() == State::kReady) {
-            ready_[reservation.home()].insert(task);
+        const Reservation used = Reservation::used_by(task);
+        if (used.state() == State::kReady) {
+            ready_[used.home()].insert(task);
         } else {
             background_.push_back(task);
         }
@@ -73,6 +74,7 @@ public:
     void remove(Task& task) override {
         dequeue(task);
         unlink_exhausted(task);
+        Reservation::set_holder(task, nullptr);
     }
 
     void adopt(Task& task, std::uint64_t now_ns) override {
@@ -86,20 +88,45 @@ public:
     void stopped(Task& task, abi::Cause cause, std::uint64_t now_ns) override {
         placed_.stopped(task);
         Reservation reservation(task);
+        Reservation used = Reservation::used_by(task);
         const bool job_done = cause == abi::Cause::kBlocked || cause == abi::Cause::kWoken ||
                               cause == abi::Cause::kSuspended || cause == abi::Cause::kResumed ||
                               cause == abi::Cause::kExited;
-        if (reservation.state() == State::kReady) {
-            misses_ += job_done && now_ns > reservation.deadline_ns() ? 1 : 0;
-            use(task, reservation.ran_ns(now_ns));
+        if (used.state() == State::kReady) {
+            misses_ += job_done && Reservation::uses_own(task) && now_ns > used.deadline_ns() ? 1 : 0;
+            use(used, reservation.ran_ns(now_ns));
         }
         unlink_exhausted(task);
+        Reservation::set_holder(task, nullptr);
         if (job_done) {
             reservation.set_released(false);
         }
     }
 
     void gone(Task& task, std::uint64_t) override { leave(task); }
+
+    bool inherits() const override { return inherit_ != 0; }
+    // Those with budget first, by deadline; then those that wait for their next one.
+    bool claims_before(const Task& a, const Task& b) const override {
+        const Reservation one(const_cast<Task&>(a)), other(const_cast<Task&>(b));
+        if (!one.admitted() || !other.admitted() || one.state() != other.state()) {
+            return one.admitted() && (!other.admitted() || one.state() == State::kReady);
+        }
+        return is_before(one.deadline_ns(), other.deadline_ns());
+    }
+    // What it has run so far is the old one's.
+    void donor_changed(Task& task, std::uint64_t now_ns) override {
+        Reservation used = Reservation::used_by(task);
+        if (used.state() == State::kReady) {
+            use(used, now_ns - Reservation(task).since_ns());
+        }
+        unlink_exhausted(task);
+        choose_reservation(task, now_ns);
+        Reservation(task).run(now_ns);
+        if (placed_.front(task.cpu) == &task) {
+            placed_.set_end(task.cpu, look_again_ns(task, now_ns));
+        }
+    }
 
     std::optional<std::uint32_t> preempt(std::uint64_t now_ns) override {
         for (const std::uint32_t cpu : placed_.served()) {
@@ -113,7 +140,7 @@ public:
                 (!at_work || is_before(ByDeadline::key(*task), ByDeadline::key(*victim)))) {
                 return cpu;
             }
-            if (task == nullptr && Reservation(*victim).state() != State::kReady &&
+            if (task == nullptr && Reservation::used_by(*victim).state() != State::kReady &&
                 placed_.end_ns(cpu) <= now_ns) {
                 if (first_in_background(cpu) != nullptr) {
                     return cpu;
@@ -130,7 +157,8 @@ public:
         std::uint64_t next = exhausted != nullptr ? ByDeadline::key(*exhausted) : kNever;
         for (const std::uint32_t cpu : placed_.served()) {
             Task* const task = placed_.alone(cpu);
-            if (task != nullptr && (Reservation(*task).state() == State::kReady || !background_.empty())) {
+            if (task != nullptr &&
+                (Reservation::used_by(*task).state() == State::kReady || !background_.empty())) {
                 next = std::min(next, placed_.end_ns(cpu));
             }
         }
@@ -141,7 +169,7 @@ public:
         for (const std::uint32_t cpu : placed_.served()) {
             Task* const task = placed_.alone(cpu);
             if (task != nullptr && placed_.end_ns(cpu) <= now_ns &&
-                Reservation(*task).state() == State::kReady) {  // the ends of slices are preempt()'s
+                Reservation::used_by(*task).state() == State::kReady) {  // the ends of slices are preempt()'s
                 account(*task, now_ns);
                 placed_.set_end(cpu, look_again_ns(*task, now_ns));
             }
@@ -152,7 +180,7 @@ public:
             remove_and_replenish(*task, now_ns);
             if (waits) {
                 background_.remove(*task);
-                ready_[Reservation(*task).home()].insert(*task);
+                ready_[Reservation::used_by(*task).home()].insert(*task);
             }
         }
     }
@@ -208,10 +236,13 @@ private:
     // ---- From runnable to ready, exhausted, or in the background for good.
 
     void prepare(Task& task, std::uint64_t now_ns) {
-        Reservation reservation(task);
-        if (!reservation.periodic()) {
-            return;
+        if (Reservation(task).periodic()) {
+            release(task, now_ns);
         }
+        choose_reservation(task, now_ns);
+    }
+    void release(Task& task, std::uint64_t now_ns) {
+        Reservation reservation(task);
         if (!reservation.released()) {
             reservation.set_released(true);
             if (reservation.admitted()) {
@@ -223,12 +254,24 @@ private:
         if (reservation.admitted() && !suits(task, reservation.home())) {
             ask_for_admission(task, now_ns);
         }
-        if (reservation.state() == State::kExhausted) {
-            if (now_ns >= reservation.deadline_ns()) {
-                reservation.replenish(now_ns);
-            } else {
-                exhausted_.insert(task);
+        if (reservation.state() == State::kExhausted && now_ns >= reservation.deadline_ns()) {
+            reservation.replenish(now_ns);
+        }
+    }
+    // The donor's, where the task may run on its CPU, unless its own is more urgent.
+    void choose_reservation(Task& task, std::uint64_t now_ns) {
+        Reservation::set_holder(task, nullptr);
+        if (inherit_ != 0 && task.donor != nullptr) {
+            Reservation lent(*task.donor);
+            if (lent.state() == State::kExhausted && now_ns >= lent.deadline_ns()) {
+                lent.replenish(now_ns);
             }
+            if (lent.admitted() && suits(task, lent.home()) && claims_before(*task.donor, task)) {
+                Reservation::set_holder(task, task.donor);
+            }
+        }
+        if (Reservation::used_by(task).state() == State::kExhausted) {
+            exhausted_.insert(task);
         }
     }
     void unlink_exhausted(Task& task) {
@@ -240,14 +283,13 @@ private:
         if (task.queue != nullptr) {
             background_.remove(task);
         } else {
-            ready_[Reservation(task).home()].remove(task);
+            ready_[Reservation::used_by(task).home()].remove(task);
         }
     }
 
     // ---- Budgets.
 
-    void use(Task& task, std::uint64_t ns) {
-        Reservation reservation(task);
+    void use(Reservation reservation, std::uint64_t ns) {
         reservation.use(ns);
         if (reservation.budget_ns() == 0) {
             reservation.set(State::kExhausted);
@@ -256,9 +298,9 @@ private:
     }
     // One that runs, with budget, is looked at.
     void account(Task& task, std::uint64_t now_ns) {
-        Reservation reservation(task);
-        use(task, now_ns - reservation.since_ns());
-        reservation.run(now_ns);
+        Reservation reservation = Reservation::used_by(task);
+        use(reservation, now_ns - Reservation(task).since_ns());
+        Reservation(task).run(now_ns);
         if (reservation.state() == State::kExhausted) {
             exhausted_.insert(task);
         } else if (now_ns >= reservation.deadline_ns()) {
@@ -268,7 +310,7 @@ private:
     }
     void remove_and_replenish(Task& task, std::uint64_t now_ns) {
         exhausted_.remove(task);
-        Reservation(task).replenish(now_ns);
+        Reservation::used_by(task).replenish(now_ns);
         if (task.queue != &background_) {  // it runs
             Reservation(task).run(now_ns);
             for (const std::uint32_t cpu : placed_.served()) {
@@ -279,9 +321,9 @@ private:
         }
     }
     std::uint64_t look_again_ns(Task& task, std::uint64_t now_ns) const {
-        const Reservation reservation(task);
-        return reservation.state() == State::kReady
-                   ? std::min(reservation.since_ns() + reservation.budget_ns(), reservation.deadline_ns())
+        const Reservation used = Reservation::used_by(task);
+        return used.state() == State::kReady
+                   ? std::min(Reservation(task).since_ns() + used.budget_ns(), used.deadline_ns())
                    : now_ns + slice_us_ * 1000;
     }
 
@@ -289,8 +331,8 @@ private:
 
     // Runs on its own budget at home, so that only an earlier deadline may take the CPU from it.
     static bool is_at_work(Task& task, std::uint32_t cpu) {
-        const Reservation reservation(task);
-        return reservation.state() == State::kReady && reservation.home() == cpu;
+        const Reservation used = Reservation::used_by(task);
+        return used.state() == State::kReady && used.home() == cpu;
     }
     // Of the ready ones at home there; those whose deadline has passed get a new one first.
     Task* most_urgent(std::uint32_t cpu, std::uint64_t now_ns) {
@@ -301,7 +343,7 @@ private:
             }
             ++misses_;
             ready_[cpu].remove(*task);
-            Reservation(*task).replenish(now_ns);
+            Reservation::used_by(*task).replenish(now_ns);
             ready_[cpu].insert(*task);
         }
     }
@@ -337,8 +379,10 @@ private:
     std::uint64_t helped_ = 0;
     std::uint64_t utilisation_percent_ = 95;
     std::uint64_t slice_us_ = 5000;
-    std::array<Parameter, 2> parameters_{
-        {{"utilisation_percent", &utilisation_percent_, 1, 100}, {"slice_us", &slice_us_, 100, 1'000'000}}};
+    std::uint64_t inherit_ = 1;
+    std::array<Parameter, 3> parameters_{{{"utilisation_percent", &utilisation_percent_, 1, 100},
+                                          {"slice_us", &slice_us_, 100, 1'000'000},
+                                          {"inherit", &inherit_, 0, 1}}};
 };
 
 }  // namespace

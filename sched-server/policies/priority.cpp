@@ -3,7 +3,9 @@
 // priority: fixed priorities, preemptive, as POSIX's SCHED_FIFO and SCHED_RR (IEEE 1003.1, "Scheduling Policies"); the pick by
 // bitmap is that of Linux 2.6's O(1) scheduler. The priority, 1 to 255, is in the thread's label (abi/sched_label.hpp);
 // higher is more urgent. Parameter: slice_us, after which a thread makes room for others of its priority; 0: it does
-// not. For real use where somebody answers for the priorities: a thread that never blocks starves all below it.
+// not; inherit, 1 or 0: whether a thread that is called has at least the priority of whoever waits for its reply, along chains of
+// calls (Sha, Rajkumar & Lehoczky, "Priority inheritance protocols", 1990; QNX and seL4's call with the caller's scheduling
+// context do so for messages). For real use where somebody answers for the priorities: a thread that never blocks starves all below it.
 //
 // Invariants, once commits under way have arrived: no enqueued thread is more urgent than one that runs on a CPU where it may
 // run, too; no CPU idles while an enqueued thread may run there. Within one priority, first in, first out; a thread that
@@ -31,6 +33,7 @@ public:
 
     void enqueue(Task& task, abi::Cause cause, std::uint64_t) override {
         const std::uint32_t level = priority(task);
+        task.scratch[kLevel] = level;
         const bool had_to_go = cause == abi::Cause::kRecalled && task.scratch[kSliceUsed] == 0;
         if (had_to_go) {
             queues_[level].push_front(task);
@@ -56,7 +59,7 @@ public:
     }
 
     void remove(Task& task) override {
-        const std::uint32_t level = priority(task);
+        const std::uint64_t level = task.scratch[kLevel];
         queues_[level].remove(task);
         if (queues_[level].empty()) {
             waiting_[level / 64] &= ~(std::uint64_t{1} << level % 64);
@@ -65,6 +68,9 @@ public:
 
     void adopt(Task& task, std::uint64_t now_ns) override { placed_.adopt(task, slice_end(now_ns)); }
     void stopped(Task& task, abi::Cause, std::uint64_t) override { placed_.stopped(task); }
+
+    bool inherits() const override { return inherit_ != 0; }
+    bool claims_before(const Task& a, const Task& b) const override { return own(a) > own(b); }
 
     // The CPU with the least urgent thread that must go.
     std::optional<std::uint32_t> preempt(std::uint64_t now_ns) override {
@@ -114,9 +120,13 @@ public:
     void statistics(Report& report) const override { report.number("preemptions", preemptions_); }
 
 private:
-    static constexpr std::size_t kSliceUsed = 0;  // in scratch: it made room for an equal
+    // In scratch: it made room for an equal; the queue in which it stands.
+    static constexpr std::size_t kSliceUsed = 0, kLevel = 1;
 
-    static std::uint32_t priority(const Task& task) { return Attributes::of(task.label).priority; }
+    static std::uint32_t own(const Task& task) { return Attributes::of(task.label).priority; }
+    static std::uint32_t priority(const Task& task) {
+        return task.donor != nullptr ? std::max(own(task), own(*task.donor)) : own(task);
+    }
     std::uint64_t slice_end(std::uint64_t now_ns) const {
         return slice_us_ != 0 ? now_ns + slice_us_ * 1000 : kNever;
     }
@@ -142,7 +152,9 @@ private:
     PlacedTasks placed_;
     std::uint64_t preemptions_ = 0;
     std::uint64_t slice_us_ = 5000;
-    std::array<Parameter, 1> parameters_{{{"slice_us", &slice_us_, 0, 1'000'000}}};
+    std::uint64_t inherit_ = 1;
+    std::array<Parameter, 2> parameters_{
+        {{"slice_us", &slice_us_, 0, 1'000'000}, {"inherit", &inherit_, 0, 1}}};
 };
 
 }  // namespace

@@ -5,6 +5,9 @@
 // deadline at once when the budget is used up, this one waits for the deadline (as Linux's SCHED_DEADLINE does), so
 // that a thread never gets more than its budget ahead of others.
 //
+// A thread that is called runs on the reservation of the one for which it works, where that is the more urgent: budget and deadline are
+// the caller's, who waits and so does not use them itself (bandwidth inheritance: Lamastra, Lipari & Abeni 2001).
+//
 //     kNone ──admitted──► kReady ──budget used up──► kExhausted ──deadline: replenish()──► kReady
 //       └─────refused───► kRefused (asks again whenever it wakes)
 #pragma once
@@ -22,13 +25,26 @@ public:
     enum class State : std::uint64_t { kNone, kReady, kExhausted, kRefused };
 
     explicit Reservation(Task& task) : task_(&task), label_(Attributes::of(task.label)) {}
+    // What the task runs on: its own reservation, or that of the thread for which it works, as was chosen when it became runnable.
+    static Reservation used_by(Task& task) {
+        Task* const holder = holder_of(task);
+        return Reservation(holder != nullptr ? *holder : task);
+    }
+    static bool uses_own(const Task& task) { return holder_of(task) == nullptr; }
+    // nullptr: its own.
+    static void set_holder(Task& task, Task* holder) {
+        task.scratch[kHolder] = reinterpret_cast<std::uintptr_t>(holder);
+    }
 
     [[nodiscard]] State state() const { return static_cast<State>(word(kState)); }
     [[nodiscard]] bool admitted() const { return state() == State::kReady || state() == State::kExhausted; }
     [[nodiscard]] bool periodic() const { return label_.period_ns != 0 && label_.budget_ns != 0; }
     [[nodiscard]] std::uint32_t home() const { return static_cast<std::uint32_t>(word(kHome)); }
     [[nodiscard]] std::uint64_t deadline_ns() const { return word(kDeadline); }
-    static std::uint64_t deadline_ns(const Task& task) { return task.scratch[kDeadline]; }
+    static std::uint64_t used_deadline_ns(const Task& task) {
+        const Task* const holder = holder_of(task);
+        return (holder != nullptr ? *holder : task).scratch[kDeadline];
+    }
     [[nodiscard]] std::uint64_t budget_ns() const { return word(kBudget); }
 
     // budget / period in units of 2^-30, rounded down, so that three thirds are not more than one.
@@ -80,7 +96,11 @@ public:
     }
 
 private:
-    enum Word : std::size_t { kState, kHome, kDeadline, kBudget, kSince, kRuntime, kReleased };
+    enum Word : std::size_t { kState, kHome, kDeadline, kBudget, kSince, kRuntime, kReleased, kHolder };
+
+    static Task* holder_of(const Task& task) {
+        return reinterpret_cast<Task*>(static_cast<std::uintptr_t>(task.scratch[kHolder]));
+    }
 
     [[nodiscard]] std::uint64_t& word(Word index) const { return task_->scratch[index]; }
 

@@ -16,7 +16,7 @@ from .artifacts import Artifacts
 from .boot import Boot, run_qemu
 from .errors import EnvironmentProblem, ExitCode, Skip
 from .guest_log import Line, clean
-from .qemu import MACHINES, TCG, Accelerator, Machine, check_extra, command
+from .qemu import COUNTING, MACHINES, TCG, Accelerator, Machine, check_extra, command
 from .suite_verdict import TestOutcome, Verdict, classify
 
 _EXPECTED = {"pass": Verdict.PASS, "fail": Verdict.CASES_FAILED, "panic": Verdict.PANIC, "unsupported": Verdict.UNSUPPORTED,
@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--machine-option", action="append", default=[], metavar="KEY=VALUE", help="of -machine; repeatable")
     add("--memory", default="256M", help="(256M)")
     add("--cpu-model", default="", help="(max)")
-    add("--accel", choices=("tcg", "kvm"), default="tcg",
+    add("--accel", choices=("tcg", "icount", "kvm"), default="tcg",
         help="kvm: what scripts/run finds, with the quirk if need be; ends with 77 where there is none (tcg)")
     add("--seed", type=int, default=int(os.environ.get("COXSWAIN_SEED", "1")), help="(COXSWAIN_SEED, or 1)")
     add("--append", default="", metavar="WORDS", help="more kernel arguments; {symbol:NAME} is the address of the kernel's NAME")
@@ -60,6 +60,8 @@ def _label(args: argparse.Namespace, machine: Machine) -> str:
 
 
 def _accelerator(args: argparse.Namespace) -> Accelerator:
+    if args.accel == "icount":
+        return COUNTING
     if args.accel == "tcg":
         return replace(TCG, reason="guest tests run under it")
     try:

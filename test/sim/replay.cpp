@@ -120,6 +120,7 @@ private:
                 break;
             case RecordKind::kTick: policy_->tick(entry.now_ns); break;
             case RecordKind::kDepth: compare("depth()", entry.words[0], policy_->depth()); break;
+            case RecordKind::kDonor: policy_->donor_changed(task(entry), entry.now_ns); break;
             case RecordKind::kGone: policy_->gone(task(entry), entry.now_ns); break;
             case RecordKind::kRecall: {
                 const Task* const task = policy_->recall(entry.now_ns);
@@ -163,6 +164,14 @@ private:
         task->runnable_since_ns = entry.words[3];
         task->last_cpu = static_cast<std::uint32_t>(entry.words[4]);
         task->cpu = static_cast<std::uint32_t>(entry.words[4] >> 32);
+        task->donor = nullptr;
+        if (entry.extra != 0) {
+            const auto found = tasks_.find(entry.extra - 1);
+            if (found == tasks_.end()) {
+                fail("the donor of " + say(ref) + " has not been described");
+            }
+            task->donor = found->second.get();
+        }
     }
 
     Task& task(const RecordEntry& entry) {

@@ -55,7 +55,7 @@ void ServerModel::fill() {
     if (policy_.depth() > CpuLevels::kLevels) {
         fill_rest();
     }
-    feed_idle();
+    feed_idle(true);
     preempt();
     recall_wanted();
 }
@@ -145,13 +145,24 @@ void ServerModel::preempt() {
         }
         world_.expect(*cpu < world_.cpus.size(),
                       [&] { return "the policy preempts " + cpu_text(*cpu) + ", which is none"; });
-        if (!pick_for(*cpu, abi::kCommitHead | abi::kCommitPreempt)) {
+        SimThread* const queued = queued_alone(*cpu);
+        if (!pick_for(*cpu, queued != nullptr ? 0 : abi::kCommitHead | abi::kCommitPreempt)) {
             break;
         }
+        if (queued != nullptr) {
+            send(*queued, queued->cpu, abi::kCommitRecall, abi::kNoSlice);
+        }
+        feed_idle(false);
     }
 }
 
-void ServerModel::feed_idle() {
+SimThread* ServerModel::queued_alone(std::uint32_t cpu) {
+    SimThread* const thread = placed_[cpu].front();
+    const bool alone = thread != nullptr && placed_[cpu].next(*thread) == nullptr;
+    return alone && movable(*thread) == Movable::kQueued ? thread : nullptr;
+}
+
+void ServerModel::feed_idle(bool recalls) {
     if (!load_.any_with_two() || !policy_.feeds_idle()) {
         return;
     }
@@ -162,7 +173,7 @@ void ServerModel::feed_idle() {
         const auto [thread, how] = movable_to(cpu);
         if (how == Movable::kUnderWay) {
             move_commit(*thread, cpu);
-        } else if (how != Movable::kNo) {
+        } else if (how != Movable::kNo && recalls) {
             thread->recalled_for = cpu;
             awaiting_recall_.add(cpu);
             send(*thread, thread->cpu, abi::kCommitRecall, abi::kNoSlice);

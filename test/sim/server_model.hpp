@@ -39,8 +39,9 @@ private:
 
     void fill();
     void fill_level(std::uint32_t level);
-    void feed_idle();
+    void feed_idle(bool recalls);
     void preempt();
+    [[nodiscard]] SimThread* queued_alone(std::uint32_t cpu);
     void fill_rest();
     void recall_wanted();
     void forget(SimThread& thread);

@@ -202,3 +202,65 @@ TEST_CASE("sched edf: parameters are held to their bounds") {
     CHECK_THROWS_WITH(PolicyBench("edf", PolicyBench::cpus(1), {{"slice_us", "1"}}),
                       "error: parameter slice_us=1 is not a number from 100 to 1000000");
 }
+
+// A server without a reservation, called by one that has: as the dispatcher tells the policy.
+TEST_CASE("sched edf: a thread that is called runs on its caller's budget and deadline") {
+    for (const bool inherits : {true, false}) {
+        INFO("inherit=" << inherits);
+        PolicyBench bench("edf", PolicyBench::cpus(1),
+                          {{"utilisation_percent", "100"}, {"inherit", inherits ? "1" : "0"}});
+        BenchTask client = of({20, 50}), other = of({40, 100}), server, hog;
+        bench.add(client);
+        bench.run_until(5 * kMs);
+        bench.add(other, 5 * kMs);
+        bench.add(hog, 5 * kMs);
+        bench.call(client, server);  // 15 ms of its budget are left, until 50 ms
+        CHECK(bench.on(0) == (inherits ? &server : &other));
+        if (!inherits) {
+            continue;
+        }
+        bench.run_until(20 * kMs);
+        CHECK(server.ran_ns == 15 * kMs);
+        CHECK(bench.number("budgets_used_up") == 1);
+        CHECK(bench.on(0) == &other);  // the caller's budget is used up
+        bench.run_until(50 * kMs);
+        CHECK(bench.on(0) == &server);  // the caller has a new one, and an earlier deadline
+        bench.run_until(55 * kMs);
+        bench.answer(server, client);
+        CHECK(bench.on(0) == &client);
+        bench.run_until(70 * kMs);
+        CHECK(client.ran_ns == 5 * kMs + 15 * kMs);  // of the second 20 ms the server has used 5
+        CHECK(bench.on(0) == &other);
+        CHECK(bench.number("deadline_misses") == 0);
+    }
+}
+
+TEST_CASE("sched edf: a claim that is withdrawn is not used any more") {
+    PolicyBench bench("edf", PolicyBench::cpus(1), whole());
+    BenchTask client = of({20, 50}), other = of({40, 100}), server;
+    bench.add(client);
+    bench.add(other);
+    bench.call(client, server);
+    bench.run_until(10 * kMs);
+    REQUIRE(bench.on(0) == &server);
+    bench.donate(server, nullptr);
+    CHECK(bench.on(0) == &other);
+    bench.run_until(20 * kMs);
+    bench.wake_caller(client);  // its time was up: 10 ms are left, until 50 ms
+    CHECK(bench.on(0) == &client);
+    bench.run_until(30 * kMs);
+    CHECK(bench.on(0) == &other);
+    CHECK(client.ran_ns == 10 * kMs);
+}
+
+TEST_CASE("sched edf: nobody runs on the claim of one whose CPU it may not use") {
+    PolicyBench bench("edf", PolicyBench::cpus(2), whole());
+    BenchTask client = of({20, 50}), server, first, second;
+    client.affinity = 0b01;
+    server.affinity = 0b10;
+    bench.add(client);
+    bench.add(first);
+    bench.call(client, server);
+    bench.add(second);
+    CHECK(bench.on(1) == &first);  // it came before the server
+}

@@ -6,6 +6,7 @@
 // policy. A policy that loses a thread must be caught.
 #include <catch2/catch.hpp>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -46,9 +47,11 @@ public:
 
     // From now on the policy is exchanged now and then, for any of these.
     void swap_among(std::span<const sched::PolicyEntry> entries) { successors_ = entries; }
+    void swap_among(const sched::PolicyEntry& entry) { successors_ = {&entry, 1}; }
 
     std::uint64_t commits() const { return crew_.commits(); }
     std::uint64_t refusals() const { return crew_.refusals(); }
+    std::uint64_t claims_seen() const { return claims_seen_; }
 
 private:
     std::uint32_t below(std::uint32_t limit) { return static_cast<std::uint32_t>(random_() % limit); }
@@ -63,7 +66,43 @@ private:
         return below(3) == 0 && mask != 0 ? mask : FakeKernel::kAll;
     }
 
-    std::string settled_complaint() { return crew_.settled_complaint(); }
+    std::string settled_complaint() {
+        const std::string found = crew_.settled_complaint();
+        return found.empty() ? complaint_about_claims() : found;
+    }
+
+    // Under `priority` each runnable thread has the priority of the most urgent of all that wait for it, by the kernel's word.
+    std::string complaint_about_claims() {
+        if (!crew_.dispatcher().policy().inherits() || crew_.dispatcher().policy().name() != "priority") {
+            return {};
+        }
+        std::map<std::uint32_t, std::uint32_t> claims;
+        const auto own = [&](std::uint32_t line) {
+            return sched::Attributes::of(kernel_.table()[line].label.load()).priority;
+        };
+        for (const std::uint32_t waiting : kernel_.in_state(ThreadState::kWaiting)) {
+            auto at = kernel_.waits_for(waiting);
+            for (std::uint32_t length = 1; at; at = kernel_.waits_for(*at), ++length) {
+                if (length > sched::CallGraph::kMaxChain || kernel_.on_loan(*at)) {
+                    return {};  // too long a chain; or one that is heard of when the loan has ended
+                }
+                claims[*at] = std::max(claims[*at], own(waiting));
+            }
+        }
+        for (const auto state : {ThreadState::kUnplaced, ThreadState::kQueued, ThreadState::kRunning}) {
+            for (const std::uint32_t line : kernel_.in_state(state)) {
+                const sched::Task& task = crew_.dispatcher().task(line);
+                const std::uint32_t has =
+                    std::max(own(line), task.donor != nullptr ? own(task.donor->ref.index) : 0);
+                if (kernel_.in_domain(line) && has != std::max(own(line), claims[line])) {
+                    return "thread " + std::to_string(line) + " has the claim of priority " +
+                           std::to_string(has) + ", not " + std::to_string(claims[line]);
+                }
+                claims_seen_ += has != own(line) ? 1 : 0;
+            }
+        }
+        return {};
+    }
 
     // Any priority, weight, gang and reservation, or none, so that all policies have something to decide.
     std::uint64_t any_label() {
@@ -94,7 +133,7 @@ private:
 
     void step() {
         const std::uint32_t cpu = any_cpu();
-        switch (below(16)) {
+        switch (below(20)) {
             case 0: begin_thread(cpu); break;
             case 1: end_thread(); break;
             case 2:
@@ -102,7 +141,8 @@ private:
                 break;
             case 3:
             case 4:
-                if (const auto line = any_in(ThreadState::kWaiting)) kernel_.wake(*line);
+                if (const auto line = any_in(ThreadState::kWaiting); line && may_give_up(*line))
+                    kernel_.wake(*line);
                 break;
             case 5:
                 if (kernel_.running(cpu)) kernel_.block(cpu);
@@ -121,8 +161,40 @@ private:
             case 11: crew_.decide(cpu); break;
             case 12: swap(); break;
             case 13: crew_.pass(below(3'000'000)); break;
+            case 14: call(cpu); break;
+            case 15:
+                if (const auto line = kernel_.running(cpu); line && kernel_.serves_somebody(*line))
+                    kernel_.reply_and_receive(cpu);
+                break;
+            case 16:
+                if (const auto line = kernel_.running(cpu);
+                    line && !kernel_.serves_somebody(*line) && below(3) == 0)
+                    kernel_.receive(cpu);
+                break;
             default: crew_.send(cpu); break;
         }
+    }
+
+    // A call that went straight to the server has no time-out.
+    bool may_give_up(std::uint32_t line) const {
+        const auto server = kernel_.waits_for(line);
+        return !server || !kernel_.on_loan(*server);
+    }
+
+    // Of anybody, as long as nobody waits for himself.
+    void call(std::uint32_t cpu) {
+        const auto caller = kernel_.running(cpu);
+        const auto server = any_in(below(2) == 0 ? ThreadState::kWaiting : ThreadState::kUnplaced);
+        if (!caller || !server || !kernel_.in_domain(*caller) || !kernel_.in_domain(*server) ||
+            crew_.dispatcher().task(*server).ref != kernel_.ref(*server)) {  // it has never run
+            return;
+        }
+        for (auto at = server; at; at = kernel_.waits_for(*at)) {
+            if (at == caller) {
+                return;
+            }
+        }
+        kernel_.call(cpu, *server, below(2) == 0);
     }
 
     void swap() {
@@ -171,6 +243,25 @@ private:
     std::mt19937_64 random_;
     std::uint32_t cpu_count_;
     std::size_t max_live_;
+    std::uint64_t claims_seen_ = 0;
+};
+
+// As `priority` says, but for the claims of callers, which it compares the wrong way round.
+class Upside final : public sched::Policy {
+public:
+    std::string_view name() const override { return "priority"; }
+    void enqueue(sched::Task& task, abi::Cause, std::uint64_t) override { queue_.push_back(task); }
+    std::optional<sched::Pick> pick_next(std::uint32_t cpu, std::uint64_t) override {
+        sched::Task* const task = queue_.take_first(cpu);
+        return task != nullptr ? std::optional(sched::Pick{task, 0}) : std::nullopt;
+    }
+    bool inherits() const override { return true; }
+    bool claims_before(const sched::Task& a, const sched::Task& b) const override {
+        return sched::Attributes::of(a.label).priority < sched::Attributes::of(b.label).priority;
+    }
+
+private:
+    sched::TaskQueue queue_;
 };
 
 // Keeps threads waiting for longer than it says.
@@ -255,6 +346,28 @@ TEST_CASE("sched property: nothing is lost when any policy takes over from any o
             REQUIRE(run.run(1500) == "");
         }
     }
+}
+
+TEST_CASE("sched property: whoever is called has the claim of the most urgent that waits for it") {
+    std::uint64_t seen = 0;
+    for (const std::uint64_t cpus : {0b1u, 0b11u}) {
+        for (unsigned seed = 1; seed <= 60; ++seed) {
+            INFO("cpus " << cpus << " seed " << seed);
+            auto storage = std::make_unique<sched::PolicyStorage>();
+            RandomRun run(cpus, started(*sched::find_policy("priority"), *storage, cpus), seed);
+            run.swap_among(*sched::find_policy("priority"));
+            REQUIRE(run.run(1500) == "");
+            seen += run.claims_seen();
+        }
+    }
+    CHECK(seen > 200);
+    int caught = 0;
+    for (unsigned seed = 1; seed <= 20; ++seed) {
+        Upside upside;
+        RandomRun run(0b11, upside, seed);
+        caught += run.run(1500) != "" ? 1 : 0;
+    }
+    CHECK(caught >= 5);
 }
 
 TEST_CASE("sched property: the runs reach refused commits") {

@@ -63,6 +63,15 @@ public:
         policy_.gone(task, now_ns);
     }
 
+    bool inherits() const override { return policy_.inherits(); }
+    bool claims_before(const sched::Task& a, const sched::Task& b) const override {
+        return policy_.claims_before(a, b);
+    }
+    void donor_changed(sched::Task& task, std::uint64_t now_ns) override {
+        expect(of(task).picked, "told of a donor, but it is enqueued");
+        policy_.donor_changed(task, now_ns);
+    }
+
     bool feeds_idle() const override { return policy_.feeds_idle(); }
     std::uint64_t may_idle_ns() const override { return policy_.may_idle_ns(); }
     sched::Task* recall(std::uint64_t now_ns) override {

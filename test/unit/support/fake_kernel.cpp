@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+//
+// Long because it is the whole protocol, calls included, in one place.
 #include "support/fake_kernel.hpp"
 
 #include <algorithm>
@@ -33,7 +35,8 @@ FakeKernel::FakeKernel(std::uint64_t cpus)
     : cpus_(cpus),
       agents_(cpus),
       lines_(new abi::StatusLine[abi::kStatusLines]()),
-      stands_(abi::kStatusLines) {
+      stands_(abi::kStatusLines),
+      calls_(abi::kMaxThreads) {
     for (std::uint32_t cpu = 0; cpu < abi::kMaxCpus; ++cpu) {
         lines_[abi::kMaxThreads + cpu].ref.store(cpu);
         lines_[abi::kMaxThreads + cpu].domain.store((cpus >> cpu & 1) != 0 ? 1 : 0);
@@ -76,6 +79,8 @@ std::uint32_t FakeKernel::create(std::uint64_t affinity, std::uint32_t domain, s
     lines_[line].affinity.store(affinity);
     lines_[line].domain.store(domain);
     lines_[line].label.store(label);
+    lines_[line].serves.store(0);
+    calls_[line] = {};
     lines_[line].word.store(pack(ThreadState::kCreated, cpu, 0, false, word(line).sequence(), Cause::kNone));
     return line;
 }
@@ -87,6 +92,7 @@ void FakeKernel::start(std::uint32_t line) {
 
 void FakeKernel::wake(std::uint32_t line) {
     expect(word(line).state() == ThreadState::kWaiting, "woken, but it does not wait");
+    end_waits(line);
     enter(line, ThreadState::kUnplaced, Cause::kWoken, true);
 }
 
@@ -123,6 +129,7 @@ void FakeKernel::kill(std::uint32_t line) {
     if (on_cpu(now.state())) {
         leave_cpu(line);
     }
+    end_service(line);
     enter(line, ThreadState::kGone, Cause::kKilled, true);
     if (on_cpu(now.state())) {
         dispatch(now.cpu());
@@ -146,6 +153,7 @@ void FakeKernel::block(std::uint32_t cpu) {
 void FakeKernel::exit(std::uint32_t cpu) {
     const std::uint32_t line = running(cpu).value();
     leave_cpu(line);
+    end_service(line);
     enter(line, ThreadState::kGone, Cause::kExited, true);
     dispatch(cpu);
 }
@@ -158,6 +166,125 @@ void FakeKernel::slice_end(std::uint32_t cpu) {
     leave_cpu(line);
     enter(line, ThreadState::kUnplaced, Cause::kSliceEnd, true);
     dispatch(cpu);
+}
+
+void FakeKernel::receive(std::uint32_t cpu) {
+    const std::uint32_t line = running(cpu).value();
+    Calls& calls = calls_[line];
+    if (!calls.queue.empty()) {
+        const std::uint32_t caller = calls.queue.front();
+        calls.queue.pop_front();
+        return serve_caller(line, caller);
+    }
+    calls.receives = true;
+    block(cpu);
+}
+
+void FakeKernel::call(std::uint32_t cpu, std::uint32_t server, bool directly) {
+    const std::uint32_t line = running(cpu).value();
+    Calls& calls = calls_[server];
+    const abi::ThreadWord before = word(line);
+    calls_[line].server = server;
+    if (!calls.receives) {
+        calls.queue.push_back(line);
+    } else if (directly && before.requests() == 0 && (affinity(server) >> cpu & 1) != 0 &&
+               calls_[line].lenders < 8) {
+        // The caller waits and the server goes on in its place, with its cause and mark. Nobody is told.
+        calls.receives = false;
+        serve_caller(server, line);
+        calls.lenders = calls_[line].lenders + 1;
+        calls_[line].lenders = 0;
+        lines_[line].word.store(
+            pack(ThreadState::kWaiting, cpu, 0, false, before.sequence() + 1, Cause::kCalls));
+        lines_[server].word.store(pack(ThreadState::kRunning, cpu, before.requests(),
+                                       before.placed_by_kernel(), word(server).sequence(), before.cause()));
+        queues_[cpu].front() = server;
+        return;
+    } else {
+        calls.receives = false;
+        serve_caller(server, line);
+        enter(server, ThreadState::kUnplaced, Cause::kWoken, true);
+    }
+    lines_[line].runnable_since.store(abi::called_name(ref(server)));
+    leave_cpu(line);
+    enter(line, ThreadState::kWaiting, Cause::kCalls, true);
+    dispatch(cpu);
+}
+
+void FakeKernel::reply_and_receive(std::uint32_t cpu) {
+    const std::uint32_t line = running(cpu).value();
+    Calls& calls = calls_[line];
+    const auto caller = std::exchange(calls.caller, std::nullopt);
+    lines_[line].serves.store(0);
+    if (caller && calls.lenders != 0 && calls.queue.empty() && word(line).requests() == 0) {
+        const abi::ThreadWord before = word(line);
+        calls_[*caller].server.reset();
+        calls_[*caller].lenders = calls.lenders - 1;
+        calls.lenders = 0;
+        calls.receives = true;
+        lines_[line].word.store(
+            pack(ThreadState::kWaiting, cpu, 0, false, before.sequence() + 1, Cause::kBlocked));
+        lines_[*caller].word.store(pack(ThreadState::kRunning, cpu, before.requests(),
+                                        before.placed_by_kernel(), word(*caller).sequence(), before.cause()));
+        queues_[cpu].front() = *caller;
+        return;
+    }
+    if (caller) {
+        calls_[*caller].server.reset();
+        enter(*caller, ThreadState::kUnplaced, Cause::kWoken, true);
+    }
+    receive(cpu);
+}
+
+void FakeKernel::serve_caller(std::uint32_t server, std::uint32_t caller) {
+    calls_[server].caller = caller;
+    lines_[server].serves.store(static_cast<std::uint16_t>(caller + 1));
+}
+
+// Its wait has ended, however: nobody serves it any more, and no call comes to it by itself.
+void FakeKernel::end_waits(std::uint32_t line) {
+    calls_[line].receives = false;
+    if (const auto server = std::exchange(calls_[line].server, std::nullopt)) {
+        std::erase(calls_[*server].queue, line);
+        if (calls_[*server].caller == line) {
+            calls_[*server].caller.reset();
+            if (calls_[*server].lenders == 0) {
+                lines_[*server].serves.store(0);
+            } else {
+                post(*server, word(*server).cpu());
+            }
+        }
+    }
+}
+
+// It dies: whoever waits for it is told.
+void FakeKernel::end_service(std::uint32_t line) {
+    end_loan(line);
+    end_waits(line);
+    std::deque<std::uint32_t> told = std::exchange(calls_[line].queue, {});
+    if (const auto caller = std::exchange(calls_[line].caller, std::nullopt)) {
+        told.push_front(*caller);
+    }
+    for (const std::uint32_t caller : told) {
+        calls_[caller].server.reset();
+        enter(caller, ThreadState::kUnplaced, Cause::kWoken, true);
+    }
+}
+
+// It stops otherwise than by a reply: those on whose time it ran wait, and that is news.
+void FakeKernel::end_loan(std::uint32_t line) {
+    std::uint32_t lender = lines_[line].serves.load();
+    abi::ThreadRef server = ref(line);
+    for (auto left = std::exchange(calls_[line].lenders, 0); left != 0 && lender != 0; --left) {
+        if (sched::waits_for_reply(word(lender - 1))) {
+            lines_[lender - 1].runnable_since.store(abi::called_name(server));
+        }
+        server = ref(lender - 1);
+        if (in_domain(lender - 1)) {
+            post(lender - 1, word(lender - 1).cpu());
+        }
+        lender = lines_[lender - 1].serves.load();
+    }
 }
 
 // In the order of the table in docs/scheduling.md.
@@ -250,7 +377,11 @@ bool FakeKernel::has_requests(std::uint32_t cpu) const {
 
 // To a state without a CPU. Requests are consumed.
 void FakeKernel::enter(std::uint32_t line, ThreadState state, Cause cause, bool new_sequence) {
+    end_loan(line);
     const abi::ThreadWord now = word(line);
+    if (state == ThreadState::kUnplaced) {
+        lines_[line].runnable_since.store(0);
+    }
     lines_[line].word.store(pack(state, now.cpu(), 0, false, now.sequence() + (new_sequence ? 1 : 0), cause));
     if (in_domain(line)) {
         post(line, now.cpu());

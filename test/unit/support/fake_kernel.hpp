@@ -53,6 +53,16 @@ public:
     // What the running thread of a CPU does.
     void block(std::uint32_t cpu);
     void exit(std::uint32_t cpu);
+
+    // Calls: each thread has an endpoint of its own. What the running thread of a CPU does:
+    void receive(std::uint32_t cpu);  // the first that waits for it, or waits
+    // `directly`: on the caller's time, if the server waits and may run there.
+    void call(std::uint32_t cpu, std::uint32_t server, bool directly = false);
+    void reply_and_receive(std::uint32_t cpu);  // to the caller if it waits still
+    bool serves_somebody(std::uint32_t line) const { return calls_[line].caller.has_value(); }
+    bool on_loan(std::uint32_t line) const { return calls_[line].lenders != 0; }
+    // Whose reply the thread waits for.
+    std::optional<std::uint32_t> waits_for(std::uint32_t line) const { return calls_[line].server; }
     void slice_end(std::uint32_t cpu);  // nothing unless another waits there
 
     abi::Error commit(const sched::CommitRequest& request);
@@ -73,6 +83,18 @@ public:
     bool has_requests(std::uint32_t cpu) const;
 
 private:
+    struct Calls {
+        bool receives = false;
+        std::optional<std::uint32_t> caller;  // whom it serves
+        std::optional<std::uint32_t> server;  // while it waits for a reply
+        std::deque<std::uint32_t> queue;      // who waits to be received
+        std::uint32_t lenders = 0;
+    };
+
+    void end_waits(std::uint32_t line);
+    void end_service(std::uint32_t line);
+    void end_loan(std::uint32_t line);
+    void serve_caller(std::uint32_t server, std::uint32_t caller);
     void enter(std::uint32_t line, abi::ThreadState state, abi::Cause cause, bool new_sequence);
     void leave_cpu(std::uint32_t line);
     void put_on(std::uint32_t line, std::uint32_t cpu, bool at_head, bool by_kernel);
@@ -85,6 +107,7 @@ private:
     std::array<std::deque<std::uint32_t>, abi::kMaxCpus> queues_;
     std::array<std::deque<std::uint32_t>, abi::kMaxCpus> events_;
     std::vector<bool> stands_;  // in a ring, by line
+    std::vector<Calls> calls_;  // by line
 };
 
 }  // namespace test

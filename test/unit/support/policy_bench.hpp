@@ -84,6 +84,37 @@ public:
         stop(task, abi::Cause::kBlocked);
         decide();
     }
+    // Calls, as the dispatcher tells of them. The caller, which runs, waits for the server, which becomes runnable.
+    void call(BenchTask& caller, BenchTask& server) {
+        stop(caller, abi::Cause::kCalls);
+        caller.wakes_ns = sched::kNever;
+        server.donor = policy_->claims_before(caller, server) && policy_->inherits() ? &caller : nullptr;
+        add(server, now_ns_);
+    }
+    void donate(BenchTask& server, BenchTask* donor) {
+        if (server.enqueued) {
+            policy_->remove(server);
+            server.donor = donor;
+            policy_->enqueue(server, abi::Cause::kNone, now_ns_);
+        } else {
+            server.donor = donor;
+            if (server.placed) {
+                policy_->donor_changed(server, now_ns_);
+            }
+        }
+        decide();
+    }
+    // The server is done, and the caller goes on.
+    void answer(BenchTask& server, BenchTask& caller) {
+        server.donor = nullptr;
+        policy_->donor_changed(server, now_ns_);
+        stop(server, abi::Cause::kBlocked);
+        wake_caller(caller);
+    }
+    void wake_caller(BenchTask& caller) {
+        enqueue(caller, abi::Cause::kWoken);
+        decide();
+    }
     void exit(BenchTask& task) {
         if (task.placed) {
             stop(task, abi::Cause::kExited);

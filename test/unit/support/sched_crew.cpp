@@ -165,7 +165,7 @@ std::string Crew::complaint_about_cpu(std::uint32_t cpu) const {
                std::to_string(dispatcher_->load().count(cpu));
     }
     const auto may_run_here = [&](std::uint32_t line) {
-        return kernel_.in_domain(line) && (kernel_.affinity(line) >> cpu & 1) != 0;
+        return kernel_.in_domain(line) && !kernel_.on_loan(line) && (kernel_.affinity(line) >> cpu & 1) != 0;
     };
     if (kernel_.on(cpu).empty() && dispatcher_->policy().feeds_idle()) {
         for (std::uint32_t other = 0; other < abi::kMaxCpus; ++other) {
