@@ -241,18 +241,33 @@ TEST_CASE("sched dispatcher: adoption finds threads in every state, and no threa
     CHECK(kernel.on(1).front() == system);
 }
 
-TEST_CASE("sched dispatcher: a thread of another domain is left alone after one refusal") {
+TEST_CASE("sched dispatcher: a thread of another domain is left alone") {
     FakeKernel kernel(0b1);
     const std::uint32_t line = kernel.create(FakeKernel::kAll, 2);
     kernel.start(line);
     auto storage = std::make_unique<sched::PolicyStorage>();
     Crew crew(kernel, sched::find_policy("fifo")->make(*storage));
-    CHECK(crew.dispatcher().adopt(0) == 1);
+    CHECK(crew.dispatcher().adopt(0) == 0);
     REQUIRE(crew.settle());
-    CHECK(crew.commits() == 1);
+    CHECK(crew.commits() == 0);
     crew.dispatcher().observe(line, 1);
     REQUIRE(crew.settle());
-    CHECK(crew.commits() == 1);
+    CHECK(crew.commits() == 0);
+    CHECK(kernel.word(line).state() == ThreadState::kUnplaced);
+}
+
+// The same lines for the server of domain 2: the CPU is not its, the thread is, and waits.
+TEST_CASE("sched dispatcher: the server of another domain has that one's threads and CPUs") {
+    FakeKernel kernel(0b1);
+    kernel.start(kernel.create(FakeKernel::kAll, 2));
+    kernel.start(kernel.create(FakeKernel::kAll, 1));
+    auto storage = std::make_unique<sched::PolicyStorage>();
+    Crew crew(kernel, sched::find_policy("fifo")->make(*storage));
+    crew.dispatcher().set_domain(2);
+    CHECK(crew.dispatcher().adopt(0) == 1);
+    REQUIRE(crew.settle());
+    CHECK(crew.commits() == 0);
+    CHECK(crew.dispatcher().enqueued() == 1);
 }
 
 TEST_CASE("sched dispatcher: a CPU that is not the domain's is not picked for") {
