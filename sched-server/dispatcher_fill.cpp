@@ -142,7 +142,7 @@ bool Dispatcher::make_room(std::uint32_t cpu, CommitBatch& batch, std::uint64_t 
 
 // Whose commit is still under way makes no room by being preempted: it arrives afterwards, and nobody hears of it.
 bool Dispatcher::move_under_way(CommitBatch& batch, std::uint64_t now_ns) {
-    return feed_idle(batch, now_ns, false);
+    return load_.at_least(2) == 0 || feed_idle(batch, now_ns, false);
 }
 
 // The thread at the CPU, if it has not come to run: a thread that is not the domain's runs there. To preempt would take nothing away

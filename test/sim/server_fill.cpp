@@ -48,16 +48,23 @@ void ServerModel::fill() {
         ++world_.result.ticks;
         policy_.tick(world_.now_ns);
     }
-    const std::uint32_t depth = std::clamp(policy_.depth(), std::uint32_t{1}, CpuLevels::kLevels);
-    for (std::uint32_t level = 1; level <= depth && idle_watch_.enqueued() != 0; ++level) {
-        fill_level(level);
-    }
-    if (policy_.depth() > CpuLevels::kLevels) {
-        fill_rest();
+    if (idle_watch_.enqueued() != 0) {
+        fill_levels();
     }
     feed_idle(true);
     preempt();
     recall_wanted();
+}
+
+void ServerModel::fill_levels() {
+    const std::uint32_t depth = policy_.depth();
+    const std::uint32_t levels = std::clamp(depth, std::uint32_t{1}, CpuLevels::kLevels);
+    for (std::uint32_t level = 1; level <= levels && idle_watch_.enqueued() != 0; ++level) {
+        fill_level(level);
+    }
+    if (depth > CpuLevels::kLevels) {
+        fill_rest();
+    }
 }
 
 void ServerModel::fill_rest() {

@@ -42,6 +42,7 @@ private:
     void feed_idle(bool recalls);
     void preempt();
     [[nodiscard]] SimThread* queued_alone(std::uint32_t cpu);
+    void fill_levels();
     void fill_rest();
     void recall_wanted();
     void forget(SimThread& thread);
