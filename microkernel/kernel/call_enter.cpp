@@ -5,6 +5,7 @@
 #include "kernel/address_space.hpp"
 #include "kernel/calls.hpp"
 #include "kernel/dispatch.hpp"
+#include "kernel/message_batch.hpp"
 #include "kernel/poller.hpp"
 #include "kernel/process.hpp"
 #include "kernel/sched_domain.hpp"
@@ -65,16 +66,23 @@ private:
     std::uint64_t known_ = 0;
 };
 
+// Of the frequent operations several at once -> how many. The user may change the entry meanwhile: who takes it looks for himself.
+std::uint32_t take_batch(Thread& thread, std::uint32_t limit) {
+    const auto op = thread.ring.upcoming().op;
+    if (op == abi::Op::kCommit)
+        return root_domain.is_server(*thread.process) ? root_domain.commit_plainly(thread, limit) : 0;
+    if (op == abi::Op::kCall || op == abi::Op::kReplyReceive) return take_messages(thread, limit);
+    return 0;
+}
+
 // Submissions in order, `limit` at most, after those of `taken`.
 [[gnu::noinline]] Ring::Taken run_operations(Thread& thread, Ring::Taken taken, std::uint32_t limit) {
     std::uint32_t done = taken.count;
     while (taken.stop == Ring::Stop::kOperation || taken.stop == Ring::Stop::kMore) {
         const bool operation = taken.stop == Ring::Stop::kOperation;
-        const auto commits = operation && root_domain.is_server(*thread.process)
-                                 ? root_domain.commit_plainly(thread, limit - done)
-                                 : 0;
-        done += commits;
-        if (operation && commits == 0) {
+        const auto batch = operation ? take_batch(thread, limit - done) : 0;
+        done += batch;
+        if (operation && batch == 0) {
             abi::Submission operation;
             thread.ring.take_operation(operation);
             ++done;
