@@ -152,12 +152,15 @@ bool Agent::forgotten(std::uint32_t line) {
 
 // The queue is empty here and holds a whole batch, the wait and the message, since the call before took everything.
 cap::Result<void> Agent::submit() {
-    for (const CommitRequest& request : batch_.requests()) {
-        auto entry = cap::submission(abi::Op::kCommit, server_.domain.slot(), request.tag().raw(),
-                                     request.ref.raw(), request.word(), request.slice_ns);
+    const auto requests = batch_.requests();
+    const abi::CapSlot domain = server_.domain.slot();
+    TRY(ring_.prepare_row(static_cast<std::uint32_t>(requests.size()), [&](std::uint32_t i) {
+        const CommitRequest& request = requests[i];
+        auto entry = cap::submission(abi::Op::kCommit, domain, request.tag().raw(), request.ref.raw(),
+                                     request.word(), request.slice_ns);
         entry.flags = abi::kQuietSuccess;
-        TRY(ring_.prepare(entry));
-    }
+        return entry;
+    }));
     if (!nudge_under_way_) {
         TRY(ring_.prepare(cap::submission(abi::Op::kWaitBits, nudge_.slot(), kNudgeTag)));
         nudge_under_way_ = true;

@@ -18,7 +18,7 @@ std::uint32_t Dispatcher::adopt(std::uint64_t now_ns) {
         observe(line, now_ns);
         const LineView view = read_line(table_[line]);
         const abi::ThreadState state = view.word.state();
-        if (view.domain != 0 && state != abi::ThreadState::kFree && state != abi::ThreadState::kGone) {
+        if (view.domain == domain_ && state != abi::ThreadState::kFree && state != abi::ThreadState::kGone) {
             ++live;
         }
         if (records_[line].place == Place::kPlaced) {
@@ -76,7 +76,7 @@ void Dispatcher::observe(std::uint32_t line, std::uint64_t now_ns) {
         forget(record, now_ns);
         record.begin(view.ref);
     }
-    if (view.domain == 0 || record.foreign) {
+    if (view.domain != domain_ || record.foreign) {
         return;
     }
     record.label = view.label;
@@ -142,7 +142,7 @@ void Dispatcher::observe_placed(Record& record, const LineView& view, std::uint6
 void Dispatcher::follow_membership(std::uint32_t cpu, std::uint64_t now_ns) {
     // Acquire: pairs with the kernel's store; a commit for a CPU that was returned is not refused any more.
     const bool ours = (may_serve_ >> cpu & 1) != 0 &&
-                      table_[abi::kMaxThreads + cpu].domain.load(std::memory_order_acquire) != 0;
+                      table_[abi::kMaxThreads + cpu].domain.load(std::memory_order_acquire) == domain_;
     if (ours == load_.has(cpu)) {
         return;
     }

@@ -39,6 +39,8 @@ public:
         places_ = places;
         may_serve_ = may_serve;
     }
+    // Before adopt(), if it is another one than the root's: the number in the lines of its threads and CPUs.
+    void set_domain(std::uint32_t number) { domain_ = number; }
     Dispatcher(const Dispatcher&) = delete;
     Dispatcher& operator=(const Dispatcher&) = delete;
 
@@ -96,6 +98,7 @@ private:
     void end_recall(Record& record);
     void forget(Record& record, std::uint64_t now_ns);
 
+    bool fill_levels(CommitBatch& batch, std::uint64_t now_ns);
     bool fill_level(std::uint32_t level, CommitBatch& batch, std::uint64_t now_ns);
     bool feed_idle(CommitBatch& batch, std::uint64_t now_ns);
     bool fill_rest(CommitBatch& batch, std::uint64_t now_ns);
@@ -118,6 +121,7 @@ private:
     abi::HintLine* hints_;  // written here alone; by line
     std::span<CpuPlace> places_;
     std::uint64_t may_serve_;
+    std::uint32_t domain_ = 1;
     std::uint32_t enqueued_ = 0;
     std::uint64_t enqueued_affinity_ = 0;  // where one of them may run; perhaps more, until there is none
     bool some_inherited_ = false;

@@ -31,22 +31,27 @@ bool Dispatcher::fill(CommitBatch& batch, std::uint64_t now_ns) {
     if (some_inherited_ && !recall_inherited(batch)) {
         return false;
     }
-    const std::uint32_t depth = std::clamp(policy_->depth(), std::uint32_t{1}, CpuLoad::kLevels);
-    for (std::uint32_t level = 1; level <= depth; ++level) {
+    if (enqueued_ != 0 && !fill_levels(batch, now_ns)) {
+        return false;
+    }
+    if (load_.at_least(2) != 0 && !feed_idle(batch, now_ns)) {
+        return false;
+    }
+    return preempt(batch, now_ns) && recall_wanted(batch, now_ns);
+}
+
+bool Dispatcher::fill_levels(CommitBatch& batch, std::uint64_t now_ns) {
+    const std::uint32_t depth = policy_->depth();
+    const std::uint32_t levels = std::clamp(depth, std::uint32_t{1}, CpuLoad::kLevels);
+    for (std::uint32_t level = 1; level <= levels && enqueued_ != 0; ++level) {
         if (!fill_level(level, batch, now_ns)) {
             return false;
         }
     }
-    if (policy_->depth() > CpuLoad::kLevels && !fill_rest(batch, now_ns)) {
-        return false;
-    }
-    return feed_idle(batch, now_ns) && preempt(batch, now_ns) && recall_wanted(batch, now_ns);
+    return depth <= CpuLoad::kLevels || fill_rest(batch, now_ns);
 }
 
 bool Dispatcher::fill_level(std::uint32_t level, CommitBatch& batch, std::uint64_t now_ns) {
-    if (enqueued_ == 0) {
-        return true;
-    }
     bool room = true;
     (void)for_each_cpu(load_.below(level) & enqueued_affinity_, first_cpu_, [&](std::uint32_t cpu) {
         if (batch.full()) {
@@ -138,7 +143,7 @@ bool Dispatcher::recall_wanted(CommitBatch& batch, std::uint64_t now_ns) {
 
 bool Dispatcher::feed_idle(CommitBatch& batch, std::uint64_t now_ns) {
     const std::uint64_t idle = load_.below(1) & ~awaiting_recall_;
-    if (load_.at_least(2) == 0 || !policy_->feeds_idle()) {
+    if (!policy_->feeds_idle()) {
         return true;
     }
     return for_each_cpu(idle & spare_threads_affinity(), first_cpu_, [&](std::uint32_t cpu) {

@@ -68,7 +68,7 @@ cap::Result<void> signal_ready(const Server& server, std::uint64_t bits) {
 }
 
 // Where a predecessor may hand over, this one stands by until it does.
-cap::Result<void> attach(const Server& server, const Addresses& addresses) {
+cap::Result<std::uint32_t> attach(const Server& server, const Addresses& addresses) {
     for (bool told = false;;) {
         const auto attached = server.domain.attach(addresses.table, addresses.hints);
         if (attached || attached.error() != abi::Error::kBusy || !server.handover) {
@@ -113,7 +113,7 @@ void learn_topology(const Addresses& addresses) {
 cap::Result<std::uint32_t> start(Server& server, const Addresses& addresses) {
     const std::uint64_t agents = server.agents;
     TRY(for_each_cpu(agents, [&](std::uint32_t cpu) { return make_agent(server, cpu); }));
-    TRY(attach(server, addresses));
+    const std::uint32_t number = TRY(attach(server, addresses));
     learn_topology(addresses);
     TRY(for_each_cpu(agents, [&](std::uint32_t cpu) {
         return server.domain.add_agent(agent_seats[cpu].thread, cpu, agent_seats[cpu].event_ring);
@@ -121,6 +121,7 @@ cap::Result<std::uint32_t> start(Server& server, const Addresses& addresses) {
     std::uint32_t adopted = 0;
     if (!server.fault.ignores_events()) {
         const SpinGuard nobody_else_yet(server.lock);
+        server.dispatcher.set_domain(number);
         adopted = server.dispatcher.adopt(server.env.clock.now_ns());
     }
     TRY(for_each_cpu(agents, [](std::uint32_t cpu) { return agent_seats[cpu].thread.start(); }));

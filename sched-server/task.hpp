@@ -63,14 +63,17 @@ public:
     }
     // nullptr when empty.
     Task* pop_front() {
-        Task* const task = front();
+        Task* const task = links_.pop_front();
         if (task != nullptr) {
-            remove(*task);
+            task->queue = nullptr;
         }
         return task;
     }
     // The first task that may run on the CPU, taken out; nullptr if there is none. Linear in those before it.
     Task* take_first(std::uint32_t cpu) {
+        if (!empty() && front()->may_run_on(cpu)) [[likely]] {
+            return pop_front();
+        }
         for (Task& task : links_) {
             if (task.may_run_on(cpu)) {
                 remove(task);

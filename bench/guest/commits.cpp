@@ -32,13 +32,16 @@ struct Bench {
 Bench state;
 
 cap::Result<void> submit(cap::Ring& ring, std::uint32_t flags) {
-    for (const abi::ThreadRef ref : state.threads) {
-        const abi::ThreadWord word{state.lines[ref.index].word.load(std::memory_order_relaxed)};
-        auto entry = cap::submission(abi::Op::kCommit, state.domain.slot(), 0, ref.raw(),
+    const abi::StatusLine* const lines = state.lines;
+    const abi::CapSlot slot = state.domain.slot();
+    TRY(ring.prepare_row(kBatch, [&](std::uint32_t i) {
+        const abi::ThreadRef ref = state.threads[i];
+        const abi::ThreadWord word{lines[ref.index].word.load(std::memory_order_relaxed)};
+        auto entry = cap::submission(abi::Op::kCommit, slot, 0, ref.raw(),
                                      abi::commit_word(word.sequence(), 0, flags), abi::kNoSlice);
         entry.flags = abi::kQuietSuccess;
-        TRY(ring.prepare(entry));
-    }
+        return entry;
+    }));
     TRY(ring.submit_and_wait(0, 0));
     return ring.next() ? cap::fail(abi::Error::kWrongState) : cap::Result<void>();
 }

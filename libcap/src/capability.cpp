@@ -49,8 +49,8 @@ Result<void> Machine::power_off(abi::ExitCode code) const {
     return invoke(abi::Op::kPowerOff, static_cast<std::uint64_t>(code));
 }
 
-Result<void> SchedDomain::attach(std::uint64_t table_address, std::uint64_t hints_address) const {
-    return invoke(abi::Op::kAttach, table_address, hints_address);
+Result<std::uint16_t> SchedDomain::attach(std::uint64_t table_address, std::uint64_t hints_address) const {
+    return static_cast<std::uint16_t>(TRY(call(abi::Op::kAttach, table_address, hints_address)));
 }
 
 Result<void> SchedDomain::detach() const { return invoke(abi::Op::kDetach); }
@@ -67,6 +67,14 @@ Result<void> SchedDomain::commit(abi::ThreadRef ref, std::uint32_t sequence, std
 
 Result<void> SchedDomain::take_cpu(std::uint32_t cpu) const { return invoke(abi::Op::kTakeCpu, cpu); }
 Result<void> SchedDomain::return_cpu(std::uint32_t cpu) const { return invoke(abi::Op::kReturnCpu, cpu); }
+
+Result<SchedDomain> SchedDomain::create_child() const {
+    return SchedDomain(abi::CapSlot::from_raw(TRY(call(abi::Op::kCreateDomain))));
+}
+Result<void> SchedDomain::lend_cpu(std::uint32_t cpu, SchedDomain child) const {
+    return invoke(abi::Op::kLendCpu, cpu, child.slot().raw());
+}
+Result<void> SchedDomain::reclaim_cpu(std::uint32_t cpu) const { return invoke(abi::Op::kReclaimCpu, cpu); }
 
 Result<abi::WakeLedger> SchedDomain::wake_ledger(std::uint64_t line) const {
     abi::WakeLedger ledger{};

@@ -78,10 +78,7 @@ Result<JoiningThread> JoiningThread::create_with(const Env& env, ThreadFunction 
     return thread;
 }
 
-JoiningThread::~JoiningThread() {
-    if (!thread_) {
-        return;
-    }
+void JoiningThread::end() {
     // One that was never started would not end.
     if (const auto status = thread_.status(); status && status->word.state() == abi::ThreadState::kCreated) {
         (void)thread_.kill(0);

@@ -92,6 +92,9 @@ enum class Op : std::uint16_t {
     kReturnCpu = 0x0508,   // kManage: a0 CPU: the domain has it again
     // call only, the calling agent, kRead and kWrite: kCommit of a0 to a2 unless a0 is 0, then waits a3 ns for an event or a completion
     kCommitAndWait = 0x0509,
+    kCreateDomain = 0x050a,  // kManage: -> slot of a domain that is this one's child, without CPUs
+    kLendCpu = 0x050b,       // kManage: a0 CPU, a1 slot of a child (kManage): it is the child's
+    kReclaimCpu = 0x050c,    // kManage: a0 CPU: it is this domain's again
 
     // Log.
     kLogWrite = 0x0600,  // kWrite: a0 address, a1 length (at most kMaxLogLine): one line, whole

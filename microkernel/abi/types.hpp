@@ -10,6 +10,7 @@ inline constexpr std::uint32_t kAbiVersion = 1;
 
 inline constexpr std::size_t kPageSize = 4096;
 inline constexpr std::uint32_t kMaxCpus = 64;
+inline constexpr std::uint32_t kMaxDomains = 8;                   // scheduling domains, the root's among them
 inline constexpr std::uint32_t kMaxThreads = 2048;                // lines of threads in the status table
 inline constexpr std::uint64_t kUserTop = 0x0000'8000'0000'0000;  // first address that users cannot have
 inline constexpr std::uint64_t kUserBottom = 0x1'0000;            // lowest address that users can map

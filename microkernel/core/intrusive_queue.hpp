@@ -27,7 +27,7 @@ private:
     template <class U, QueueNode<U> U::* Node>
     friend class IntrusiveQueue;
 
-    T* next_ = nullptr;
+    T* next_ = nullptr;  // both nullptr, unless linked
     T* previous_ = nullptr;
     bool linked_ = false;
 };
@@ -46,8 +46,25 @@ public:
     // The element behind `element`, which must stand in this queue; nullptr at the end.
     [[nodiscard]] T* next(const T& element) const { return (element.*Node).next_; }
 
-    void push_back(T& element) { insert(element, tail_, nullptr); }
-    void push_front(T& element) { insert(element, nullptr, head_); }
+    [[gnu::always_inline]] void push_back(T& element) {
+        QueueNode<T>& node = element.*Node;
+        COX_ASSERT(!node.linked_);
+        T* const last = tail_;
+        node.previous_ = last;
+        node.linked_ = true;
+        (last != nullptr ? (last->*Node).next_ : head_) = &element;
+        tail_ = &element;
+        ++size_;
+    }
+    void push_front(T& element) {
+        QueueNode<T>& node = element.*Node;
+        COX_ASSERT(!node.linked_);
+        node.next_ = head_;
+        node.linked_ = true;
+        (head_ != nullptr ? (head_->*Node).previous_ : tail_) = &element;
+        head_ = &element;
+        ++size_;
+    }
 
     // nullptr when empty.
     T* pop_front() {
@@ -118,17 +135,6 @@ public:
     [[nodiscard]] Iterator end() const { return Iterator(nullptr); }
 
 private:
-    [[gnu::always_inline]] void insert(T& element, T* previous, T* next) {
-        QueueNode<T>& node = element.*Node;
-        COX_ASSERT(!node.linked_);
-        node.next_ = next;
-        node.previous_ = previous;
-        node.linked_ = true;
-        (previous != nullptr ? (previous->*Node).next_ : head_) = &element;
-        (next != nullptr ? (next->*Node).previous_ : tail_) = &element;
-        ++size_;
-    }
-
     T* head_ = nullptr;
     T* tail_ = nullptr;
     std::size_t size_ = 0;

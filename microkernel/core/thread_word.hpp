@@ -78,7 +78,16 @@ public:
     // unplaced → queued, if nothing has changed since `expected`: by a commit of the server, or by the kernel for the
     // cause given. Anyone.
     Transition place(ThreadWord expected, std::uint32_t cpu) {
-        return place_as(expected, make(ThreadState::kQueued, cpu, expected.sequence() + 1, expected.cause()));
+        return place_as(expected, (expected.raw & (kSequence | kCauseMask)) + queued_by_commit(cpu));
+    }
+    // The same of one that was last on that CPU; fails, too, if it was not. `to`: queued_by_commit() of the CPU.
+    static constexpr std::uint64_t queued_by_commit(std::uint32_t cpu) {
+        return make(ThreadState::kQueued, cpu, 1, Cause::kNone);
+    }
+    Transition place_again(ThreadWord expected, std::uint32_t cpu, std::uint64_t to) {
+        return change_from(expected,
+                           (expected.raw & 0xffff) == make(ThreadState::kUnplaced, cpu, 0, Cause::kNone),
+                           (expected.raw & (kSequence | kCauseMask)) + to);
     }
     Transition place_by_kernel(ThreadWord expected, std::uint32_t cpu, Cause cause) {
         return place_as(expected,

@@ -73,8 +73,7 @@ void let_go(arch::Table entry) {
 
 // The page of an entry that is not 0 gets its frame. False: there is none. Under the space's lock; its object may go with it, which
 // takes locks that come later.
-bool bring_in_page(arch::Table& entry) {
-    if (entry & arch::kPresent) return true;
+[[gnu::noinline]] bool make_present(arch::Table& entry) {
     MemoryObject& memory = AwaitedPage::memory(entry);
     const auto frame = memory.touch(AwaitedPage::page(entry));
     if (!frame) return false;
@@ -82,6 +81,13 @@ bool bring_in_page(arch::Table& entry) {
     entry = arch::user_entry(*frame, AwaitedPage::access(entry), AwaitedPage::allowed(entry));
     memory.release();
     return true;
+}
+bool bring_in_page(arch::Table& entry) { return entry & arch::kPresent || make_present(entry); }
+
+// Whether the entry's page can be accessed so; it gets its frame, if it has none yet. Under the space's lock.
+bool is_usable(arch::Table& entry, abi::Rights access) {
+    return entry && bring_in_page(entry) && !(access & abi::kWrite && !(entry & arch::kWritable)) &&
+           !(access & abi::kExecute && entry & arch::kNoExecute);
 }
 
 void free_tables(Physical table, unsigned level) {
@@ -246,10 +252,11 @@ core::Result<void> AddressSpace::protect(std::uint64_t address, std::uint64_t pa
 core::Result<void> AddressSpace::hold_pages(std::uint64_t address, std::span<Physical> frames,
                                             abi::Rights access) {
     SpinGuard guard(lock_);
+    arch::Table* entry = nullptr;
     for (Physical& frame : frames) {
-        const void* const page = resolve(address, access);
-        if (!page) return core::fail(Error::kBadAddress);
-        frame = arch::virtual_to_physical(page);
+        entry = address < abi::kUserTop ? next_entry(top_, entry, address) : nullptr;
+        if (!entry || !is_usable(*entry, access)) return core::fail(Error::kBadAddress);
+        frame = *entry & arch::kAddressMask;
         address += abi::kPageSize;
     }
     for (const Physical frame : frames) hold_frame(frame);
@@ -267,9 +274,7 @@ bool AddressSpace::find_page(Page& page, std::uint64_t address) const {
 void* AddressSpace::resolve(std::uint64_t address, abi::Rights access) {
     if (address >= abi::kUserTop) return nullptr;
     auto* entry = arch::find_entry(top_, address);
-    if (!entry || !*entry || !bring_in_page(*entry)) return nullptr;
-    if (access & abi::kWrite && !(*entry & arch::kWritable)) return nullptr;
-    if (access & abi::kExecute && *entry & arch::kNoExecute) return nullptr;
+    if (!entry || !is_usable(*entry, access)) return nullptr;
     return physical_to_virtual((*entry & arch::kAddressMask) + address % abi::kPageSize);
 }
 

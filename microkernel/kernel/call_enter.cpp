@@ -70,7 +70,9 @@ private:
 std::uint32_t take_batch(Thread& thread, std::uint32_t limit) {
     const auto op = thread.ring.upcoming().op;
     if (op == abi::Op::kCommit)
-        return root_domain.is_server(*thread.process) ? root_domain.commit_plainly(thread, limit) : 0;
+        if (SchedDomain* const domain = thread.agent_of.load(std::memory_order_relaxed);
+            domain->is_server(*thread.process))
+            return domain->commit_plainly(thread, limit);
     if (op == abi::Op::kCall || op == abi::Op::kReplyReceive) return take_messages(thread, limit);
     return 0;
 }
@@ -89,6 +91,7 @@ std::uint32_t take_batch(Thread& thread, std::uint32_t limit) {
             run_operation(thread, operation);
             serve_shootdown(this_cpu());  // a batch may be long: the others need not wait for its end
         }
+        if (batch != 0 && thread.ring.backlog() == 0) return {Ring::Stop::kNoMore, done, thread.ring.ready()};
         taken = thread.ring.take(limit - done, AnswerNop(thread.process->caps));
         done += taken.count;
     }
@@ -163,7 +166,7 @@ bool end_wait(Cpu& cpu, Thread& thread) {
 
 bool begin_wait(Thread& thread) {
     return thread.enter.wanted == Thread::kForEvents
-               ? root_domain.begin_sleep(thread, thread.enter.deadline)
+               ? thread.agent_of.load()->begin_sleep(thread, thread.enter.deadline)
                : thread.ring.begin_wait(thread.enter.wanted, thread.enter.deadline);
 }
 
@@ -210,8 +213,9 @@ void wait_in_enter(Cpu& cpu, Thread& thread) {
 
 bool finish_enter(Cpu& cpu, Thread& thread) {
     if (!end_wait(cpu, thread)) return true;
-    if (thread.ring.has_released()) return go_on(cpu, thread);
-    set_result(thread, thread.ring.ready());
+    const auto ready = thread.ring.ready_unless_released();
+    if (!ready) return go_on(cpu, thread);
+    set_result(thread, *ready);
     return true;
 }
 

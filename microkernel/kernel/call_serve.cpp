@@ -9,13 +9,17 @@ using abi::Error;
 
 namespace {
 
+// Whose agent it is, if it is one.
+SchedDomain& domain_of(const Thread& thread) { return *thread.agent_of.load(std::memory_order_relaxed); }
+
 [[gnu::always_inline]] inline CallResult commit_and_wait(Thread& agent, std::uint64_t ref,
                                                          std::uint64_t commit, std::uint64_t slice_ns,
                                                          std::uint64_t timeout_ns) {
     if (ref != 0) {
         const auto named = abi::ThreadRef::from_raw(ref);
-        if (!root_domain.commit_plainly(*agent.process, named, commit, slice_ns)) {
-            const auto outcome = root_domain.commit(*agent.process, named, commit, slice_ns);
+        SchedDomain& domain = domain_of(agent);
+        if (!domain.commit_plainly(*agent.process, named, commit, slice_ns)) {
+            const auto outcome = domain.commit(*agent.process, named, commit, slice_ns);
             if (!outcome) return failed(outcome.error());
         }
     }
@@ -25,14 +29,14 @@ namespace {
     return {0, 0};
 }
 
-bool is_agent(const Thread& thread) { return root_domain.is_agent_of(thread, this_cpu().number); }
+bool is_agent(const Thread& thread) { return domain_of(thread).is_agent_of(thread, this_cpu().number); }
 
 // By a slot that is not known yet; or refused.
 [[gnu::noinline]] CallResult commit_and_wait_further(std::uint64_t slot, std::uint64_t op, std::uint64_t ref,
                                                      std::uint64_t commit, std::uint64_t slice_ns,
                                                      std::uint64_t timeout_ns) {
     Thread& thread = current_thread();
-    if (!is_agent(thread) || !thread.process->caps.recall(abi::CapSlot::from_raw(slot), root_domain))
+    if (!is_agent(thread) || !thread.process->caps.recall(abi::CapSlot::from_raw(slot), domain_of(thread)))
         [[clang::musttail]]
         return call_any(slot, op, ref, commit, slice_ns, timeout_ns);
     return commit_and_wait(thread, ref, commit, slice_ns, timeout_ns);
@@ -46,7 +50,7 @@ CallResult call_commit_and_wait(std::uint64_t slot, std::uint64_t op, std::uint6
     if (!is(op, abi::Op::kCommitAndWait)) [[unlikely]]
         [[clang::musttail]] return call_any(slot, op, ref, commit, slice_ns, timeout_ns);
     // Only the server's slot is ever known (SchedDomain::become_server), and its agents are its threads.
-    if (!CapTable::knows(abi::CapSlot::from_raw(slot), root_domain) || !is_agent(thread)) [[unlikely]]
+    if (!CapTable::knows(abi::CapSlot::from_raw(slot), domain_of(thread)) || !is_agent(thread)) [[unlikely]]
         [[clang::musttail]] return commit_and_wait_further(slot, op, ref, commit, slice_ns, timeout_ns);
     return commit_and_wait(thread, ref, commit, slice_ns, timeout_ns);
 }

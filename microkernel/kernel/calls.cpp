@@ -119,7 +119,7 @@ core::Result<Cap> derived(const Cap& cap, std::uint64_t rights, std::uint64_t ba
 }
 
 core::Result<Reply> invoke(const Invocation& call) {
-    const Cap cap = TRY(call.caller.process->caps.look_up(call.slot));
+    const Cap cap = TRY(call.caller.process->caps.look_up_here(call.slot));
     switch (static_cast<unsigned>(call.op) >> 8) {
         case 0: return invoke_any(call, cap);
         case 1: return invoke_process(call, cap);

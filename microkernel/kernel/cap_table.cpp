@@ -157,6 +157,7 @@ core::Result<abi::CapSlot> CapTable::move(Origin from, Cap cap) {
         slot = fill(index, cap);
         empty_elsewhere(*origin);
     }
+    object.capability_emptied();
     object.release();  // the origin's reference
     return slot;
 }
@@ -174,21 +175,12 @@ core::Result<CapTable::Revoked> CapTable::revoke(abi::CapSlot slot, Object& obje
             ++done.count;
         }
     }
+    if (done.count) object.capability_emptied();
     for (std::uint32_t i = 0; i < done.count; ++i) object.release();
     return done;
 }
 
-core::Result<Cap> CapTable::look_up(abi::CapSlot slot) const {
-    const Entry* found = find_any(slot);
-    if (!found) return refuse(slot, nullptr);
-    Object* object =
-        found->object.load(std::memory_order_acquire);  // pairs with fill(): its rights and badge
-    const auto rights = found->rights.load(std::memory_order_relaxed);
-    const auto badge = found->badge.load(std::memory_order_relaxed);
-    if (!object || !object->retain_if_alive()) return refuse(slot, nullptr);
-    if (found->generation.load() != slot.generation - 1) return refuse(slot, object);
-    return Cap{RefPtr<Object>::adopt(object), rights, badge};
-}
+core::Result<Cap> CapTable::look_up(abi::CapSlot slot) const { return look_up_here(slot); }
 
 [[gnu::noinline]] void CapTable::give_back(Object& object) { object.release(); }
 
@@ -207,6 +199,7 @@ core::Result<void> CapTable::drop(abi::CapSlot slot) {
         if (!object) return core::fail(Error::kStaleSlot);  // revoked just now
         lowest_free_ = std::min(lowest_free_, slot.index);
     }
+    object->capability_emptied();
     object->release();
     return {};
 }

@@ -52,6 +52,21 @@ public:
     core::Result<Revoked> revoke(abi::CapSlot slot, Object& object);
 
     core::Result<Cap> look_up(abi::CapSlot slot) const;
+    // The same in place, for where every call comes by.
+    [[gnu::always_inline]] core::Result<Cap> look_up_here(abi::CapSlot slot) const {
+        const Entry* found = find_any(slot);
+        if (!found) [[unlikely]]
+            return refuse(slot, nullptr);
+        Object* object =
+            found->object.load(std::memory_order_acquire);  // pairs with fill(): its rights and badge
+        const auto rights = found->rights.load(std::memory_order_relaxed);
+        const auto badge = found->badge.load(std::memory_order_relaxed);
+        if (!object || !object->retain_if_alive()) [[unlikely]]
+            return refuse(slot, nullptr);
+        if (found->generation.load() != slot.generation - 1) [[unlikely]]
+            return refuse(slot, object);
+        return Cap{RefPtr<Object>::adopt(object), rights, badge};
+    }
     // The same in the common case: what the slot names, held by a reference, if it is a T with these rights. nullptr: look_up()
     // may find more, or says why not.
     template <class T>

@@ -34,9 +34,8 @@ bool SchedDomain::takes_commits(const Process& server) const {
     return server_.load() == &server && attached() && !tracing(core::kTraceCommit);
 }
 
-[[gnu::always_inline]] inline bool SchedDomain::place_plainly(Cpu& self, std::uint64_t now,
-                                                              abi::ThreadRef ref, std::uint64_t commit,
-                                                              std::uint64_t slice_ns) {
+bool SchedDomain::place_plainly(Cpu& self, std::uint64_t now, abi::ThreadRef ref, std::uint64_t commit,
+                                std::uint64_t slice_ns) {
     const std::uint32_t cpu = cpu_of(commit);
     if (flags_of(commit) || !has_cpu(static_cast<std::uint8_t>(cpu))) return false;
     Thread* const thread = hold_thread(ref);
@@ -61,9 +60,63 @@ bool SchedDomain::takes_commits(const Process& server) const {
     return true;
 }
 
+// What holds for every commit of a batch is looked at once: whether this CPU is the domain's changes here alone, so not meanwhile. What is
+// counted is counted at the end, still in the kernel and with kQueued set, so that the watchdog's part of leaving it sees it.
+struct SchedDomain::Batch {
+    Batch(SchedDomain& its_domain, Cpu& here) : domain(its_domain), self(here), number(here.number) {}
+
+    // So many were placed by place().
+    void count(std::uint32_t placed) {
+        if (placed == 0) return;
+        self.stats.commits_accepted += placed;
+        self.unplaced_here.fetch_sub(static_cast<std::int32_t>(placed), std::memory_order_relaxed);
+        self.exit_work |= kQueued;
+    }
+
+    // On this CPU, where the thread was last, too. No reference is taken before it is placed: the word is read first, and is still that
+    // word when it is changed, so in between its thread was alive, and the one that was looked at; then it is queued, and goes nowhere
+    // but by this CPU. False: nothing has changed, and place_plainly() sees to it.
+    [[gnu::always_inline]] bool place(abi::ThreadRef ref, std::uint64_t commit, std::uint64_t slice_ns) {
+        if (commit >> 32 != number || ref.index >= known) return false;  // another CPU, or flags
+        Thread& thread = detail::thread_slot(ref.index);
+        abi::StatusLine& line =
+            status_line(ref.index);  // the thread's own, which may be only just being made
+        core::ThreadStateWord state(line.word);
+        const auto word = state.load();
+        if (thread.ref != ref || thread.domain != &domain || word.sequence() != sequence_of(commit) ||
+            !(line.affinity.load(std::memory_order_relaxed) & bit) ||
+            !state.place_again(word, number, to).done)
+            return false;
+        if (!(line.affinity.load(std::memory_order_relaxed) & bit)) [[unlikely]]
+            ask_misfit(thread, number);
+        if (word.wake_owed()) WakeCounts::add(thread.wake_counts.committed);
+        if (slice_ns != slice_before_ns) [[unlikely]]  // mostly they are all the same
+            slice = slice_ticks(slice_before_ns = slice_ns);
+        thread.slice = slice;
+        thread.retain();
+        accept_in_batch(self, thread, now);
+        return true;
+    }
+
+    SchedDomain& domain;
+    Cpu& self;
+    const std::uint32_t number;
+    const std::uint64_t bit = self.own_bit;
+    const std::uint64_t to = core::ThreadStateWord::queued_by_commit(number);
+    const std::uint32_t known = detail::high_water.load(std::memory_order_acquire);
+    const std::uint64_t now = arch::rdtsc();
+    std::uint64_t slice_before_ns = abi::kNoSlice, slice = 0;
+};
+
 bool SchedDomain::commit_plainly(const Process& server, abi::ThreadRef ref, std::uint64_t commit,
                                  std::uint64_t slice_ns) {
-    return takes_commits(server) && place_plainly(this_cpu(), arch::rdtsc(), ref, commit, slice_ns);
+    if (!takes_commits(server)) return false;
+    Cpu& self = this_cpu();
+    Batch batch(*this, self);
+    if (!has_cpu(static_cast<std::uint8_t>(self.number)) || !batch.place(ref, commit, slice_ns))
+        return place_plainly(self, batch.now, ref, commit, slice_ns);
+    batch.count(1);
+    return true;
 }
 
 // A server that is lost in the middle is seen afterwards, as if that had come a moment later.
@@ -72,15 +125,24 @@ std::uint32_t SchedDomain::commit_plainly(Thread& caller, std::uint32_t limit) {
     constexpr auto kHead = static_cast<std::uint64_t>(abi::Op::kCommit) | std::uint64_t{abi::kQuietSuccess}
                                                                               << 16;
     const std::uint64_t slot = known_slot.load();  // the server's: become_server
-    if (slot == 0 || !takes_commits(*caller.process)) return 0;
     Cpu& self = this_cpu();
-    const auto now = arch::rdtsc();
-    return caller.ring.pass_while(limit, [&](const volatile abi::Submission& entry) {
+    if (slot == 0 || !takes_commits(*caller.process) || !has_cpu(static_cast<std::uint8_t>(self.number)))
+        return 0;
+    Batch batch(*this, self);
+    std::uint32_t others = 0;
+    const auto passed = caller.ring.pass_while(limit, [&](const volatile abi::Submission& entry) {
         const auto head = *reinterpret_cast<const volatile std::uint64_t*>(&entry);
         if (head != kHead || entry.slot != slot) return false;
         const std::uint64_t ref = entry.args[0], commit = entry.args[1], slice_ns = entry.args[2];
-        return place_plainly(self, now, abi::ThreadRef::from_raw(ref), commit, slice_ns);
+        const auto named = abi::ThreadRef::from_raw(ref);
+        if (batch.place(named, commit, slice_ns)) [[likely]]
+            return true;
+        const bool placed = place_plainly(self, batch.now, named, commit, slice_ns);
+        others += placed;
+        return placed;
     });
+    batch.count(passed - others);
+    return passed;
 }
 
 core::Result<void> SchedDomain::commit(const Process& server, abi::ThreadRef ref, std::uint64_t commit,

@@ -19,6 +19,7 @@ namespace cox {
 
 class AddressSpace;
 class Process;
+class SchedDomain;
 
 using RunQueue = core::IntrusiveQueue<Thread, &Thread::queue_link>;
 using TimerQueue = core::TimerQueue<Thread, &Thread::timer>;
@@ -66,11 +67,15 @@ struct Cpu {
     bool timed_well = false;      // the timer needs no look when one more is queued (run_queue.cpp)
     Thread* fpu_owner = nullptr;  // whose state the registers hold; not dereferenced
     std::uint64_t loaded_fs_base = 0;
-    std::uint64_t since = 0;       // TSC up to which time is accounted
-    bool line_busy = false;        // this CPU's status line says that it runs threads of the domain
-    bool taken = false;            // from the domain: none of its threads is let in (domain_cpus.cpp)
-    bool gives_back = false;       // taken, and those that were here are still being given back:
+    std::uint64_t since = 0;  // TSC up to which time is accounted
+    bool line_busy = false;   // this CPU's status line says that it runs threads of the domain
+    // Whose the CPU is (domain_cpus.cpp).
+    SchedDomain* domain = nullptr;  // whose threads are let in; nullptr: nobody's
+    SchedDomain* leaves =
+        nullptr;  // whose it was: those of its threads that were here are still being given back;
     std::size_t to_give_back = 0;  // so many of the queue were not looked at
+    SchedDomain* direct_domain;  // `domain`, while switches there may be direct; else one that no thread has
+    bool switches_directly = false;  // whether that is so
 
     // Time (timers.cpp, alarm.cpp, watchdog.cpp).
     TimerQueue timers;
@@ -87,7 +92,8 @@ struct Cpu {
     // Written by others.
     alignas(64) core::Inbox inbox;
     core::InboxNode attention{static_cast<std::uint8_t>(RecordKind::kAttention)};
-    std::atomic<bool> return_fallback{false};    // a server has attached; with `attention`
+    std::atomic<bool> return_fallback{false};          // a server has attached; with `attention`
+    std::atomic<SchedDomain*> wanted_domain{nullptr};  // whose it shall be; with `attention`
     std::atomic<std::int32_t> unplaced_here{0};  // threads of the domain that are unplaced and ran here last
 
     // Written by this CPU, read by others (address_space.hpp).

@@ -89,7 +89,7 @@ extern "C" arch::TrapFrame* yield_directly() {
     Thread& t = *cpu.current;
     const auto now = arch::rdtsc();
     Thread* const next = cpu.queue.front();
-    if (!next || cpu.kernel_placed_queued || !root_domain.switches_directly()) [[unlikely]]
+    if (!next || cpu.kernel_placed_queued || !cpu.switches_directly) [[unlikely]]
         return ordinary_way(cpu, kYield);
     if (next->resume) [[unlikely]]
         return resume_first(cpu, kYield, *next);
@@ -115,7 +115,7 @@ extern "C" arch::TrapFrame* park_directly() {
     Thread& t = *cpu.current;
     const auto now = arch::rdtsc();
     Thread* const next = cpu.queue.front();
-    if (!next || cpu.kernel_placed_queued || !root_domain.switches_directly()) [[unlikely]]
+    if (!next || cpu.kernel_placed_queued || !cpu.switches_directly) [[unlikely]]
         return ordinary_way(cpu, kPark);
     if (next->resume) [[unlikely]]
         return resume_first(cpu, kPark, *next);

@@ -40,7 +40,7 @@ bool timed_for(const Cpu& cpu, const Thread& next, std::uint64_t now) {
 bool put_to_sleep(Thread& agent, std::uint64_t now) {
     agent.resume |= Thread::kInEnter;
     agent.timed_out = false;
-    if (!root_domain.begin_sleep(agent, kNever)) return false;
+    if (!agent.agent_of.load(std::memory_order_relaxed)->begin_sleep(agent, kNever)) return false;
     use_up(agent, save_context(agent, now));
     agent.agent_overrun.store(false, std::memory_order_relaxed);
     const auto blocked = agent.word().block();
@@ -57,7 +57,7 @@ arch::TrapFrame* switch_to_agent(Cpu& cpu) {
     Thread& t = *cpu.current;
     Thread& agent = *cpu.agent_ready;
     const auto now = arch::rdtsc();
-    if (!root_domain.switches_directly() || agent.resume & Thread::kInterrupted ||
+    if (!cpu.switches_directly || agent.resume & Thread::kInterrupted ||
         cpu.armed_deadline > now + agent_budget())
         return ordinary_way(cpu);
     const auto ran = save_context(t, now);
@@ -82,8 +82,8 @@ arch::TrapFrame* switch_from_agent(Cpu& cpu) {
     Thread& agent = *cpu.current;
     Thread* const next = cpu.queue.front();
     const auto now = arch::rdtsc();
-    if (!next || cpu.kernel_placed_queued || !root_domain.switches_directly() || !next->domain ||
-        next->polls || agent.enter.timeout_ns != abi::kForever || !timed_for(cpu, *next, now))
+    if (!next || cpu.kernel_placed_queued || !cpu.switches_directly || !next->domain || next->polls ||
+        agent.enter.timeout_ns != abi::kForever || !timed_for(cpu, *next, now))
         return ordinary_way(cpu);
     if (!put_to_sleep(agent, now)) {
         finish_enter(cpu, agent);
@@ -99,7 +99,7 @@ arch::TrapFrame* switch_from_agent(Cpu& cpu) {
         next->resume &= ~Thread::kInterrupted;
     else
         ++cpu.stats.server_dispatches;
-    if (!std::exchange(cpu.line_busy, true)) root_domain.cpu_busy(cpu.number);
+    if (!std::exchange(cpu.line_busy, true)) set_cpu_line(cpu.number, abi::ThreadState::kRunning);
     load_all(cpu, *next, now);
     return go_on(cpu, *next);
 }

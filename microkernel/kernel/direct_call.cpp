@@ -84,6 +84,7 @@ template <bool Calls>
     if (t.ipc.kind == IpcKind::kNever ||
         !t.process->caps.learn(named, Calls ? abi::kWrite : abi::kRead, known))
         return ordinary_way();
+    t.ipc.need(t);
     IpcSlot& slot = Calls ? t.ipc.call : t.ipc.receive;
     slot.endpoint = known.object;
     slot.quick = t.ipc.kind;
@@ -161,7 +162,7 @@ void stopped(Cpu& cpu, Thread& t) {
     account_as(t.domain ? cpu.stats.domain_ticks : cpu.stats.system_ticks, cpu, arch::rdtsc());
     cpu.current = nullptr;
     if (t.ipc.loan) end_loan(t, cpu.number);
-    if (t.domain && !root_domain.wake_hint(t).given) root_domain.post_event(t.ref.index, cpu.number);
+    if (t.domain && !SchedDomain::wake_hint(t).given) t.domain->post_event(t.ref.index, cpu.number);
     look_again(cpu);
 }
 

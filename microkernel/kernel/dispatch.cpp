@@ -48,15 +48,13 @@ bool requeue_current(Cpu& cpu, bool head, Cause cause) {
 
 // Whether the kernel's fixed slice rules the current thread's turns.
 bool kernel_rules(const Cpu& cpu) {
-    return cpu.kernel_placed_queued || !cpu.current->domain || !root_domain.attached() ||
+    return cpu.kernel_placed_queued || !cpu.current->domain || !cpu.current->domain->attached() ||
            placed_by_kernel(*cpu.current);
 }
 
-// When the current thread's turn ends; kNever: not while things stay as they are.
-std::uint64_t turn_end(const Cpu& cpu) {
+// When the turn of the current thread ends, which is no agent at work, with others queued here; kNever: not while things stay as they are.
+[[gnu::noinline]] std::uint64_t turn_end_of_many(const Cpu& cpu) {
     const Thread& t = *cpu.current;
-    if (agent_at_work(cpu, t)) return t.switched_in + agent_budget();
-    if (cpu.queue.empty()) return kNever;
     const auto left = [&](std::uint64_t slice, std::uint64_t used) {
         return t.switched_in + (slice > used ? slice - used : 0);
     };
@@ -67,6 +65,13 @@ std::uint64_t turn_end(const Cpu& cpu) {
     return t.slice ? left(t.slice, t.slice_used) : kNever;
 }
 
+// The same of any.
+inline std::uint64_t turn_end(const Cpu& cpu) {
+    const Thread& t = *cpu.current;
+    if (agent_at_work(cpu, t)) return t.switched_in + agent_budget();
+    return cpu.queue.empty() ? kNever : turn_end_of_many(cpu);
+}
+
 void end_turn(Cpu& cpu, std::uint64_t now) {
     Thread& t = *cpu.current;
     if (agent_at_work(cpu, t)) {
@@ -74,11 +79,11 @@ void end_turn(Cpu& cpu, std::uint64_t now) {
         if (!cpu.queue.empty() && requeue_current(cpu, false, Cause::kAgentOverrun)) t.turn_used = 0;
         return;
     }
-    if (t.domain && placed_by_kernel(t) && root_domain.attached())
+    if (t.domain && placed_by_kernel(t) && t.domain->attached())
         return unplace_current(cpu, Cause::kReturned);
     const bool slice_over = t.slice && t.slice_used + (now - t.switched_in) >= t.slice;
-    if (t.domain && slice_over && !placed_by_kernel(t) && root_domain.attached()) {
-        const auto hint = root_domain.rotate_hint(t);
+    if (t.domain && slice_over && !placed_by_kernel(t) && t.domain->attached()) {
+        const auto hint = SchedDomain::rotate_hint(t);
         if (!hint.given) return unplace_current(cpu, Cause::kSliceEnd);
         t.slice = hint.slice;
         if (requeue_current(cpu, false, Cause::kSliceEnd)) t.slice_used = t.turn_used = 0;
@@ -154,7 +159,7 @@ void count_dispatch(Cpu& cpu, Thread& t) {
 bool switch_in(Cpu& cpu, std::uint64_t now) {
     Thread& t = *cpu.current;
     count_dispatch(cpu, t);
-    if (t.domain && !std::exchange(cpu.line_busy, true)) root_domain.cpu_busy(cpu.number);
+    if (t.domain && !std::exchange(cpu.line_busy, true)) set_cpu_line(cpu.number, abi::ThreadState::kRunning);
     if (cpu.fpu_owner != &t || t.fpu_cpu != &cpu) load_fpu(cpu, t);
     load_context(cpu, t, now);
     return finish_wait(cpu, t);
@@ -184,12 +189,16 @@ bool choose(Cpu& cpu, std::uint64_t now, bool& fresh) {
 // The CPU has no thread of the domain to run: its line says so, and its agent hears of it, once.
 void note_idle(Cpu& cpu) {
     if (!std::exchange(cpu.line_busy, false)) return;
-    root_domain.cpu_idle(cpu.number);
+    cpu_idle(cpu);
 }
 
 void arm_timer(Cpu& cpu, std::uint64_t now) {
-    const auto turn = cpu.current ? turn_end(cpu) : kNever;
-    const auto deadline = std::min({turn, next_timeout(cpu), watch_deadline(cpu, now)});
+    // While an agent works, within its budget, the watchdog has nothing to look at.
+    const bool agent = cpu.current && agent_at_work(cpu, *cpu.current);
+    const auto turn = agent                               ? cpu.current->switched_in + agent_budget()
+                      : cpu.current && !cpu.queue.empty() ? turn_end_of_many(cpu)
+                                                          : kNever;
+    const auto deadline = std::min({turn, next_timeout(cpu), agent ? kNever : watch_deadline(cpu, now)});
     // One that is armed for earlier is left: it finds nothing due, and another is armed then. But a CPU that needs none has
     // none.
     if (deadline == cpu.armed_deadline || (deadline != kNever && deadline > cpu.armed_deadline)) return;
@@ -219,8 +228,8 @@ Thread& take_off(Cpu& cpu) {
 
 void yield_current(Cpu& cpu) {
     Thread& t = *cpu.current;
-    if (t.domain && !placed_by_kernel(t) && root_domain.attached()) {
-        const auto hint = root_domain.rotate_hint(t);
+    if (t.domain && !placed_by_kernel(t) && t.domain->attached()) {
+        const auto hint = SchedDomain::rotate_hint(t);
         if (!hint.given) return unplace_current(cpu, Cause::kYielded);
         t.slice = hint.slice;
     }
@@ -238,7 +247,7 @@ bool block_current(Cpu& cpu, Cause cause) {
     if (tracing(core::kTraceStop)) trace(core::TraceEvent::kStop, t.ref, blocked.word.raw, 0, cpu.since);
     if (t.domain) {
         if (cpu.queue.empty()) note_idle(cpu);
-        if (!root_domain.wake_hint(t).given) root_domain.post_event(t.ref.index, cpu.number);
+        if (!SchedDomain::wake_hint(t).given) t.domain->post_event(t.ref.index, cpu.number);
     }
     t.release();
     return true;

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
-// The CPUs of a domain: taken from it and returned to it (docs/scheduling.md, "Taking a CPU").
+// Whose a CPU is: it leaves one domain and joins another, or none (docs/scheduling.md, "Taking a CPU"; docs/domains.md).
 //
-// Whether a CPU is the domain's is changed by that CPU alone; others say what they want, in `wanted_cpus_`, and make it look.
+// That is changed by the CPU alone; others say what they want, in `wanted_domain`, and make it look (domain_table.cpp).
 //
 //     (has_cpu_ goes with cpus_)
-//     leave    its bit in cpus_ = 0;  gives back its threads, in pieces;  its line says so, with an event
+//     leave    its bit in cpus_ = 0;  gives back the domain's threads, in pieces;  its line says so, with an event
 //     join     its line says so;  its bit in cpus_ = 1;  its event
 //
-// So while its line says that it is not the domain's, none of the domain's threads runs there. Who places by hint, commit or in
+// So a thread of a domain runs only where the CPU's line says that it is that domain's. Who places by hint, commit or in
 // fallback reads cpus_ first; what was on its way to a CPU that has left meanwhile is turned away where it arrives (serve_inbox).
 // On the CPU itself nothing is: there the bit is what it was when it was read.
 //
-// A thread that may use no CPU of the domain stays unplaced, also in fallback. Pairs of fences:
+// A thread that may use no CPU of its domain stays unplaced, also in fallback. Pairs of fences:
 //     join               bit;              full fence;  read the mode, and look at every thread if the kernel places
 //     became_unplaced    state unplaced;   full fence;  read the mode, cpus_
 //     fall_back          mode = kernel;    full fence;  look at every thread, read cpus_
@@ -57,28 +57,10 @@ bool give_back_piece(Cpu& cpu) {
 
 }  // namespace
 
-core::Result<void> SchedDomain::take_cpu(std::uint64_t cpu) {
-    if (cpu >= online_cpus().size()) return core::fail(Error::kCpuNotYours);
-    auto wanted = wanted_cpus_.load();
-    do {
-        if (!(wanted & bit_of(cpu))) return core::fail(Error::kWrongState);
-        if (wanted == bit_of(cpu)) return core::fail(Error::kBadArgument);
-    } while (!wanted_cpus_.compare_exchange_weak(wanted, wanted & ~bit_of(cpu)));
-    send_attention(online_cpus()[cpu]);
-    return {};
-}
-
-core::Result<void> SchedDomain::return_cpu(std::uint64_t cpu) {
-    if (cpu >= online_cpus().size()) return core::fail(Error::kCpuNotYours);
-    if (wanted_cpus_.fetch_or(bit_of(cpu)) & bit_of(cpu)) return core::fail(Error::kWrongState);
-    send_attention(online_cpus()[cpu]);
-    return {};
-}
-
 std::uint64_t SchedDomain::cpus_in_lines() const {
     std::uint64_t mask = 0;
     for (const Cpu& cpu : online_cpus())
-        if (status_line(abi::kMaxThreads + cpu.number).domain.load()) mask |= bit_of(cpu.number);
+        if (status_line(abi::kMaxThreads + cpu.number).domain.load() == number()) mask |= bit_of(cpu.number);
     return mask;
 }
 
@@ -89,32 +71,52 @@ std::uint64_t SchedDomain::usable_since(const Thread& thread) const {
     return since;
 }
 
-void SchedDomain::look_at_membership(Cpu& cpu) {
-    if (wanted_cpus_.load() & bit_of(cpu.number)) {
-        if (cpu.taken) join(cpu);
-    } else if (!cpu.taken || cpu.gives_back) {
-        leave(cpu);
-    }
+void cpu_idle(Cpu& cpu) {
+    set_cpu_line(cpu.number, abi::ThreadState::kWaiting);
+    SchedDomain* const domain = cpu.domain ? cpu.domain : cpu.leaves;
+    if (domain && domain->attached()) domain->post_event(abi::kMaxThreads + cpu.number, cpu.number);
 }
 
-void SchedDomain::leave(Cpu& cpu) {
-    if (!std::exchange(cpu.taken, true)) {
-        cpus_.fetch_and(~bit_of(cpu.number));
-        has_cpu_[cpu.number].store(false);
-        cpu.gives_back = true;
-        cpu.to_give_back = cpu.queue.size();
+void look_at_domain(Cpu& cpu) {
+    const SchedDomain* const wanted = cpu.wanted_domain.load();
+    if (cpu.domain && cpu.domain != wanted) cpu.domain->begin_leaving(cpu);
+    const bool left = !cpu.leaves || cpu.leaves == wanted || cpu.leaves->leave(cpu);
+    if (left && wanted && cpu.domain != wanted) SchedDomain::join_wanted(cpu);
+    cpu.switches_directly = cpu.domain && cpu.domain->switches_directly();
+    cpu.direct_domain = cpu.switches_directly ? cpu.domain : domains + abi::kMaxDomains;
+}
+
+void SchedDomain::begin_leaving(Cpu& cpu) {
+    cpus_.fetch_and(~bit_of(cpu.number));
+    has_cpu_[cpu.number].store(false);
+    cpu.domain = nullptr;
+    cpu.leaves = this;
+    cpu.to_give_back = cpu.queue.size();
+}
+
+// True: it has left.
+bool SchedDomain::leave(Cpu& cpu) {
+    if (!keeps_threads && !give_back_piece(cpu)) {
+        send_attention(cpu);
+        return false;
     }
-    if (!keeps_threads && !give_back_piece(cpu)) return send_attention(cpu);
-    cpu.gives_back = cpu.line_busy = false;
+    cpu.line_busy = false;
     status_line(abi::kMaxThreads + cpu.number).domain.store(0);
-    cpu_idle(cpu.number);
+    cpu_idle(cpu);
+    cpu.leaves = nullptr;
+    stop_using();
+    return true;
 }
 
 void SchedDomain::join(Cpu& cpu) {
-    cpu.taken = cpu.gives_back = false;
+    const bool busy = cpu.leaves && cpu.line_busy;  // it had not left wholly
+    cpu.domain = this;
+    cpu.leaves = nullptr;
     cpu.to_give_back = 0;
-    const bool busy = cpu.line_busy;  // it had not left wholly
-    status_line(abi::kMaxThreads + cpu.number).domain.store(1);
+    // The agent of another domain is as others are here.
+    if (cpu.agent_ready && !agent_at_work(cpu, *cpu.agent_ready))
+        push_queued(cpu, *std::exchange(cpu.agent_ready, nullptr), true);
+    status_line(abi::kMaxThreads + cpu.number).domain.store(number());
     set_cpu_line(cpu.number, busy ? abi::ThreadState::kRunning : abi::ThreadState::kWaiting);
     joined_at_[cpu.number].store(arch::rdtsc(), std::memory_order_relaxed);
     has_cpu_[cpu.number].store(true);

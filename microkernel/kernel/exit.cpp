@@ -27,8 +27,8 @@ void finish_exit(Thread& thread, abi::ThreadWord word) {
     forget_timeout(cpu, thread);
     if (thread.polls) end_polling(thread);
     end_poller(thread);
-    if (thread.domain) root_domain.post_event(thread.ref.index, word.cpu());
-    if (thread.is_agent()) root_domain.agent_gone(thread);
+    if (thread.domain) thread.domain->post_event(thread.ref.index, word.cpu());
+    if (thread.is_agent()) thread.agent_of.load()->agent_gone(thread);
     thread.process->thread_gone(thread.exit_code);
     if (!thread.ring.leave_ending()) thread.ending.come(thread.exit_code);
     thread.release();
@@ -74,7 +74,7 @@ bool take_back(Thread& thread) {
     const auto before = thread.word().load();
     if (before.state() != ThreadState::kCreated || !thread.word().kill(before).done) return false;
     thread.ring.close();
-    if (thread.domain) root_domain.post_event(thread.ref.index, before.cpu());
+    if (thread.domain) thread.domain->post_event(thread.ref.index, before.cpu());
     thread.process->cancel_thread();
     thread.release();
     return true;

@@ -34,15 +34,15 @@ void serve_request(Cpu& cpu, Thread& thread) {
     if (&thread != cpu.current && thread.queue_link.linked()) settle_queued(cpu, thread);
 }
 
-// A thread was moved to queued here. Of the domain, it is turned away where that has lost this CPU meanwhile.
+// A thread was moved to queued here. It is turned away where its domain has lost this CPU meanwhile.
 void serve_place(Cpu& cpu, Thread& thread) {
-    if (cpu.taken && thread.domain) [[unlikely]]
+    if (thread.domain && thread.domain != cpu.domain) [[unlikely]]
         return unplace_queued(cpu, thread, abi::Cause::kCpuLost);
     accept(cpu, thread);
 }
 
 void serve_attention(Cpu& cpu) {
-    root_domain.look_at_membership(cpu);
+    look_at_domain(cpu);
     if (cpu.return_fallback.exchange(false)) return_fallback_threads(cpu);
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <new>
+#include <type_traits>
 
 #include "arch/features.hpp"
 #include "arch/timer.hpp"
@@ -104,7 +105,8 @@ void prepare_direct_calls(Cpu& cpu) {
 IpcKind kind_of(const Thread& thread) {
     constexpr std::uint32_t kTraced = core::kTraceStop | core::kTraceDispatch | core::kTraceWake;
     if (thread.is_agent() || tracing(kTraced) || !arch::features.xsaveopt) return IpcKind::kNever;
-    return thread.domain ? IpcKind::kDomain : IpcKind::kSystem;
+    if (!thread.domain) return IpcKind::kSystem;
+    return static_cast<IpcKind>(static_cast<std::uint8_t>(IpcKind::kDomain) + thread.domain->number());
 }
 
 IpcKind quick_kind(const Thread& thread) {
@@ -129,18 +131,26 @@ Endpoint nobody;
 std::atomic<std::uint32_t> no_generation;
 }  // namespace
 
-Ipc::Ipc(Thread& thread) {
+Ipc::Ipc()
+    : called{0, &no_generation, CapTable::kNoGeneration, &nobody},
+      served{0, &no_generation, CapTable::kNoGeneration, &nobody} {}
+
+void Ipc::make(Thread& thread) {
+    static_assert(std::is_trivially_destructible_v<IpcSlot>);
+    new (&call) IpcSlot;
+    new (&receive) IpcSlot;
     call.thread = receive.thread = &thread;
     receive.receives = true;
-    called = served = {0, &no_generation, CapTable::kNoGeneration, &nobody};
     line_name = static_cast<std::uint16_t>(thread.ref.index + 1);
+    made = true;
 }
 
 Ipc::~Ipc() {
     if (IpcTable* const slots = table.load()) {
+        Quota& payer = slots->slots[0].thread->process->quota;
         slots->~IpcTable();
         heap_free(slots, sizeof(IpcTable));
-        call.thread->process->quota.return_memory(heap_size(sizeof(IpcTable)));
+        payer.return_memory(heap_size(sizeof(IpcTable)));
     }
 }
 
@@ -167,13 +177,14 @@ void Ipc::free(IpcSlot& slot) {
 }
 
 IpcSlot* Ipc::find(std::uint32_t number) {
-    if (number == 0) return &receive;
+    if (number == 0) return made ? &receive : nullptr;
     IpcTable* const slots = table.load();
     return slots && number <= IpcTable::kSlots ? &slots->slots[number - 1] : nullptr;
 }
 
 void call_endpoint(Cpu& cpu, Thread& thread) {
     Ipc& ipc = thread.ipc;
+    ipc.need(thread);
     const RefPtr<Object> held = std::move(ipc.endpoint);
     auto& endpoint = static_cast<Endpoint&>(*held);
     switch (ipc.op) {
@@ -188,6 +199,7 @@ void call_endpoint(Cpu& cpu, Thread& thread) {
 }
 
 IpcSlot& prepare_call_for(Thread& thread, Endpoint& endpoint, const std::array<std::uint64_t, 4>& words) {
+    thread.ipc.need(thread);
     IpcSlot& slot = thread.ipc.call;
     thread.ipc.kernel_words = words;
     slot.row = thread.ipc.kernel_words.data();
@@ -256,8 +268,8 @@ void end_loan(Thread& thread, std::uint32_t cpu) {
     // A line that is another's by now is looked at for nothing.
     const int loan = std::exchange(thread.ipc.loan, 0);
     for (int lent = loan < 0 ? -loan : loan; lent != 0 && line != 0; --lent) {
-        if (status_line(line - 1).domain.load(std::memory_order_relaxed))
-            root_domain.post_event(line - 1, cpu);
+        if (const auto caller = thread_at(line - 1); caller && caller->domain)
+            caller->domain->post_event(line - 1, cpu);
         line = status_line(line - 1).serves.load(std::memory_order_relaxed);
     }
 }
@@ -268,8 +280,10 @@ void forget(IpcSlot& slot) {
 }
 
 void forget_ipc(Thread& thread) {
-    if (thread.ipc.call.endpoint) forget(thread.ipc.call);  // else it has never been used
-    if (thread.ipc.receive.endpoint) forget(thread.ipc.receive);
+    if (thread.ipc.made) {
+        forget(thread.ipc.call);
+        forget(thread.ipc.receive);
+    }
     if (IpcTable* const table = thread.ipc.table.load())
         for (IpcSlot& slot : table->slots) forget(slot);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // IpcSlot: one end of a message: a call that waits, or a receiver and then the reply that it owes. A thread has one of each for what
-// it does by cap_call, and kSlots for what it does through its ring, made when it first needs them.
+// it does by cap_call, and kSlots for what it does through its ring; both kinds are made when they are first needed.
 //
 //     call       idle ─► in the endpoint's queue ─► served: the server's slot names it as `caller` ─► idle
 //     receiver   idle ─► in the endpoint's queue ─► owes: `caller` ─► idle
@@ -39,8 +39,8 @@ struct MessageWords {
     static MessageWords in_row(std::uint64_t* row);
 };
 
-// Threads of different kinds do not lend each other their time.
-enum class IpcKind : std::uint8_t { kNone, kSystem, kDomain, kNever };
+// Threads of different kinds do not lend each other their time: kDomain + its number, of a thread of a domain.
+enum class IpcKind : std::uint8_t { kNone, kSystem, kDomain, kNever = 255 };
 
 struct IpcSlot {
     // The endpoint's: under its lock. `previous` of a queue's first says nothing.
@@ -94,12 +94,23 @@ static_assert(sizeof(IpcTable) <= abi::kPageSize);
 
 // Of one thread.
 struct Ipc {
-    explicit Ipc(Thread& thread);
+    Ipc();
     ~Ipc();
 
-    IpcSlot call, receive;
     // As it was named last by kCall and by kReplyReceive: then the slot's `endpoint` is the same.
     CapTable::Known<Endpoint> called, served;
+    // Most threads send nothing: these are there from the first use on, before which the thread says need().
+    bool made = false;
+    union {
+        IpcSlot call;
+    };
+    union {
+        IpcSlot receive;
+    };
+    void need(Thread& thread) {
+        if (!made) [[unlikely]]
+            make(thread);
+    }
     IpcKind kind = IpcKind::kNever;  // known when one of the two is
     std::uint16_t line_name = 0;     // 1 + its line
     // It runs on the time of so many callers, one of another: none has been heard of as blocked. Negative: the last one is a thread that has
@@ -112,18 +123,21 @@ struct Ipc {
 
     // By cap_call, until its frame is complete.
     RefPtr<Object> endpoint;
-    abi::Op op{};
+    abi::Op op;
     abi::MessageInfo info;
-    std::uint64_t badge = 0;
+    std::uint64_t badge;
 
-    std::array<std::uint64_t, 4> kernel_words{};  // call_for_thread
-    std::int64_t kernel_result = 0;
+    std::array<std::uint64_t, 4> kernel_words;  // call_for_thread
+    std::int64_t kernel_result;
 
     // For the ring. kNoMemory; kBusy: all are in use.
     core::Result<IpcSlot*> allocate(Thread& thread);
     void free(IpcSlot& slot);
     // By its number; nullptr: none such.
     IpcSlot* find(std::uint32_t number);
+
+private:
+    void make(Thread& thread);
 };
 
 // kNever: of agents, and where direct switches are not to be.

@@ -83,6 +83,7 @@ void init_cpu_lines() {
     const auto count = online_cpus().size();
     std::ranges::transform(online_cpus(), places.begin(), &Cpu::place);
     core::number_places(std::span(places).first(count), std::span(words).first(count));
+    root_domain.open_root();
     for (const Cpu& cpu : online_cpus()) root_domain.init_cpu_line(cpu.number, words[cpu.number]);
 }
 

@@ -39,6 +39,9 @@ public:
         return {};
     }
 
+    // A capability to it was emptied: revoked, dropped or moved. No lock is held; there is still a reference.
+    virtual void capability_emptied() {}
+
     // A slot by which the table of its own process names it for reading and writing; 0: none is known (cap_table.hpp).
     std::atomic<std::uint64_t> known_slot{0};
 

@@ -42,6 +42,20 @@ core::Result<Reply> wake_ledger(const Invocation& call, const SchedDomain& domai
     return Reply{whole};
 }
 
+core::Result<Reply> create_domain(const Invocation& call, SchedDomain& parent) {
+    Process& caller = *call.caller.process;
+    auto child = TRY(parent.create_child(caller.quota));
+    const auto slot = TRY(caller.caps.add({RefPtr<Object>(*child), abi::kAllRights}));
+    return Reply{static_cast<std::int64_t>(slot.raw())};
+}
+
+core::Result<Reply> lend_cpu(const Invocation& call, SchedDomain& lender) {
+    const auto cap = TRY(call.caller.process->caps.look_up(abi::CapSlot::from_raw(call.args[1])));
+    const auto child = TRY(as<SchedDomain>(cap, abi::kManage));
+    TRY(lender.lend_cpu(call.args[0], *child));
+    return Reply{};
+}
+
 abi::Rights needed(Op op) {
     switch (op) {
         case Op::kCommit: return abi::kWrite;
@@ -59,8 +73,8 @@ core::Result<Reply> invoke_domain(const Invocation& call, const Cap& cap) {
     const auto domain = TRY(as<SchedDomain>(cap, needed(call.op)));
     switch (call.op) {
         case Op::kAttach:
-            TRY(domain->attach(*call.caller.process, call.args[0], call.args[1]));
-            return Reply{};
+            TRY(domain->attach(*call.caller.process, call.slot, call.args[0], call.args[1]));
+            return Reply{domain->number()};
         case Op::kAddAgent: return add_agent(call, *domain);
         case Op::kCommit:
             TRY(domain->commit(*call.caller.process, abi::ThreadRef::from_raw(call.args[0]), call.args[1],
@@ -77,6 +91,9 @@ core::Result<Reply> invoke_domain(const Invocation& call, const Cap& cap) {
         case Op::kTakeCpu: TRY(domain->take_cpu(call.args[0])); return Reply{};
         case Op::kReturnCpu: TRY(domain->return_cpu(call.args[0])); return Reply{};
         case Op::kWakeLedger: return wake_ledger(call, *domain);
+        case Op::kCreateDomain: return create_domain(call, *domain);
+        case Op::kLendCpu: return lend_cpu(call, *domain);
+        case Op::kReclaimCpu: TRY(domain->reclaim_cpu(call.args[0])); return Reply{};
         default: return core::fail(Error::kBadOperation);
     }
 }

@@ -42,7 +42,7 @@ core::Result<void> check_caps(const Invocation& call, MessageInfo info) {
 
 core::Result<Reply> leave_to_call(const Invocation& call, const Cap& cap, MessageInfo info) {
     Ipc& ipc = call.caller.ipc;
-    if (call.op == Op::kReceive && ipc.receive.caller.load()) return core::fail(Error::kBusy);
+    if (call.op == Op::kReceive && ipc.made && ipc.receive.caller.load()) return core::fail(Error::kBusy);
     ipc.endpoint = cap.object;
     ipc.op = call.op;
     ipc.info = info;

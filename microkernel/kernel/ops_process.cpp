@@ -26,10 +26,10 @@ core::Result<Reply> give_caller(const Invocation& call, RefPtr<Object> object,
 
 core::Result<Reply> create_process(const Invocation& call, const Process& target) {
     const auto params = TRY(read_user<abi::ProcessParams>(call.caller.process->space(), call.args[0]));
-    SchedDomain* domain = nullptr;
+    RefPtr<SchedDomain> domain;
     if (params.domain_slot) {
         const auto cap = TRY(call.caller.process->caps.look_up(abi::CapSlot::from_raw(params.domain_slot)));
-        domain = TRY(as<SchedDomain>(cap, abi::kExecute));
+        domain = RefPtr<SchedDomain>(*TRY(as<SchedDomain>(cap, abi::kExecute)));
     }
     const std::string_view text(params.name, sizeof params.name);
     std::array<char, sizeof params.name> name_buffer{};
@@ -39,8 +39,8 @@ core::Result<Reply> create_process(const Invocation& call, const Process& target
         const auto cap = TRY(call.caller.process->caps.look_up(abi::CapSlot::from_raw(params.quota_slot)));
         pays = RefPtr<Quota>(*TRY(as<Quota>(cap, abi::kExecute)));
     }
-    return give_caller(call,
-                       RefPtr<Object>(*TRY(Process::create(pays ? *pays : target.quota, domain, name))));
+    return give_caller(
+        call, RefPtr<Object>(*TRY(Process::create(pays ? *pays : target.quota, domain.get(), name))));
 }
 
 core::Result<Reply> create_thread(const Invocation& call, Process& target, AddressSpace& space) {

@@ -24,8 +24,8 @@ core::Result<Reply> set_affinity(Thread& thread, std::uint64_t mask) {
     thread.line.affinity.store(mask & online_mask());
     const auto asked = thread.word().request(abi::kRequestAffinity);
     if (asked.done) send_request(thread, asked.word.cpu());
-    if (thread.domain && root_domain.attached())
-        root_domain.post_event(thread.ref.index, asked.word.cpu());
+    if (thread.domain && thread.domain->attached())
+        thread.domain->post_event(thread.ref.index, asked.word.cpu());
     else if (thread.domain && asked.word.state() == abi::ThreadState::kUnplaced)
         place_by_kernel(thread, asked.word,
                         abi::Cause::kNoServer);  // no CPU of the domain was among those before

@@ -26,6 +26,14 @@ core::Result<RefPtr<Process>> Process::create(Quota& quota, SchedDomain* domain,
     return process;
 }
 
+Process::Process(Quota& pays, SchedDomain* in_domain)
+    : Object(kType),
+      quota(pays),
+      caps(pays),
+      domain(in_domain ? RefPtr(*in_domain) : RefPtr<SchedDomain>()) {}
+
+Process::~Process() = default;
+
 bool Process::add_thread() {
     SpinGuard guard(lock_);
     if (dying_) return false;
@@ -121,7 +129,7 @@ core::Result<RefPtr<Thread>> Process::create_thread(AddressSpace& space, const a
 
 core::Result<RefPtr<Thread>> Process::new_thread(std::uint32_t cpu, std::uint64_t affinity, Thread* polled) {
     if (!quota.charge_thread()) return core::fail(quota.no_thread());
-    auto thread = add_thread() ? allocate_thread(*this, domain, cpu, affinity, polled)
+    auto thread = add_thread() ? allocate_thread(*this, domain.get(), cpu, affinity, polled)
                                : core::Result<RefPtr<Thread>>(core::fail(Error::kWrongState));
     if (!thread) {
         if (thread.error() != Error::kWrongState) cancel_thread();
@@ -159,7 +167,8 @@ void Process::gone(std::uint64_t code) {
         SpinGuard guard(lock_);
         if (std::exchange(gone_, true)) return;
     }
-    root_domain.server_gone(*this);
+    for (SchedDomain& each : domains)
+        if (each.is_server(*this)) each.server_gone(*this);
     caps.clear();
     reap_later(std::exchange(space_, nullptr));
     ending.come(code);

@@ -23,8 +23,8 @@ public:
     // kQuota, kNoMemory. `quota` pays for it, and for all that is made in it.
     static core::Result<RefPtr<Process>> create(Quota& quota, SchedDomain* domain, std::string_view name);
 
-    Process(Quota& pays, SchedDomain* in_domain)
-        : Object(kType), quota(pays), caps(pays), domain(in_domain) {}
+    Process(Quota& pays, SchedDomain* in_domain);
+    ~Process();
 
     // A thread in state created, with its ring. kWrongState when the process has gone.
     core::Result<RefPtr<Thread>> create_thread(AddressSpace& space, const abi::ThreadParams& params);
@@ -60,7 +60,7 @@ public:
     Quota& quota;  // it lives while this does
     CapTable caps;
     RefPtr<TimerAccount> timers;  // from its creation on
-    SchedDomain* const domain;
+    const RefPtr<SchedDomain> domain;
     std::array<char, 24> name{};
 
     void finish_destroy();  // exit.cpp: when nothing is on the stack any more

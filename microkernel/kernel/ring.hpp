@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <optional>
 
 #include "abi/ring.hpp"
 #include "abi/types.hpp"
@@ -63,23 +64,21 @@ public:
         SpinGuard guard(lock_);
         link_ = link;
     }
-    bool has_released() {
-        SpinGuard guard(lock_);
-        return released_locked();
-    }
     // Thread's CPU. True, once: what an entry had held back can be taken now.
     [[nodiscard]] bool released();
     // After kOperation: takes entries as long as done(entry) says that they are done, with success and quietly, so that no completion
     // is needed; `limit` at most -> how many. done() reads each field once: the user may change it meanwhile.
     template <class Done>
     [[gnu::always_inline]] std::uint32_t pass_while(std::uint32_t limit, Done done) {
+        const abi::Submission* const submissions = submissions_;
         const std::uint32_t first = sq_head_.load(std::memory_order_relaxed);
         const std::uint32_t count = std::min(limit, header_->sq_tail.load(std::memory_order_acquire) - first);
-        std::uint32_t passed = 0;
-        while (passed < count && done(submissions_[(first + passed) % abi::kSqEntries])) ++passed;
-        sq_head_.store(first + passed, std::memory_order_relaxed);
-        header_->sq_head.store(first + passed, std::memory_order_release);
-        return passed;
+        const std::uint32_t end = first + count;
+        std::uint32_t at = first;
+        while (at != end && done(submissions[at % abi::kSqEntries])) ++at;
+        sq_head_.store(at, std::memory_order_relaxed);
+        header_->sq_head.store(at, std::memory_order_release);
+        return at - first;
     }
     // Of several at once (message_batch.hpp), after kOperation: completions are reserved for the next ones, `limit` at most -> how many. They
     // lie in a row from upcoming() on, until some were taken; for the others nothing is reserved any more.
@@ -175,6 +174,11 @@ public:
     std::uint32_t ready() {  // completions that the user has not taken
         SpinGuard guard(lock_);
         return ready_locked();
+    }
+    // The same; none: entries were released.
+    std::optional<std::uint32_t> ready_unless_released() {
+        SpinGuard guard(lock_);
+        return released_locked() ? std::nullopt : std::optional(ready_locked());
     }
     // Thread's CPU. False: `wanted` are there already, or entries were released. `deadline`: TSC, or kNever.
     [[nodiscard]] bool begin_wait(std::uint32_t wanted, std::uint64_t deadline);

@@ -44,8 +44,10 @@ void make_room(Cpu& cpu) {
 
 bool placed_by_kernel(Thread& thread) { return thread.word().load().placed_by_kernel(); }
 
-bool agent_at_work(const Cpu& cpu, const Thread& t) {
-    return root_domain.is_agent_of(t, cpu.number) && !t.agent_overrun.load(std::memory_order_relaxed);
+bool agent_is_in_time(const Cpu& cpu, const Thread& t) {
+    const SchedDomain* const domain = t.agent_of.load(std::memory_order_relaxed);
+    return domain->is_agent_of(t, cpu.number) && !t.agent_overrun.load(std::memory_order_relaxed) &&
+           (cpu.domain == domain || !cpu.domain);
 }
 
 void push_queued(Cpu& cpu, Thread& thread, bool head) {
@@ -81,7 +83,7 @@ void unplace_queued(Cpu& cpu, Thread& t, Cause cause, bool ran) {
     if (left.word.state() == abi::ThreadState::kUnplaced)
         became_unplaced(t, left.word);
     else if (t.domain)
-        root_domain.post_event(t.ref.index, left.word.cpu());
+        t.domain->post_event(t.ref.index, left.word.cpu());
     t.release();
 }
 
@@ -101,14 +103,14 @@ bool settle_queued(Cpu& cpu, Thread& t) {
 }
 
 void accept(Cpu& cpu, Thread& t) {
-    if (agent_at_work(cpu, t)) {
+    if (agent_at_work(cpu, t) && !cpu.agent_ready) {
         cpu.agent_ready = &t;
         cpu.exit_work |= kAgentWoken;
         return;
     }
     if (!settle_queued(cpu, t)) return;  // a request that came while it was on its way
     // Placed by the kernel just before a server attached.
-    if (t.domain && placed_by_kernel(t) && root_domain.attached())
+    if (t.domain && placed_by_kernel(t) && t.domain->attached())
         return unplace_queued(cpu, t, Cause::kReturned);
     t.slice_used = t.turn_used = 0;
     t.resume &= ~Thread::kInterrupted;
@@ -136,12 +138,13 @@ void remove_queued(Cpu& cpu, Thread& thread) {
 void return_fallback_threads(Cpu& cpu) {
     for (auto left = cpu.queue.size(); left > 0; --left) {
         Thread& thread = *pop_queued(cpu);
-        if (thread.domain && placed_by_kernel(thread))
+        if (thread.domain && placed_by_kernel(thread) && thread.domain->attached())
             unplace_queued(cpu, thread, Cause::kReturned);
         else
             push_queued(cpu, thread, false);
     }
-    if (cpu.current && cpu.current->domain && placed_by_kernel(*cpu.current))
+    Thread* const t = cpu.current;
+    if (t && t->domain && placed_by_kernel(*t) && t->domain->attached())
         unplace_current(cpu, Cause::kReturned);
 }
 

@@ -25,10 +25,13 @@ void look_at_timer(Cpu& cpu);
     cpu.queue.push_back(thread);
 }
 
-// The same for one that a commit without flags has placed here just now.
-[[gnu::always_inline]] inline void accept_placed(Cpu& cpu, Thread& thread, std::uint64_t now) {
+// The same for one that a commit without flags has placed here just now. In a batch: then kQueued is for its end.
+[[gnu::always_inline]] inline void accept_in_batch(Cpu& cpu, Thread& thread, std::uint64_t now) {
     thread.resume &= ~Thread::kInterrupted;
     accept_woken(cpu, thread, now);
+}
+[[gnu::always_inline]] inline void accept_placed(Cpu& cpu, Thread& thread, std::uint64_t now) {
+    accept_in_batch(cpu, thread, now);
     cpu.exit_work |= kQueued;
 }
 
@@ -50,7 +53,10 @@ void return_fallback_threads(Cpu& cpu);
 
 bool placed_by_kernel(Thread& thread);
 // The thread is this CPU's agent and within its budget: it goes before everyone.
-bool agent_at_work(const Cpu& cpu, const Thread& thread);
+bool agent_is_in_time(const Cpu& cpu, const Thread& thread);
+inline bool agent_at_work(const Cpu& cpu, const Thread& thread) {
+    return thread.agent_cpu.load(std::memory_order_relaxed) == cpu.number && agent_is_in_time(cpu, thread);
+}
 inline std::uint64_t agent_budget() { return arch::clock.to_ticks(abi::kAgentBudgetNs); }
 
 }  // namespace cox

@@ -21,15 +21,19 @@ namespace cox {
 using abi::Cause;
 using abi::Error;
 
-SchedDomain root_domain;
+SchedDomain domains[abi::kMaxDomains];
+std::atomic<std::uint32_t> SchedDomain::attached_count{0};
 
-core::Result<void> SchedDomain::attach(Process& server, std::uint64_t table_address,
+core::Result<void> SchedDomain::attach(Process& server, abi::CapSlot slot, std::uint64_t table_address,
                                        std::uint64_t hints_address) {
     auto table = TRY(MemoryObject::view(server.quota, status_table_frame(), abi::kStatusTablePages));
     if (server_.load()) return core::fail(Error::kBusy);
     TRY(server.space().map(*table, 0, table_address, abi::kStatusTablePages, abi::kRead, abi::kRead));
     auto mapped = map_hints(server, hints_address);
-    if (mapped && become_server(server)) return {};
+    if (mapped && become_server(server, slot)) {
+        capability_emptied();  // it may have been emptied before there was somebody to lose by that
+        return {};
+    }
     TRY(server.space().unmap(table_address, abi::kStatusTablePages));
     if (mapped && hints_address) TRY(server.space().unmap(hints_address, abi::kHintPages));
     return mapped ? core::fail(Error::kBusy) : mapped;
@@ -37,25 +41,37 @@ core::Result<void> SchedDomain::attach(Process& server, std::uint64_t table_addr
 
 core::Result<void> SchedDomain::map_hints(Process& server, std::uint64_t address) {
     if (address == 0) return {};
-    auto hints = TRY(MemoryObject::view(server.quota, hint_table_frame(), abi::kHintPages));
+    auto hints = hints_ ? hints_ : TRY(MemoryObject::view(server.quota, hint_table_frame(), abi::kHintPages));
     constexpr abi::Rights kAccess = abi::kRead | abi::kWrite;
     return server.space().map(*hints, 0, address, abi::kHintPages, kAccess, kAccess);
 }
 
 // A new server begins without hints; its predecessor may still write some, which are checked like its own.
-bool SchedDomain::become_server(const Process& server) {
+bool SchedDomain::become_server(const Process& server, abi::CapSlot slot) {
     SpinGuard guard(lock_);
     if (server_.load()) return false;
     for (std::uint32_t i = 0; i < abi::kMaxThreads; ++i)
-        hint_line(i).word.store(0, std::memory_order_relaxed);
+        const_cast<abi::HintLine&>(hint_line(i)).word.store(0, std::memory_order_relaxed);
     known_slot.store(0);  // of its predecessor's table
     server_.store(&server);
+    attached_by_ = slot.raw();
     return true;
+}
+
+// Pairs with attach(): who empties the slot finds the server there, or that finds the slot emptied.
+void SchedDomain::capability_emptied() {
+    const Process* server;
+    {
+        SpinGuard guard(lock_);
+        server = server_.load();
+        if (!server || server->caps.names(abi::CapSlot::from_raw(attached_by_), *this, 0)) return;
+    }
+    fall_back(server, Cause::kNoServer);
 }
 
 core::Result<void> SchedDomain::make_ring(Agent& agent) {
     if (agent.memory) return {};
-    agent.memory = TRY(MemoryObject::create(root_quota, abi::kEventRingPages));
+    agent.memory = TRY(MemoryObject::create(payer_ ? *payer_ : root_quota, abi::kEventRingPages));
     agent.header = arch::physical_to_virtual<abi::EventRingHeader>(agent.memory->frame(0));
     EntryAt at;
     for (std::uint32_t i = 1; i < abi::kEventRingPages; ++i) {
@@ -67,7 +83,7 @@ core::Result<void> SchedDomain::make_ring(Agent& agent) {
 
 void SchedDomain::set_mode(Mode mode) {
     constexpr auto kSeen = core::kTraceStop | core::kTraceDispatch | core::kTraceWake;
-    mode_.store(mode);
+    if (mode_.exchange(mode) != mode) attached_count.fetch_add(mode == Mode::kServer ? 1 : ~0u);
     direct_.store(mode == Mode::kServer && arch::features.xsaveopt && !tracing(kSeen));
 }
 
@@ -77,9 +93,14 @@ core::Result<void> SchedDomain::install(const Process& server, Thread& thread, s
     Agent& agent = agents_[cpu];
     if (server_.load() != &server) return core::fail(Error::kNotAttached);
     if (agent.ref.load()) return core::fail(Error::kBusy);
-    thread.agent_cpu = cpu;
+    auto none = Thread::kNoCpu;  // unless another domain is just making it its own agent
+    if (!thread.agent_cpu.compare_exchange_strong(none, cpu)) return core::fail(Error::kBadArgument);
+    retain();
+    thread.agent_of.store(this);
     if (!thread.word().move_created(cpu).done) {
+        thread.agent_of.store(&root_domain);
         thread.agent_cpu = Thread::kNoCpu;
+        release();  // not the last: the caller has another
         return core::fail(Error::kWrongState);
     }
     thread.line.affinity.store(std::uint64_t{1} << cpu);
@@ -207,7 +228,7 @@ void SchedDomain::post_event(std::uint32_t line, std::uint32_t cpu) {
         const auto index = agent_for(cpu, mask);
         Agent& agent = agents_[index];
         arch::full_fence();
-        const auto position = core::post_event(event_token(line), index, *agent.ring, line, head_of);
+        const auto position = core::post_event(tokens_[line], index, *agent.ring, line, head_of);
         if (!position) return;
         ++this_cpu().stats.events_posted;
         if (tracing(core::kTraceEvent)) trace(core::TraceEvent::kEvent, {}, line, index);
@@ -223,15 +244,17 @@ void SchedDomain::post_event(std::uint32_t line, std::uint32_t cpu) {
 
 // Who ends the wait wakes the agent, which sleeps no more.
 void SchedDomain::wake_sleeper(Agent& agent, std::uint64_t ref) {
-    const auto thread = find_thread(abi::ThreadRef::from_raw(ref));
-    if (!thread || !thread->ring.end_event_wait()) return;
+    Thread* const thread = hold_thread(abi::ThreadRef::from_raw(ref));
+    if (!thread) return;
+    if (!thread->ring.end_event_wait()) return thread->release();
     agent.sleeps.store(false, std::memory_order_relaxed);
-    wake(*thread);
+    wake_agent(*thread);
 }
 
 bool SchedDomain::begin_sleep(Thread& thread, std::uint64_t deadline) {
     const auto cpu = thread.agent_cpu.load();
-    if (cpu == Thread::kNoCpu || !thread.ring.begin_event_wait(deadline)) return false;
+    if (cpu == Thread::kNoCpu || thread.agent_of.load() != this || !thread.ring.begin_event_wait(deadline))
+        return false;
     Agent& agent = agents_[cpu];
     // A full fence. Pairs with the one in post_event, and with fall_back, which clears `ref` before it looks whether somebody sleeps.
     agent.sleeps.store(true);
@@ -241,7 +264,7 @@ bool SchedDomain::begin_sleep(Thread& thread, std::uint64_t deadline) {
 
 PendingOp SchedDomain::withdraw(Thread& thread, std::uint64_t user_data) {
     const auto cpu = thread.agent_cpu.load();
-    if (cpu == Thread::kNoCpu) return {};
+    if (cpu == Thread::kNoCpu || thread.agent_of.load() != this) return {};
     Agent& agent = agents_[cpu];
     SpinGuard guard(agent.lock);
     const auto op = withdraw_if(agent.waiter, thread.ref, user_data);
@@ -251,7 +274,7 @@ PendingOp SchedDomain::withdraw(Thread& thread, std::uint64_t user_data) {
 
 core::Result<bool> SchedDomain::wait_events(Thread& thread, PendingOp waiter) {
     const auto cpu = thread.agent_cpu.load();  // once: an add_agent that fails takes it back
-    if (cpu == Thread::kNoCpu) return core::fail(Error::kWrongState);
+    if (cpu == Thread::kNoCpu || thread.agent_of.load() != this) return core::fail(Error::kWrongState);
     Agent& agent = agents_[cpu];
     {
         SpinGuard guard(agent.lock);
@@ -279,18 +302,16 @@ void set_cpu_line(std::uint32_t cpu, abi::ThreadState state) {
 void SchedDomain::init_cpu_line(std::uint32_t cpu, abi::TopologyWord place) {
     auto& line = status_line(abi::kMaxThreads + cpu);
     line.label.store(place.raw, std::memory_order_relaxed);
-    line.domain.store(1, std::memory_order_relaxed);
-    wanted_cpus_.fetch_or(std::uint64_t{1} << cpu);
+    line.domain.store(number(), std::memory_order_relaxed);
     cpus_.fetch_or(std::uint64_t{1} << cpu);
     has_cpu_[cpu].store(true);
     set_cpu_line(cpu, abi::ThreadState::kWaiting);
 }
 
-void SchedDomain::cpu_busy(std::uint32_t cpu) { set_cpu_line(cpu, abi::ThreadState::kRunning); }
-
-void SchedDomain::cpu_idle(std::uint32_t cpu) {
-    set_cpu_line(cpu, abi::ThreadState::kWaiting);
-    if (attached()) post_event(abi::kMaxThreads + cpu, cpu);
+const abi::HintLine& SchedDomain::hint_line(std::uint32_t line) const {
+    if (!hints_) return cox::hint_line(line);
+    constexpr std::uint32_t kPerPage = abi::kPageSize / sizeof(abi::HintLine);
+    return arch::physical_to_virtual<abi::HintLine>(hints_->frame(line / kPerPage))[line % kPerPage];
 }
 
 }  // namespace cox

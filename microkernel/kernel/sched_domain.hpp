@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
-// SchedDomain: a set of CPUs and the threads created in it, scheduled by a server (docs/scheduling.md). Now there is one, which has
-// all CPUs that were not taken from it (domain_cpus.cpp).
+// SchedDomain: a set of CPUs and the threads created in it, scheduled by a server (docs/scheduling.md). The root's has all CPUs from
+// the boot on; out of it others are made, to which it lends some (docs/domains.md; domain_table.cpp, domain_cpus.cpp).
+//
+// All lie in one table, and a place there is a SchedDomain's for ever. Whoever holds a reference, by a capability, a process in it or
+// as its agent's thread, finds the same one; of others who come late the agents' references (by generation) turn all away.
 //
 // `mode_` says who places: kServer while at least one agent is there. Whoever makes a thread unplaced fences and reads it; whoever
 // leaves kServer writes it, fences, and then looks at every thread: so one of the two places the thread.
@@ -14,6 +17,7 @@
 #include "abi/sched.hpp"
 #include "arch/timer.hpp"
 #include "core/event_ring.hpp"
+#include "core/event_token.hpp"
 #include "kernel/completion.hpp"
 #include "kernel/memory_object.hpp"
 #include "kernel/process.hpp"
@@ -23,12 +27,23 @@ namespace cox {
 
 struct Cpu;
 
+// Of all loans (domain_table.cpp).
+extern SpinLock loan_lock;
+
 class SchedDomain final : public Object {
 public:
     static constexpr abi::ObjectType kType = abi::ObjectType::kSchedDomain;
-    SchedDomain() : Object(kType) {}
+    SchedDomain() : Object(kType, Unborn{}) {}
 
-    core::Result<void> attach(Process& server, std::uint64_t table_address, std::uint64_t hints_address);
+    void open_root();  // boot
+    // A child of this one, without CPUs. `payer` pays. kNoSlot, kQuota, kNoMemory.
+    core::Result<RefPtr<SchedDomain>> create_child(Quota& payer);
+    std::uint16_t number() const;  // as lines have it
+
+    // By the capability in that slot of the server's: when it is emptied the domain falls back.
+    core::Result<void> attach(Process& server, abi::CapSlot slot, std::uint64_t table_address,
+                              std::uint64_t hints_address);
+    void capability_emptied() override;
     core::Result<void> add_agent(Process& server, Thread& thread, std::uint32_t cpu,
                                  std::uint64_t ring_address);
     core::Result<void> detach(const Process& server);
@@ -49,10 +64,15 @@ public:
 
     core::Result<void> take_cpu(std::uint64_t cpu);
     core::Result<void> return_cpu(std::uint64_t cpu);
+    core::Result<void> lend_cpu(std::uint64_t cpu, SchedDomain& child);
+    core::Result<void> reclaim_cpu(std::uint64_t cpu);
     // Where commits and hints may place: each bit is changed by its CPU alone.
     std::uint64_t cpus() const { return cpus_.load(); }
     std::uint64_t cpus_in_lines() const;  // the same as the CPUs' lines show it
-    void look_at_membership(Cpu& cpu);    // this CPU: does what was asked by the two above
+    // This CPU, within look_at_domain().
+    void begin_leaving(Cpu& cpu);
+    bool leave(Cpu& cpu);
+    static void join_wanted(Cpu& cpu);
     bool has_cpu(std::uint8_t cpu) const { return has_cpu_[cpu].load(std::memory_order_relaxed); }
     // Where threads of the domain may run at all; a thread that may use none of these waits for one.
     std::uint64_t usable_cpus(const Thread& thread) const {
@@ -63,6 +83,7 @@ public:
 
     bool is_server(const Process& process) const { return server_.load() == &process; }
     bool attached() const { return mode_.load() == Mode::kServer; }
+    static bool any_attached() { return attached_count.load(std::memory_order_relaxed) != 0; }
     // The same, where switches may also be direct ones: nothing of them is traced, and the CPU has XSAVEOPT. Relaxed: whoever acts
     // on it just before a server is lost acts as if a moment earlier.
     bool switches_directly() const { return direct_.load(std::memory_order_relaxed); }
@@ -72,8 +93,9 @@ public:
         std::uint32_t cpu = 0;    // kHintWake: where; whoever places there asks has_cpu
         std::uint64_t slice = 0;  // ticks; 0: none
     };
-    Hint wake_hint(const Thread& thread) const { return hint(thread, abi::kHintWake); }
-    Hint rotate_hint(const Thread& thread) const { return hint(thread, abi::kHintRotate); }
+    static Hint wake_hint(const Thread& thread) { return hint(thread, abi::kHintWake); }
+    static Hint rotate_hint(const Thread& thread) { return hint(thread, abi::kHintRotate); }
+    const abi::HintLine& hint_line(std::uint32_t line) const;
     // For those who have asked switches_directly(). Of the first: if it names that CPU; else none.
     static Hint wake_hint_to(const Thread& thread, std::uint32_t cpu);
     static Hint direct_rotate_hint(const Thread& thread);
@@ -88,8 +110,6 @@ public:
 
     // The caller has changed the line's state, with a seq_cst operation.
     void post_event(std::uint32_t line, std::uint32_t cpu);
-    void cpu_idle(std::uint32_t cpu);
-    void cpu_busy(std::uint32_t cpu);
     void init_cpu_line(std::uint32_t cpu, abi::TopologyWord place);  // boot: it is idle
 
     // A thread of the domain is about to give its line back: its wakes stay counted here.
@@ -103,6 +123,7 @@ public:
     void starved(Thread& thread, std::uint32_t cpu, std::uint64_t waited_ns);  // the watchdog
 
 private:
+    struct Batch;  // commit.cpp
     enum class Mode : std::uint8_t { kKernel, kServer };
 
     struct EntryAt {
@@ -128,13 +149,19 @@ private:
         std::atomic<bool> sleeps{false};
     };
 
-    void destroy() override {}
+    void destroy() override;
+    void close();
+    void join(Cpu& cpu);
+    void stop_using();
+    static void want(std::uint64_t cpu) COX_REQUIRES(loan_lock);
+    void end_loan(std::uint64_t cpu) COX_REQUIRES(loan_lock);
+    bool has(std::uint64_t cpu) const COX_REQUIRES(loan_lock);
     static bool says(const Thread& thread, std::uint64_t word, std::uint32_t flag);
     void set_mode(Mode mode);
     static std::uint64_t slice_of(const Thread& thread);
-    [[gnu::always_inline]] Hint hint(const Thread& thread, std::uint32_t flag) const;
+    [[gnu::always_inline]] static Hint hint(const Thread& thread, std::uint32_t flag);
     core::Result<void> map_hints(Process& server, std::uint64_t address);
-    bool become_server(const Process& server);
+    bool become_server(const Process& server, abi::CapSlot slot);
     core::Result<void> make_ring(Agent& agent) COX_REQUIRES(lock_);
     core::Result<void> install(const Process& server, Thread& thread, std::uint32_t cpu);
     // Nothing happens unless `server` is (still) the server.
@@ -153,24 +180,47 @@ private:
 
     std::atomic<Mode> mode_{Mode::kKernel};  // set_mode()
     std::atomic<bool> direct_{false};
-    void leave(Cpu& cpu);
-    void join(Cpu& cpu);
+    static std::atomic<std::uint32_t> attached_count;
 
-    std::atomic<std::uint64_t> wanted_cpus_{0};  // as the operations say
-    std::atomic<std::uint64_t> cpus_{0};         // as far as the CPUs have followed
+    std::atomic<std::uint64_t> cpus_{0};  // as far as the CPUs have followed what is wanted of them
     std::atomic<bool>
         has_cpu_[256]{};  // the same, for wakes and commits: for every number that they can name
     std::atomic<std::uint64_t> joined_at_[abi::kMaxCpus]{};  // TSC, by that CPU, before its bit
     std::atomic<std::uint64_t> agent_mask_{0};
-    std::atomic<const Process*> server_{nullptr};  // compared only
+    std::atomic<const Process*> server_{nullptr};  // compared only, but under the lock: then it has not gone
+    std::uint64_t attached_by_ COX_GUARDED_BY(lock_) = 0;  // CapSlot of the server's
 
     GoneWakes gone_wakes_;
 
     SpinLock lock_{LockRank::kDomain};
     Agent agents_[abi::kMaxCpus];
+    core::EventToken tokens_[abi::kStatusLines];
+
+    // Of a child, from its making to its end.
+    RefPtr<SchedDomain> parent_;
+    RefPtr<Quota> payer_;
+    RefPtr<MemoryObject> hints_;
+
+    struct Loans {
+        std::uint64_t entitled = 0;  // the root's: all; a child's: lent to it
+        std::uint64_t taken = 0;     // of those: by kTakeCpu
+        SchedDomain* lent_to[abi::kMaxCpus]{};
+        std::uint32_t users = 0;  // CPUs whose domain it is, or that are just leaving it
+        bool in_use = false;      // the place in the table
+        bool ended = false;       // nobody refers to it any more
+    };
+    Loans loans_ COX_GUARDED_BY(loan_lock);
 };
 
-extern SchedDomain root_domain;
+extern SchedDomain domains[abi::kMaxDomains];
+inline constexpr SchedDomain& root_domain = domains[0];
+
+inline std::uint16_t SchedDomain::number() const { return static_cast<std::uint16_t>(this - domains + 1); }
+
+// This CPU: does what was asked of it by taking, returning, lending and reclaiming.
+void look_at_domain(Cpu& cpu);
+// This CPU has no thread of its domain to run: its line says so, and the domain's server is told.
+void cpu_idle(Cpu& cpu);
 
 // That CPU, or the boot: the line's other fields are written; its sequence rises.
 void set_cpu_line(std::uint32_t cpu, abi::ThreadState state);
@@ -192,9 +242,9 @@ inline std::uint64_t SchedDomain::slice_of(const Thread& thread) {
     return slice_ticks(thread.hint_line.slice_ns.load(std::memory_order_relaxed));
 }
 
-inline SchedDomain::Hint SchedDomain::hint(const Thread& thread, std::uint32_t flag) const {
+inline SchedDomain::Hint SchedDomain::hint(const Thread& thread, std::uint32_t flag) {
     const auto word = thread.hint_line.word.load(std::memory_order_relaxed);  // read once
-    if (!says(thread, word, flag) || !attached()) return {};
+    if (!says(thread, word, flag) || !thread.domain->attached()) return {};
     const std::uint32_t cpu = word >> 8 & 0xff;
     if (flag == abi::kHintWake && (cpu >= abi::kMaxCpus || !thread.allowed_on(cpu))) return {};
     return {true, cpu, slice_of(thread)};

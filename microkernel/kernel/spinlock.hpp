@@ -19,6 +19,7 @@
 namespace cox {
 
 enum class LockRank : std::uint8_t {
+    kLoans,         // which domain has lent which CPU to which
     kDomain,        // server, mode, agents
     kAgent,         // its wait for events
     kProcess,       // threads, dying, gone

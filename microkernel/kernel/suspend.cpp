@@ -17,7 +17,7 @@ bool alive(abi::ThreadWord word) {
 }
 
 void tell_server(const Thread& thread, abi::ThreadWord word) {
-    if (thread.domain) root_domain.post_event(thread.ref.index, word.cpu());
+    if (thread.domain) thread.domain->post_event(thread.ref.index, word.cpu());
 }
 
 }  // namespace

@@ -58,7 +58,8 @@ public:
     const abi::ThreadRef ref;
     const RefPtr<Process> process;
     SchedDomain* const domain;                     // nullptr: a system thread or an agent
-    std::atomic<std::uint32_t> agent_cpu{kNoCpu};  // written under the domain's lock
+    std::atomic<std::uint32_t> agent_cpu{kNoCpu};  // written under the lock of the domain whose agent it is:
+    std::atomic<SchedDomain*> agent_of;            // held, if it is one; else the root's
     Ring ring;
     std::uint64_t fs_base = 0;
     PageFault page_fault;
@@ -118,7 +119,7 @@ public:
         AddressSpace::Page page;  // with the word that it parked on last, for the next time
     } park;
 
-    Ipc ipc{*this};
+    Ipc ipc;
 
     static constexpr std::uint64_t kNoCode = ~std::uint64_t{0};
     std::atomic<std::uint64_t> exit_code{

@@ -15,16 +15,14 @@ namespace cox {
 
 namespace {
 
-using detail::high_water, detail::slots;
+using detail::high_water, detail::lines, detail::slots;
 
 constexpr auto kSlotSize = kThreadSlotSize;
 
 SpinLock lock(LockRank::kThreadTable);
 std::array<std::uint16_t, abi::kMaxThreads> free_slots COX_GUARDED_BY(lock);
 std::uint32_t free_count COX_GUARDED_BY(lock);
-abi::StatusLine* lines;
 abi::HintLine* hints;
-core::EventToken tokens[abi::kStatusLines];
 constinit const abi::HintLine kNoHints{};  // of threads about which no server has a say
 
 Thread* slot(std::uint32_t index) { return reinterpret_cast<Thread*>(slots + index * kSlotSize); }
@@ -44,6 +42,7 @@ std::uint32_t take_slot() {
 
 std::atomic<std::uint32_t> detail::high_water;
 std::byte* detail::slots;
+abi::StatusLine* detail::lines;
 
 void thread_table_init() {
     slots = static_cast<std::byte*>(allocate_permanent(kSlotSize * abi::kMaxThreads));
@@ -69,9 +68,10 @@ core::Result<RefPtr<Thread>> allocate_thread(Process& process, SchedDomain* doma
     line.runnable_since.store(0, std::memory_order_relaxed);
     line.affinity.store(affinity, std::memory_order_relaxed);
     line.label.store(0, std::memory_order_relaxed);
-    line.domain.store(domain != nullptr, std::memory_order_relaxed);
+    line.domain.store(domain ? domain->number() : 0, std::memory_order_relaxed);
     line.serves.store(0, std::memory_order_relaxed);
-    auto* thread = new (slot(index)) Thread(line, hints[index], ref, process, domain, polled);
+    auto* thread = new (slot(index))
+        Thread(line, domain ? domain->hint_line(index) : kNoHints, ref, process, domain, polled);
     thread->fpu.reset();
     thread->word().create(cpu);
     thread->publish(2);
@@ -82,15 +82,18 @@ Thread::Thread(abi::StatusLine& status, const abi::HintLine& hint, abi::ThreadRe
                SchedDomain* in_domain, Thread* polled)
     : Object(kType, Unborn{}),
       line(status),
-      hint_line(in_domain ? hint : kNoHints),
+      hint_line(hint),
       ref(reference),
       process(owner),
       domain(in_domain),
+      agent_of(&root_domain),
       polls(polled ? RefPtr<Thread>(*polled) : RefPtr<Thread>()) {
     COX_ASSERT(reinterpret_cast<std::byte*>(&calls) - reinterpret_cast<std::byte*>(&frame) == FRAME_CALLS);
 }
 
-Thread::~Thread() = default;
+Thread::~Thread() {
+    if (is_agent()) agent_of.load()->release();
+}
 
 void Thread::destroy() {
     const auto index = ref.index;
@@ -114,8 +117,6 @@ RefPtr<Thread> thread_at(std::uint32_t index) {
 }
 
 std::uint32_t thread_high_water() { return high_water.load(std::memory_order_acquire); }
-abi::StatusLine& status_line(std::uint32_t index) { return lines[index]; }
-core::EventToken& event_token(std::uint32_t index) { return tokens[index]; }
 abi::HintLine& hint_line(std::uint32_t index) { return hints[index]; }
 Physical hint_table_frame() { return arch::virtual_to_physical(hints); }
 Physical status_table_frame() { return arch::virtual_to_physical(lines); }

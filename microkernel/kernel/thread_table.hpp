@@ -5,7 +5,6 @@
 #include <cstddef>
 
 #include "abi/sched.hpp"
-#include "core/event_token.hpp"
 #include "core/result.hpp"
 #include "kernel/frames.hpp"
 #include "kernel/thread.hpp"
@@ -29,11 +28,9 @@ void for_each_thread(Visit visit);
 std::uint32_t thread_high_water();  // no slot at or above it was ever used
 RefPtr<Thread> thread_at(std::uint32_t index);
 
-abi::StatusLine& status_line(std::uint32_t index);  // threads, then CPUs
-core::EventToken& event_token(std::uint32_t index);
-abi::HintLine& hint_line(std::uint32_t index);
-Physical hint_table_frame();    // kHintPages in a row
-Physical status_table_frame();  // its first frame; kStatusTablePages in a row
+abi::HintLine& hint_line(std::uint32_t index);  // of the root domain's server
+Physical hint_table_frame();                    // kHintPages in a row
+Physical status_table_frame();                  // its first frame; kStatusTablePages in a row
 
 inline constexpr std::size_t kThreadSlotSize = sizeof(Thread);
 static_assert(kThreadSlotSize <= 2560 && kThreadSlotSize % 64 == 0);  // 5 MiB in all
@@ -42,11 +39,19 @@ namespace detail {
 // release: a slot's memory is ready before its index is below the mark; acquire in thread_at
 extern std::atomic<std::uint32_t> high_water;
 extern std::byte* slots;
+extern abi::StatusLine* lines;
+// Below the mark. Zeroes, if the first Thread there is only just being made.
+inline Thread& thread_slot(std::uint32_t index) {
+    return *reinterpret_cast<Thread*>(slots + index * kThreadSlotSize);
+}
 }  // namespace detail
+
+// Threads, then CPUs.
+inline abi::StatusLine& status_line(std::uint32_t index) { return detail::lines[index]; }
 
 inline Thread* hold_thread(abi::ThreadRef ref) {
     if (ref.index >= detail::high_water.load(std::memory_order_acquire)) return nullptr;
-    auto* thread = reinterpret_cast<Thread*>(detail::slots + ref.index * kThreadSlotSize);
+    Thread* const thread = &detail::thread_slot(ref.index);
     if (!thread->retain_if_alive()) return nullptr;
     if (thread->ref == ref) [[likely]]
         return thread;

@@ -12,6 +12,7 @@
 #include "kernel/log.hpp"
 #include "kernel/panic.hpp"
 #include "kernel/process.hpp"
+#include "kernel/sched_domain.hpp"
 #include "kernel/thread_table.hpp"
 
 namespace cox {
@@ -83,7 +84,7 @@ void trace_name(const Thread& thread) {
     if (position >= header->name_capacity) return;
     auto& name = in_area<core::TraceName>(header->names_at)[position];
     name.label = thread.line.label.load(std::memory_order_relaxed);
-    name.domain = thread.domain != nullptr;
+    name.domain = thread.domain ? thread.domain->number() : 0;
     std::ranges::copy(thread.process->name, name.process);
     name.ref.store(thread.ref.raw(), std::memory_order_release);
 }

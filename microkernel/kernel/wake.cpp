@@ -21,7 +21,7 @@ namespace {
 // The CPU for a thread that the kernel places: where it ran last if it may run there; kNoCpu: all that it may use have been taken
 // from its domain.
 std::uint32_t kernel_choice(const Thread& thread, std::uint32_t last) {
-    const auto usable = thread.domain ? root_domain.usable_cpus(thread)
+    const auto usable = thread.domain ? thread.domain->usable_cpus(thread)
                                       : thread.line.affinity.load(std::memory_order_relaxed) & online_mask();
     if (usable >> last & 1) return last;
     return usable ? static_cast<std::uint32_t>(std::countr_zero(usable)) : Thread::kNoCpu;
@@ -41,11 +41,19 @@ void write_kernel_placement(Thread& thread) {
         .fetch_add(1, std::memory_order_release);
 }
 
-[[gnu::noinline]] void wake_unhinted(Thread& thread, std::uint64_t now) {
+[[gnu::always_inline]] inline void runnable(Thread& thread, abi::ThreadWord word, std::uint64_t since) {
+    if (tracing(core::kTraceWake)) trace(core::TraceEvent::kWake, thread.ref, word.raw, 0, since);
+    if (word.state() == ThreadState::kUnplaced) return became_unplaced(thread, word);
+    WakeCounts::add(thread.wake_counts.by_kernel);
+    write_kernel_placement(thread);
+    enqueue_on(word.cpu(), thread);
+}
+
+[[gnu::always_inline]] inline void wake_unhinted(Thread& thread, std::uint64_t now) {
     const auto woken = thread.domain ? thread.word().wake() : thread.word().wake_to_queue();
     // Else it had not blocked yet, and will not; or it is suspended; or it has gone.
     if (!woken.done || woken.word.wake_pending()) return place_nobody(thread, woken.done, woken.word);
-    made_runnable(thread, woken.word, now);
+    runnable(thread, woken.word, now);
 }
 
 [[gnu::noinline]] void give_up(Thread& thread) { thread.release(); }
@@ -54,8 +62,8 @@ void write_kernel_placement(Thread& thread) {
 
 // Not hinted, not waiting, for another CPU, or traced.
 void wake_further(Thread& thread, std::uint64_t now) {
-    const auto hint = root_domain.wake_hint(thread);
-    if (!hint.given || !root_domain.has_cpu(static_cast<std::uint8_t>(hint.cpu))) {
+    const auto hint = SchedDomain::wake_hint(thread);
+    if (!hint.given || !thread.domain->has_cpu(static_cast<std::uint8_t>(hint.cpu))) {
         wake_unhinted(thread, now);
         return give_up(thread);
     }
@@ -72,11 +80,7 @@ void wake_further(Thread& thread, std::uint64_t now) {
 }
 
 void made_runnable(Thread& thread, abi::ThreadWord word, std::uint64_t since) {
-    if (tracing(core::kTraceWake)) trace(core::TraceEvent::kWake, thread.ref, word.raw, 0, since);
-    if (word.state() == ThreadState::kUnplaced) return became_unplaced(thread, word);
-    WakeCounts::add(thread.wake_counts.by_kernel);
-    write_kernel_placement(thread);
-    enqueue_on(word.cpu(), thread);
+    runnable(thread, word, since);
 }
 
 void resumed_to_queue(Thread& thread, abi::ThreadWord word, std::uint64_t since) {
@@ -111,6 +115,20 @@ void wake_held(Thread& thread) {
     if (!self.timed_well) look_at_timer(self);
 }
 
+// No server has a say about it: it has no hints, and is queued on its CPU. The caller's reference is the queue's.
+void wake_agent(Thread& agent) {
+    const auto now = begin_wake(agent);
+    const auto woken = agent.word().wake_to_queue();
+    if (!woken.done || woken.word.wake_pending()) {
+        place_nobody(agent, woken.done, woken.word);
+        return give_up(agent);
+    }
+    if (tracing(core::kTraceWake)) trace(core::TraceEvent::kWake, agent.ref, woken.word.raw, 0, now);
+    WakeCounts::add(agent.wake_counts.by_kernel);
+    write_kernel_placement(agent);
+    hand_over(woken.word.cpu(), agent);
+}
+
 void became_unplaced(Thread& thread, abi::ThreadWord word) {
     Cpu& self = this_cpu();
     Cpu& home = online_cpus()[word.cpu()];
@@ -123,8 +141,8 @@ void became_unplaced(Thread& thread, abi::ThreadWord word) {
     }
     // Pairs with the fence in SchedDomain::fall_back: it sees the thread unplaced, or this sees the domain fallen back.
     arch::full_fence();
-    if (thread.domain && root_domain.attached())
-        root_domain.post_event(thread.ref.index, word.cpu());
+    if (thread.domain && thread.domain->attached())
+        thread.domain->post_event(thread.ref.index, word.cpu());
     else
         place_by_kernel(thread, word, Cause::kNoServer);
 }

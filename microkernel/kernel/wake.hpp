@@ -15,7 +15,9 @@ namespace cox {
 void wake(Thread& thread);
 // The same, and gives up the caller's reference.
 void wake_held(Thread& thread);
-// The same in two steps, for those who look at the common case themselves: it waits, and is hinted to this CPU. Then it is queued
+// The same for an agent.
+void wake_agent(Thread& agent);
+// The same as wake_held() in two steps, for those who look at the common case themselves: it waits, and is hinted to this CPU. Then it is queued
 // here, the reference is the queue's, and unless Cpu::timed_well look_at_timer() is to follow. False: wake_further() does the rest.
 std::uint64_t begin_wake(Thread& thread);
 bool wake_here(Cpu& self, Thread& thread, std::uint64_t now);
@@ -61,10 +63,10 @@ void left_unplaced(abi::ThreadWord word);
 
 [[gnu::always_inline]] inline bool wake_here(Cpu& self, Thread& thread, std::uint64_t now) {
     const std::uint32_t here = self.number;
-    if (!root_domain.switches_directly()) [[unlikely]]
+    if (thread.domain != self.direct_domain) [[unlikely]]
         return false;
     const auto hint = SchedDomain::wake_hint_to(thread, here);
-    if (!hint.given || !root_domain.has_cpu(static_cast<std::uint8_t>(here))) [[unlikely]]
+    if (!hint.given) [[unlikely]]
         return false;
     if (!thread.word().wake_waiting(here).done) [[unlikely]]
         return false;

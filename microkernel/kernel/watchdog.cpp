@@ -16,14 +16,19 @@ std::uint64_t limit;  // ticks
 bool agent_works(const Cpu& cpu) { return cpu.current && agent_at_work(cpu, *cpu.current); }
 
 bool something_waits(const Cpu& cpu) {
-    if (!root_domain.attached()) return false;
+    if (!SchedDomain::any_attached()) return false;
     return !cpu.queue.empty() || cpu.unplaced_here.load(std::memory_order_relaxed) > 0;
+}
+
+// There is a server, whose agent was not kept from its CPU by others.
+bool is_to_blame(SchedDomain& domain, const Cpu& cpu) {
+    return domain.attached() && !domain.agent_kept_away(cpu.number);
 }
 
 RefPtr<Thread> find_starved(Cpu& cpu, std::uint64_t now, std::uint64_t& since) {
     const auto too_long = [&](std::uint64_t start) { return now > start && now - start >= limit; };
     for (Thread* t = cpu.queue.front(); t; t = cpu.queue.next(*t)) {
-        if (t->domain && too_long(since = t->queued_since)) return RefPtr(*t);
+        if (t->domain && too_long(since = t->queued_since) && is_to_blame(*t->domain, cpu)) return RefPtr(*t);
     }
     RefPtr<Thread> found;
     for_each_thread([&](Thread& thread) {
@@ -32,7 +37,8 @@ RefPtr<Thread> find_starved(Cpu& cpu, std::uint64_t now, std::uint64_t& since) {
             word.cpu() != cpu.number)
             return;
         const auto start = thread.line.runnable_since.load(std::memory_order_relaxed);
-        if (!too_long(start) || !too_long(root_domain.usable_since(thread))) return;
+        if (!too_long(start) || !too_long(thread.domain->usable_since(thread))) return;
+        if (!is_to_blame(*thread.domain, cpu)) return;
         since = start;
         found = RefPtr(thread);
     });
@@ -48,16 +54,16 @@ std::uint64_t watch_deadline(Cpu& cpu, std::uint64_t now) {
         cpu.watch_deadline = kNever;
     else if (cpu.watch_deadline == kNever)
         cpu.watch_deadline = now + limit;
-    return agent_works(cpu) ? kNever : cpu.watch_deadline;
+    return cpu.watch_deadline;
 }
 
 void watch(Cpu& cpu, std::uint64_t now) {
     if (agent_works(cpu)) return;
     cpu.watch_deadline = kNever;  // armed anew at the kernel's exit, if something still waits
-    if (!something_waits(cpu) || root_domain.agent_kept_away(cpu.number)) return;
+    if (!something_waits(cpu)) return;
     std::uint64_t since = 0;
     if (const auto thread = find_starved(cpu, now, since)) {
-        root_domain.starved(*thread, cpu.number, arch::clock.to_ns(now - since));
+        thread->domain->starved(*thread, cpu.number, arch::clock.to_ns(now - since));
     }
 }
 

@@ -3,7 +3,11 @@
 
 The table stands beside what is known of other systems (bench/peers.json). `--ratchet` fails when an operation needs more
 than 3 % over the committed count (bench/baseline.json), when one is missing, or is new there, or when one that was counted on N CPUs
-(`…_on_N`) differs by more than 5 % from that on one; `--accept` commits to what was counted now. Each repetition of a `rep` string instruction counts as one instruction.
+(`…_on_N`) differs by more than 5 % from that on one; `--accept` commits to what was counted now.
+Each repetition of a `rep` string instruction counts as one instruction.
+
+`--traced` counts everything once more with every class of the trace on. A record's cost is the difference where an operation makes
+a known number of them; more than 60 instructions fail.
 """
 
 from __future__ import annotations
@@ -24,6 +28,10 @@ _BASELINE = ROOT / "bench" / "baseline.json"
 _PEERS = ROOT / "bench" / "peers.json"
 _SLACK = 0.03
 _SCALING_SLACK = 0.05
+_RECORD_LIMIT = 60
+# How many records an operation makes, of those that go the same way with the trace on and off: a call; for a yield also stop and
+# dispatch.
+_RECORDS = {"null_call": 1, "enter_nop": 1, "poll_empty": 1, "signal_nobody": 1, "yield_ping_pong": 6}
 
 Counts = dict[str, float]
 
@@ -41,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", type=Path, metavar="FILE", help="also there (default: bench.json in the build tree)")
     add("--cpus", type=int, default=1, metavar="N", help="(1); no ratchet holds for more")
     add("--append", default="", metavar="WORDS", help="more kernel arguments")
+    add("--traced", action="store_true", help="also with every class of the trace on")
     group = made.add_mutually_exclusive_group()
     group.add_argument("--ratchet", action="store_true", help="fail where more is needed than was committed")
     group.add_argument("--accept", action="store_true", help="commit to these counts")
@@ -58,14 +67,14 @@ def counts_of(boot: Boot, program: str) -> Counts:
     return {each.string("name"): each.integer("ticks") / each.integer("operations") for each in records}
 
 
-def _measure(args: argparse.Namespace) -> Counts:
+def _measure(args: argparse.Namespace, *more: str) -> Counts:
     artifacts = Artifacts(args.build.absolute())
     artifacts.require()
     counts: Counts = {}
     for program in args.programs:
         name, _, cpus = program.partition("@")
         machine = Machine(cpus=int(cpus or args.cpus), accelerator=COUNTING)
-        line = qemu.command(machine, artifacts, [f"root={name}", *args.append.split()])
+        line = qemu.command(machine, artifacts, [f"root={name}", *args.append.split(), *more])
         counts |= counts_of(run_qemu(line, args.timeout), program)
     return counts
 
@@ -86,24 +95,49 @@ def complaints(counts: Counts, baseline: Counts) -> list[str]:
     return found
 
 
-def table(counts: Counts, baseline: Counts, peers: dict) -> str:
+def record_costs(counts: Counts, traced: Counts) -> Counts:
+    """Instructions for each record of the trace, by operation."""
+    known = _RECORDS.keys() & counts.keys() & traced.keys()
+    return {name: (traced[name] - counts[name]) / _RECORDS[name] for name in sorted(known)}
+
+
+def record_complaints(costs: Counts) -> list[str]:
+    return [
+        f"{name}: {cost:.1f} instructions for a record of the trace, the limit is {_RECORD_LIMIT}"
+        for name, cost in costs.items()
+        if cost > _RECORD_LIMIT
+    ]
+
+
+def table(counts: Counts, baseline: Counts, peers: dict, traced: Counts | None = None) -> str:
     systems = sorted({system for row in peers["operations"].values() for system in row})
-    lines = [f"{'instructions per operation':<28}{'Coxswain':>10}{'committed':>11}" + "".join(f"{s:>9}" for s in systems)]
+    more = f"{'traced':>10}" if traced else ""
+    lines = [f"{'instructions per operation':<28}{'Coxswain':>10}{more}{'committed':>11}" + "".join(f"{s:>9}" for s in systems)]
     for name, count in counts.items():
         known = peers["operations"].get(name, {})
         committed = f"{baseline[name]:.1f}" if name in baseline else "-"
+        with_trace = f"{traced[name]:>10.1f}" if traced else ""
         cells = "".join(f"{known.get(system, '-'):>9}" for system in systems)
-        lines.append(f"{name:<28}{count:>10.1f}{committed:>11}{cells}  {peers['notes'].get(name, '')}".rstrip())
+        lines.append(f"{name:<28}{count:>10.1f}{with_trace}{committed:>11}{cells}  {peers['notes'].get(name, '')}".rstrip())
+    costs = record_costs(counts, traced or {})
+    lines += [f"a record of the trace: {cost:.1f} instructions ({name})" for name, cost in costs.items()]
     return "\n".join([*lines, "", *peers["provenance"]])
 
 
 def main(argv: list[str]) -> ExitCode:
     args = _parser().parse_args(argv)
     counts = _measure(args)
+    traced = _measure(args, "trace=all") if args.traced else {}
     baseline = json.loads(_BASELINE.read_text()) if _BASELINE.exists() else {}
-    print(table(counts, baseline, json.loads(_PEERS.read_text())))
+    print(table(counts, baseline, json.loads(_PEERS.read_text()), traced))
     where = args.json or args.build / "bench.json"
-    rows = [{"name": name, "instructions": round(count, 3), "committed": baseline.get(name)} for name, count in counts.items()]
+    costs = record_costs(counts, traced)
+    rows = [
+        {"name": name, "instructions": round(count, 3), "committed": baseline.get(name)}
+        | ({"traced": round(traced[name], 3)} if traced else {})
+        | ({"per_record": round(costs[name], 3)} if name in costs else {})
+        for name, count in counts.items()
+    ]
     where.write_text(json.dumps({"context": {"qemu": qemu.version(), "counting": "icount"}, "benchmarks": rows}, indent=2) + "\n")
     if args.accept:
         _BASELINE.write_text(json.dumps({name: round(count, 1) for name, count in sorted(counts.items())}, indent=2) + "\n")
@@ -114,4 +148,7 @@ def main(argv: list[str]) -> ExitCode:
         print(f"ratchet: {text}")
     if found:
         print("scripts/bench --accept commits to new counts, on purpose")
-    return ExitCode.REFUSED if found else ExitCode.OK
+    dear = record_complaints(costs)
+    for text in dear:
+        print(f"trace: {text}")
+    return ExitCode.REFUSED if found or dear else ExitCode.OK

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from . import accel, junit, options as run_options, record_file, symbolize, trace_run
+from . import junit, record_file, symbolize, trace_run
 from .artifacts import Artifacts
 from .boot import Boot, run_qemu
 from .errors import EnvironmentProblem, ExitCode, Skip
@@ -63,6 +63,8 @@ def _accelerator(args: argparse.Namespace) -> Accelerator:
     if args.accel == "tcg":
         return replace(TCG, reason="guest tests run under it")
     try:
+        from . import accel, options as run_options  # much of the harness, and most tests need none of it
+
         return accel.choose(run_options.parse(["--build-dir", str(args.build), "--accel", "kvm", "--boot", args.boot]))
     except EnvironmentProblem as problem:
         raise Skip(f"skipped: {problem}") from None

@@ -80,8 +80,8 @@ def main(argv: list[str]) -> ExitCode:
     parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__, allow_abbrev=False)
     parser.add_argument("--nightly", action="store_true", help="more repetitions, more seeds, long tests")
     parser.add_argument("--seeds", type=int, default=10, metavar="N", help="seeds of the nightly tier (10)")
-    # One more than CPUs: many a test waits for its guest.
-    parser.add_argument("--jobs", type=int, default=host.cpus() + 1, metavar="N", help="tests side by side (%(default)s)")
+    # Twice the CPUs: many a test waits for its guest, and many a guest for the time.
+    parser.add_argument("--jobs", type=int, default=2 * host.cpus(), metavar="N", help="tests side by side (%(default)s)")
     args = parser.parse_args(argv)
 
     failed: set[str] = set()

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from . import trace_chrome, trace_svg, trace_text
 from .errors import UsageError
 from .guest_log import Line, MalformedRecord, parse
-from .trace_check import check, counters
 from .trace_file import CLASSES, BadTrace, decode
-from .trace_timeline import Timeline
+
+if TYPE_CHECKING:
+    from .trace_timeline import Timeline
 
 _LOW_MEMORY = 2 << 30  # up to here each machine's memory lies in the file as it does in the guest
 _UNITS = {"M": 1 << 20, "G": 1 << 30}
@@ -81,6 +82,8 @@ class Report:
 
 
 def _summary(timeline: Timeline, complaints: list[str]) -> str:
+    from .trace_check import counters
+
     trace = timeline.trace
     kept = sum(len(cpu.events) for cpu in trace.cpus)
     compared = [counters(trace, cpu) for cpu in trace.cpus]
@@ -98,6 +101,11 @@ def _summary(timeline: Timeline, complaints: list[str]) -> str:
 
 def write(memory: GuestMemory, lines: list[Line], stem: Path, title: str) -> Report:
     """STEM.txt, STEM.json and STEM.svg; or why there are none, which must not hide how the boot itself ended."""
+    # Only here: they bring half of Python's library along, and most boots have no trace.
+    from . import trace_chrome, trace_svg, trace_text
+    from .trace_check import check
+    from .trace_timeline import Timeline
+
     try:
         timeline = Timeline(decode(memory.area(lines)))
     except BadTrace as error:

@@ -137,7 +137,7 @@ void log_is_one_line(Case& t) {
     params.ring_address = 0x20'0000;
     const Owned thread(MUST(t, process->create_thread(params)));
     REQUIRE_OK(t, thread->start());  // at address 0: a fault that names the process
-    REQUIRE_EQUAL(t, MUST(t, process->wait_exit(t.env.ring, kPatienceNs)), 0xfa17u);
+    REQUIRE_EQUAL(t, MUST(t, process->wait_exit(t.env.ring, patience_ns)), 0xfa17u);
 }
 
 void process_domain(Case& t) {

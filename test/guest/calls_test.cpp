@@ -81,6 +81,9 @@ constexpr Row kRows[] = {
     {kTakeCpu, ObjectType::kSchedDomain, abi::kManage, Door::kBoth, {~0ull}, Error::kCpuNotYours},
     {kReturnCpu, ObjectType::kSchedDomain, abi::kManage, Door::kBoth, {~0ull}, Error::kCpuNotYours},
     {kWakeLedger, ObjectType::kSchedDomain, abi::kRead, Door::kBoth, {0}, Error::kBadAddress},
+    {kCreateDomain, ObjectType::kSchedDomain, abi::kManage, Door::kBoth, {}, Error::kOk},
+    {kLendCpu, ObjectType::kSchedDomain, abi::kManage, Door::kBoth, {0, 0}, Error::kBadSlot},
+    {kReclaimCpu, ObjectType::kSchedDomain, abi::kManage, Door::kBoth, {~0ull}, Error::kCpuNotYours},
     {kLogWrite, ObjectType::kLog, abi::kWrite, Door::kBoth, {0, 2000}, Error::kBadArgument},
     {kPowerOff, ObjectType::kMachine, abi::kManage, Door::kBoth, {0}, Error::kBadArgument},
     {kCpuStats, ObjectType::kMachine, abi::kRead, Door::kBoth, {~0ull, 0}, Error::kBadArgument},
@@ -144,10 +147,11 @@ struct Objects {
     }
 };
 
-// Calls, and gives back what kCreateNotification or kCreateEndpoint made.
+// Calls, and gives back what the operations made that need nothing to make something.
 Error called(const Row& row, abi::CapSlot slot) {
     const auto reply = cap::cap_call(slot, row.op, row.args[0], row.args[1], row.args[2], row.args[3]);
-    if ((row.op == kCreateNotification || row.op == kCreateEndpoint) && reply.result >= 0) {
+    if ((row.op == kCreateNotification || row.op == kCreateEndpoint || row.op == kCreateDomain) &&
+        reply.result >= 0) {
         cap::Capability(abi::CapSlot::from_raw(static_cast<std::uint64_t>(reply.result))).drop();
     }
     return error_of(reply.result);

@@ -193,7 +193,7 @@ void given_works(Case& t) {
     const cap::GivenCap caps[] = {{"bell", bell->slot(), abi::kWrite}};
     const auto child = MUST(t, Child::create(t.env, "mode=ring_bell value=5", {.caps = caps}));
     REQUIRE_EQUAL(t, MUST(t, child.run(t.env)), kDoneExitCode);
-    REQUIRE_EQUAL(t, MUST(t, bell->wait(t.env.ring, kPatienceNs)), 5u);
+    REQUIRE_EQUAL(t, MUST(t, bell->wait(t.env.ring, patience_ns)), 5u);
     // With the wrong right it cannot be used there.
     const cap::GivenCap readable[] = {{"bell", bell->slot(), abi::kRead}};
     const auto other = MUST(t, Child::create(t.env, "mode=ring_bell value=5", {.caps = readable}));

@@ -135,7 +135,7 @@ void forgotten_thread_is_seen(Case& t) {
     const Left before = count_left(t, agents.server());
     REQUIRE_OK(t, worker.thread.start());
     REQUIRE_OK(t, worker.thread.kill(0));
-    REQUIRE_EQUAL(t, MUST(t, worker.thread.join(t.env.ring, kPatienceNs)), 0u);
+    REQUIRE_EQUAL(t, MUST(t, worker.thread.join(t.env.ring, patience_ns)), 0u);
     crew.renew(worker);
     REQUIRE(t, !t.failed());
     const Left after = count_left(t, agents.server());

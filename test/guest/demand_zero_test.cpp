@@ -198,7 +198,7 @@ void mapping_outlives_object(Case& t) {
 
 // All CPUs come to the same new pages at once: nobody's store is lost in a frame of his own.
 struct Crowd {
-    static constexpr std::uint64_t kPages = 400;
+    static constexpr std::uint64_t kPages = 120;
 
     std::uint64_t address;
     std::uint64_t members;
@@ -228,7 +228,7 @@ void all_at_once(Case& t) {
         for (std::uint32_t cpu = 0; cpu < t.cpus(); ++cpu) {
             threads[cpu].emplace(MUST(t, Sibling::start(t.env, rush, &crowd, {.affinity = only(cpu)})));
         }
-        REQUIRE(t, eventually(t.env.clock, [&] { return crowd.left == t.cpus(); }, 3 * kPatienceNs));
+        REQUIRE(t, eventually(t.env.clock, [&] { return crowd.left == t.cpus(); }, 3 * patience_ns));
         std::uint64_t lost = crowd.lost;
         for (std::uint64_t page = 0; page < Crowd::kPages; ++page) {
             for (std::uint64_t seat = 0; seat < t.cpus(); ++seat) {

@@ -43,7 +43,7 @@ void time_outs(Case& t) {
     REQUIRE_EQUAL(t, m.words[0], 1u);
     REQUIRE(t, eventually(t.env.clock, [&] { return timed_out.load(); }));
     REQUIRE_ERROR(t, endpoint->reply(cap::answer(m, 9)), Error::kNoCaller);
-    REQUIRE_OK(t, endpoint->receive(m, kPatienceNs));
+    REQUIRE_OK(t, endpoint->receive(m, patience_ns));
     REQUIRE_EQUAL(t, m.words[0], 2u);
     REQUIRE_OK(t, endpoint->reply(cap::answer(m, 3)));
     REQUIRE_ERROR(t, endpoint->reply(cap::answer(m, 3)), Error::kNoCaller);
@@ -56,11 +56,11 @@ void in_time(Case& t) {
     auto server = MUST(t, start_echo(t, *endpoint));
     for (std::uint64_t i = 0; i < 200; ++i) {
         cap::Message m = cap::message(i);
-        REQUIRE_OK(t, endpoint->call(m, kPatienceNs));
+        REQUIRE_OK(t, endpoint->call(m, patience_ns));
         REQUIRE_EQUAL(t, m.words[0], ~i);
     }
     cap::Message stop = cap::message(kStop);
-    REQUIRE_OK(t, endpoint->call(stop, kPatienceNs));
+    REQUIRE_OK(t, endpoint->call(stop, patience_ns));
 }
 
 std::uint64_t call_once(cap::Ring&, void* argument) {
@@ -199,11 +199,11 @@ void other_process(Case& t) {
     REQUIRE_OK(t, child->thread.start());
     for (std::uint64_t i = 1; i < 50; ++i) {
         cap::Message m = cap::message(i, 10 * i);
-        REQUIRE_OK(t, endpoint->call(m, kPatienceNs));
+        REQUIRE_OK(t, endpoint->call(m, patience_ns));
         REQUIRE_EQUAL(t, m.words[0], 11 * i);
     }
     cap::Message m = cap::message(0, 0);
-    REQUIRE_ERROR(t, endpoint->call(m, kPatienceNs), Error::kGone);  // it ends
+    REQUIRE_ERROR(t, endpoint->call(m, patience_ns), Error::kGone);  // it ends
     REQUIRE_EQUAL(t, MUST(t, child.wait(t.env)), kDoneExitCode);
 }
 

@@ -30,7 +30,7 @@ cap::Result<void> submit(cap::Ring& ring, Op op, cap::Endpoint endpoint, std::ui
 }
 
 cap::Result<abi::Completion> next(cap::Ring& ring) {
-    TRY(ring.submit_and_wait(1, kPatienceNs));
+    TRY(ring.submit_and_wait(1, patience_ns));
     return *ring.next();
 }
 
@@ -41,7 +41,7 @@ std::uint64_t serve_batch(cap::Ring& ring, cap::Endpoint endpoint, std::uint32_t
             return 1;
         }
     }
-    if (!ring.submit_and_wait(count, kPatienceNs)) {
+    if (!ring.submit_and_wait(count, patience_ns)) {
         return 2;
     }
     std::array<abi::MessageInfo, kSlots> infos{};
@@ -59,7 +59,7 @@ std::uint64_t serve_batch(cap::Ring& ring, cap::Endpoint endpoint, std::uint32_t
             return 4;
         }
     }
-    if (!ring.submit_and_wait(count, kPatienceNs)) {
+    if (!ring.submit_and_wait(count, patience_ns)) {
         return 5;
     }
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -156,7 +156,7 @@ void reply_receive(Case& t) {
              }));
     for (std::uint64_t i = 0; i < 50; ++i) {
         cap::Message m = cap::message(i);
-        REQUIRE_OK(t, endpoint->call(m, kPatienceNs));
+        REQUIRE_OK(t, endpoint->call(m, patience_ns));
         REQUIRE_EQUAL(t, m.words[0], ~i);
     }
     REQUIRE_EQUAL(t, MUST(t, server.join(t.env.ring)), 0u);
@@ -206,7 +206,7 @@ void all_slots(Case& t) {
         REQUIRE_OK(t, submit(ring, i % 2 == 0 ? Op::kCall : Op::kReceive, *endpoint, i));
     }
     // A call and a reception meet: the one completes, and both hold their slots until the reply.
-    REQUIRE_OK(t, ring.submit_and_wait(kSlots / 2 + 1, kPatienceNs));
+    REQUIRE_OK(t, ring.submit_and_wait(kSlots / 2 + 1, patience_ns));
     std::array<abi::MessageInfo, kSlots> owed{};
     std::uint32_t count = 0;
     for (std::uint32_t i = 0; i <= kSlots / 2; ++i) {
@@ -242,7 +242,7 @@ void ends(Case& t) {
                      for (std::uint32_t i = 0; i < 3; ++i) {
                          (void)submit(its, Op::kReceive, endpoint, i);
                      }
-                     return its.submit_and_wait(2, kPatienceNs) ? 0 : 1;
+                     return its.submit_and_wait(2, patience_ns) ? 0 : 1;
                  }));
         REQUIRE_OK(t, submit(ring, Op::kCall, *endpoint, 1));
         REQUIRE_OK(t, submit(ring, Op::kCall, *endpoint, 2));
@@ -280,7 +280,7 @@ void caller_ends(Case& t) {
                             return static_cast<std::uint64_t>(its.submit_and_wait(1).has_value());
                         },
                         &named));
-        REQUIRE_OK(t, endpoint->receive(m, kPatienceNs));
+        REQUIRE_OK(t, endpoint->receive(m, patience_ns));
         REQUIRE(t, caller.reaches(abi::ThreadState::kWaiting));
     }
     REQUIRE_ERROR(t, endpoint->reply(cap::answer(m)), Error::kNoCaller);
@@ -299,7 +299,7 @@ void linked(Case& t) {
     cap::Message m;
     REQUIRE_OK(t, endpoint->receive(m));
     REQUIRE_OK(t, endpoint->reply(cap::answer(m)));
-    REQUIRE_OK(t, ring.submit_and_wait(2, kPatienceNs));
+    REQUIRE_OK(t, ring.submit_and_wait(2, patience_ns));
     REQUIRE_EQUAL(t, ring.next()->user_data, 1u);
     REQUIRE_EQUAL(t, ring.next()->result, 5);
 }
@@ -322,7 +322,7 @@ void capabilities(Case& t) {
     REQUIRE_OK(t, copy->signal(4));
     REQUIRE_EQUAL(t, MUST(t, bell->poll()), 4u);
     REQUIRE_OK(t, submit(ring, Op::kReply, *endpoint, 1, abi::MessageInfo{}.with_token(info.token())));
-    REQUIRE_OK(t, ring.submit_and_wait(2, kPatienceNs));
+    REQUIRE_OK(t, ring.submit_and_wait(2, patience_ns));
     (void)ring.next();
     (void)ring.next();
 }

@@ -64,7 +64,7 @@ void taken_over(Case& t, Load& load) {
 void killed_under_load(Case& t) {
     Load load(t, 2, 1);
     Random random(t.seed);
-    for (int round = 0; round < 25 && !t.failed(); ++round) {
+    for (int round = 0; round < 10 && !t.failed(); ++round) {
         ServerProcess server(t, "policy=round_robin");
         REQUIRE(t, server.is_ready());
         taken_over(t, load);
@@ -81,7 +81,7 @@ void killed_under_load(Case& t) {
 void killed_while_it_starts(Case& t) {
     Load load(t, 1, 1);
     Random random(t.seed);
-    for (int round = 0; round < 40 && !t.failed(); ++round) {
+    for (int round = 0; round < 16 && !t.failed(); ++round) {
         ServerProcess server(t, "policy=round_robin");
         sleep_ns(random.below(4 * kMillisecond));
         server.kill();
@@ -97,7 +97,7 @@ void killed_while_it_starts(Case& t) {
 void ends_by_itself(Case& t) {
     Load load(t, 1, 2);
     Random random(t.seed);
-    for (int round = 0; round < 15 && !t.failed(); ++round) {
+    for (int round = 0; round < 8 && !t.failed(); ++round) {
         cap::LineBuffer<64> arguments;
         arguments.print("policy=round_robin fault=exit_after={}", 1 + random.below(50));
         ServerProcess server(t, arguments.view());

@@ -53,7 +53,7 @@ void nowhere_to_start(Case& t) {
         params.ring_address = 0x20'0000;
         const Owned thread(MUST(t, process->create_thread(params)));
         REQUIRE_OK(t, thread->start());
-        REQUIRE_EQUAL(t, MUST(t, process->wait_exit(t.env.ring, kPatienceNs)), kFaultExitCode);
+        REQUIRE_EQUAL(t, MUST(t, process->wait_exit(t.env.ring, patience_ns)), kFaultExitCode);
     }
 }
 

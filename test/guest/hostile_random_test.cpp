@@ -109,7 +109,7 @@ public:
     [[nodiscard]] bool ask() {
         const std::uint64_t begin = t_.env.clock.now_ns();
         const std::uint64_t bit = std::uint64_t{1} << answers_ % 63;
-        if (!ask_->signal(bit) || answer_->wait(t_.env.ring, kPatienceNs).value_or(0) != bit) {
+        if (!ask_->signal(bit) || answer_->wait(t_.env.ring, patience_ns).value_or(0) != bit) {
             return false;
         }
         ++answers_;
@@ -164,6 +164,9 @@ void storm(Case& t, const Counters& counters, Victim& victim, std::uint64_t call
     for (HostileSeat& seat : seats) {
         seat.end();
         lives += seat.lives();
+    }
+    for (std::uint32_t cpu = 0; cpu < t.cpus(); ++cpu) {  // whatever they have lent
+        (void)t.env.find<cap::SchedDomain>("domain")->reclaim_cpu(cpu);
     }
     t.env.log.print("test: calls={} submissions={} lives={} answers={} slowest_us={}",
                     counters.page->calls.load(), counters.page->submissions.load(), lives, victim.answers(),
@@ -230,7 +233,7 @@ void all_works(Case& t) {
     }
     std::uint64_t primes = 0;
     for (const Worker& worker : crew.workers()) {
-        REQUIRE_EQUAL(t, MUST(t, worker.bell.wait(t.env.ring, kPatienceNs)), 1u);
+        REQUIRE_EQUAL(t, MUST(t, worker.bell.wait(t.env.ring, patience_ns)), 1u);
         primes += worker.station->values[2];
     }
     REQUIRE_EQUAL(t, primes, kPrimesBelow);

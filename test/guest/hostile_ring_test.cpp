@@ -40,7 +40,7 @@ std::uint64_t enter(cap::Ring&, void* argument) {
     const auto enough = [&](std::uint64_t enters) {
         return enters >= kEnters && scene.consumed >= scene.wanted && scene.refused >= scene.wanted;
     };
-    const std::uint64_t end = scene.env.clock.now_ns() + kPatienceNs;
+    const std::uint64_t end = scene.env.clock.now_ns() + patience_ns;
     for (std::uint64_t i = 0; !enough(i) && scene.env.clock.now_ns() < end; ++i) {
         const auto entered = cap::cap_enter(random.below(3), random.one_in(4) ? 20 * kMicrosecond : 0);
         scene.consumed += entered.submitted;
@@ -118,7 +118,7 @@ cap::Result<std::uint64_t> next_ring_address(const cap::Env& env) {
 
 // The main thread's ring beside all that: operations that complete at once, and later.
 bool own_ring_works(Case& t, cap::Notification bell) {
-    const auto bits = bell.signal(4) ? bell.wait(t.env.ring, kPatienceNs) : 0;
+    const auto bits = bell.signal(4) ? bell.wait(t.env.ring, patience_ns) : 0;
     return bits.value_or(0) == 4 && by_ring(t.env, {Op::kNop, t.env.process.slot()}) == Error::kOk;
 }
 

@@ -111,7 +111,7 @@ void completions(Case& t) {
     REQUIRE_OK(t, rtc.start(Rtc::kFast));
     for (std::uint64_t i = 0; i < 50; ++i) {
         REQUIRE_OK(t, t.env.ring.prepare(cap::submission(abi::Op::kWaitBits, bell->slot(), i)));
-        REQUIRE_OK(t, t.env.ring.submit_and_wait(1, kPatienceNs));
+        REQUIRE_OK(t, t.env.ring.submit_and_wait(1, patience_ns));
         const auto completion = t.env.ring.next();
         REQUIRE_EQUAL(t, completion->user_data, i);
         REQUIRE_EQUAL(t, completion->result, 4);
@@ -123,7 +123,7 @@ void completions(Case& t) {
     REQUIRE_OK(t, irq->bind(*other, 1));
     (void)MUST(t, bell->poll());
     REQUIRE_OK(t, rtc.take());
-    REQUIRE_EQUAL(t, MUST(t, other->wait(t.env.ring, kPatienceNs)), 1u);
+    REQUIRE_EQUAL(t, MUST(t, other->wait(t.env.ring, patience_ns)), 1u);
     REQUIRE_EQUAL(t, MUST(t, bell->poll()), 0u);
     REQUIRE_OK(t, rtc.stop());
 }
@@ -137,7 +137,7 @@ void unacknowledged(Case& t) {
     REQUIRE_OK(t, irq->bind(*bell, 1));
     REQUIRE_OK(t, rtc.start(Rtc::kFast));
     for (int round = 0; round < 3; ++round) {
-        REQUIRE_EQUAL(t, MUST(t, bell->wait(t.env.ring, kPatienceNs)), 1u);
+        REQUIRE_EQUAL(t, MUST(t, bell->wait(t.env.ring, patience_ns)), 1u);
         for (int i = 0; i < 20; ++i) {
             REQUIRE(t, eventually(t.env.clock, [&] { return rtc.take().value_or(false); }));
         }
@@ -156,7 +156,7 @@ struct Turn {
 std::uint64_t serve_some(cap::Ring& ring, void* argument) {
     auto& turn = *static_cast<Turn*>(argument);
     for (int i = 0; i < 5; ++i) {
-        if (!turn.bell.wait(ring, kPatienceNs) || !Rtc(turn.irq).take() || !turn.irq.acknowledge()) {
+        if (!turn.bell.wait(ring, patience_ns) || !Rtc(turn.irq).take() || !turn.irq.acknowledge()) {
             return 1;
         }
         ++turn.served;
@@ -191,7 +191,7 @@ void driver_process(Case& t) {
         irq = {};
         REQUIRE_ERROR(t, Rtc::claim(t.machine), Error::kBusy);
         REQUIRE_OK(t, child->thread.start());
-        REQUIRE_EQUAL(t, MUST(t, bell->wait(t.env.ring, kPatienceNs)), 1u);
+        REQUIRE_EQUAL(t, MUST(t, bell->wait(t.env.ring, patience_ns)), 1u);
         REQUIRE_EQUAL(t, MUST(t, child.wait(t.env)), kDoneExitCode);
     }
     REQUIRE(t, eventually(t.env.clock, [&] {
@@ -211,7 +211,7 @@ void dropped_in_use(Case& t) {
         const Owned bell(MUST(t, t.env.process.create_notification()));
         REQUIRE_OK(t, irq->bind(*bell, 1));
         REQUIRE_OK(t, Rtc(*irq).start(Rtc::kFast));
-        REQUIRE_EQUAL(t, MUST(t, bell->wait(t.env.ring, kPatienceNs)), 1u);
+        REQUIRE_EQUAL(t, MUST(t, bell->wait(t.env.ring, patience_ns)), 1u);
         irq = {};
         REQUIRE_EQUAL(t, MUST(t, bell->poll()), 0u);
     }

@@ -98,7 +98,7 @@ void registers_of_a_thread(Case& t) {
         const Owned thread(MUST(t, t.env.process.create_thread(params)));
         REQUIRE_EQUAL(t, kernel_addresses(ring, abi::kRingPages * abi::kPageSize), 0u);
         REQUIRE_OK(t, thread->start());
-        REQUIRE_OK(t, thread->join(t.env.ring, kPatienceNs));
+        REQUIRE_OK(t, thread->join(t.env.ring, patience_ns));
         REQUIRE_EQUAL(t, seen->rsp, params.stack);
         for (const std::uint64_t word : seen->zero) {
             REQUIRE_EQUAL(t, word, 0u);

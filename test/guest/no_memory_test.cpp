@@ -163,6 +163,7 @@ void full_table(Case& t) {
     REQUIRE_EQUAL(t, create_thread(), Error::kNoSlot);
     REQUIRE_EQUAL(t, by_call({Op::kCreateEndpoint, t.env.process.slot()}), Error::kNoSlot);
     REQUIRE_EQUAL(t, by_call({Op::kGetIrq, t.machine.slot(), {5}}), Error::kNoSlot);
+    REQUIRE_EQUAL(t, by_call({Op::kCreateDomain, *t.env.find_slot("domain")}), Error::kNoSlot);
     REQUIRE_EQUAL(t, by_call({Op::kSplit, memory->slot(), {0, 1}}), Error::kNoSlot);
 }
 
@@ -174,6 +175,7 @@ void servers(Case& t) {
     constexpr std::uint64_t kFar = 0x6000'0000'0000;
     {
         const Drought drought(t.env);
+        REQUIRE_EQUAL(t, by_call({Op::kCreateDomain, domain}), Error::kNoMemory);
         REQUIRE_EQUAL(t, by_call({Op::kAttach, domain, {kFar}}), Error::kNoMemory);
     }
     const DomainServer server(t, 0);

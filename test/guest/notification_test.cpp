@@ -69,7 +69,7 @@ void waiter_dies(Case& t) {
         REQUIRE(t, thread.wait());
         if (signal_first) {
             REQUIRE_OK(t, bell->signal(2));
-            REQUIRE_EQUAL(t, MUST(t, bell->wait(t.env.ring, kPatienceNs)), 2u);
+            REQUIRE_EQUAL(t, MUST(t, bell->wait(t.env.ring, patience_ns)), 2u);
         } else {
             REQUIRE_OK(t, t.env.ring.prepare(cap::submission(Op::kWaitBits, bell->slot(), 1)));
             REQUIRE_ERROR(t, t.env.ring.submit_and_wait(1, kMillisecond), Error::kTimedOut);
@@ -87,7 +87,7 @@ void notification_goes(Case& t) {
     REQUIRE_OK(t, t.env.ring.prepare(cap::submission(Op::kWaitBits, bell->slot(), 5)));
     REQUIRE_OK(t, t.env.ring.submit_and_wait(0));
     bell = {};
-    REQUIRE_OK(t, t.env.ring.submit_and_wait(1, kPatienceNs));
+    REQUIRE_OK(t, t.env.ring.submit_and_wait(1, patience_ns));
     const auto completion = t.env.ring.next();
     REQUIRE_EQUAL(t, completion->user_data, 5u);
     REQUIRE_EQUAL(t, error_of(completion->result), Error::kGone);

@@ -42,7 +42,7 @@ struct Ward {
     [[nodiscard]] cap::Process process() const { return (*child)->process; }
     // Waits for its next fault.
     [[nodiscard]] cap::Result<cap::Thread::Fault> next(const cap::Env& env) const {
-        TRY(bell->wait(env.ring, kPatienceNs));
+        TRY(bell->wait(env.ring, patience_ns));
         return thread().fault();
     }
 };
@@ -162,7 +162,7 @@ void by_message(Case& t) {
     const auto caller = MUST(t, Caller::start(t.env, "write"));
     const auto& child = *caller.child;
     cap::Message message;
-    REQUIRE_OK(t, caller.endpoint->receive(message, kPatienceNs));
+    REQUIRE_OK(t, caller.endpoint->receive(message, patience_ns));
     for (int i = 0; i < 3; ++i) {
         REQUIRE_EQUAL(t, message.info.words(), 4u);
         REQUIRE_EQUAL(t, message.badge, 4711u);
@@ -178,7 +178,7 @@ void by_message(Case& t) {
             break;
         }
         message = cap::answer(message);
-        REQUIRE_OK(t, caller.endpoint->reply_and_receive(message, kPatienceNs));
+        REQUIRE_OK(t, caller.endpoint->reply_and_receive(message, patience_ns));
     }
     REQUIRE_EQUAL(t, MUST(t, child.wait(t.env)), kDoneExitCode);
 }
@@ -192,7 +192,7 @@ std::uint64_t receive_and_go(cap::Ring&, void* argument) {
 void message_refused(Case& t) {
     const auto refused = MUST(t, Caller::start(t.env, "read"));
     cap::Message message;
-    REQUIRE_OK(t, refused.endpoint->receive(message, kPatienceNs));
+    REQUIRE_OK(t, refused.endpoint->receive(message, patience_ns));
     REQUIRE_OK(t, refused.endpoint->reply(cap::answer(message, 1)));
     REQUIRE_EQUAL(t, MUST(t, refused.child->wait(t.env)), kFaultExitCode);
     const auto left = MUST(t, Caller::start(t.env, "read"));
@@ -201,7 +201,7 @@ void message_refused(Case& t) {
     REQUIRE(t, server.wait());
     REQUIRE_EQUAL(t, MUST(t, left.child->wait(t.env)), kFaultExitCode);
     const auto killed = MUST(t, Caller::start(t.env, "read"));
-    REQUIRE_OK(t, killed.endpoint->receive(message, kPatienceNs));
+    REQUIRE_OK(t, killed.endpoint->receive(message, patience_ns));
     REQUIRE_OK(t, (*killed.child)->process.kill(78));
     REQUIRE_EQUAL(t, MUST(t, killed.child->wait(t.env)), 78u);
     REQUIRE_ERROR(t, killed.endpoint->reply(cap::answer(message)), Error::kNoCaller);

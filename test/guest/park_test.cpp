@@ -110,7 +110,7 @@ void completions_do_not_wake(Case& t) {
                                              ring.submit_and_wait(0);
                            const auto parked = cap::park(word, 0);
                            back = true;
-                           const bool both = ring.submit_and_wait(2, kPatienceNs).has_value();
+                           const bool both = ring.submit_and_wait(2, patience_ns).has_value();
                            return sent && parked && both ? 1 : 0;
                        }));
     REQUIRE(t, waits(t, thread));

@@ -65,7 +65,7 @@ template <class Condition>
 bool spin_until(Case& t, Condition condition) {
     const std::uint64_t begin = t.env.clock.now_ns();
     while (!condition()) {
-        if (t.env.clock.now_ns() - begin > kPatienceNs) {
+        if (t.env.clock.now_ns() - begin > patience_ns) {
             return false;
         }
     }
@@ -139,14 +139,14 @@ void no_room(Case& t) {
         }
         REQUIRE_ERROR(t, t.env.thread.poll(t.env.ring), Error::kNoSlot);
         REQUIRE_OK(t, crowd->kill(0));
-        REQUIRE_OK(t, crowd->wait_exit(t.env.ring, kPatienceNs));
+        REQUIRE_OK(t, crowd->wait_exit(t.env.ring, patience_ns));
     }
     submit(t, {nop(t, 1)});
     REQUIRE_EQUAL(t, cap::cap_enter(1, 0).submitted, 1u);  // nobody else takes it
     expect(t, {{1, 1}});
     const auto again = MUST(t, polled(t));
     submit(t, {nop(t, 1)});
-    REQUIRE_EQUAL(t, cap::cap_enter(1, kPatienceNs).ready, 1);
+    REQUIRE_EQUAL(t, cap::cap_enter(1, patience_ns).ready, 1);
     expect(t, {{1, 1}});
 }
 
@@ -216,7 +216,7 @@ void operations(Case& t) {
         REQUIRE_ERROR(t, t.env.ring.call(cap::submission(Op::kGetStatus, t.env.thread.slot(), 0, at)),
                       Error::kBadAddress);
         REQUIRE_OK(t, t.env.ring.call(cap::submission(Op::kSignal, bell->slot(), 0, 6)));
-        REQUIRE_EQUAL(t, MUST(t, bell->wait(t.env.ring, kPatienceNs)), 6u);
+        REQUIRE_EQUAL(t, MUST(t, bell->wait(t.env.ring, patience_ns)), 6u);
         auto ends = MUST(t, JoiningThread::start(t.env, [] { return 23; }));
         REQUIRE_EQUAL(t, MUST(t, ends.join(t.env.ring)), 23u);
         for (const Request& request :
@@ -301,7 +301,7 @@ void sleeps(Case& t) {
         REQUIRE_EQUAL(t, cap::cap_enter(0, 0).ready, 0);  // nothing to wake it for
         REQUIRE_EQUAL(t, poller.word().state(), ThreadState::kWaiting);
         submit(t, {nop(t, i)});
-        REQUIRE_OK(t, t.env.ring.submit_and_wait(1, kPatienceNs));
+        REQUIRE_OK(t, t.env.ring.submit_and_wait(1, patience_ns));
         expect(t, {{i, static_cast<std::int64_t>(i)}});
     }
 }
@@ -311,7 +311,7 @@ void waits_as_ever(Case& t) {
     const auto poller = MUST(t, polled(t));
     REQUIRE_EQUAL(t, error_of(cap::cap_enter(abi::kCqEntries + 1, 0).ready), Error::kBadArgument);
     submit(t, {nop(t, 1), nop(t, 2), wait_bits(*bell, 3)});
-    const auto two = cap::cap_enter(2, kPatienceNs);
+    const auto two = cap::cap_enter(2, patience_ns);
     REQUIRE_EQUAL(t, two.ready, 2);
     REQUIRE_EQUAL(t, two.submitted, 0u);
     REQUIRE_EQUAL(t, error_of(cap::cap_enter(3, kMillisecond).ready), Error::kTimedOut);
@@ -321,7 +321,7 @@ void waits_as_ever(Case& t) {
         (void)bell->signal(8);
     };
     auto helper = MUST(t, JoiningThread::start(t.env, signal));
-    REQUIRE_EQUAL(t, cap::cap_enter(3, kPatienceNs).ready, 3);
+    REQUIRE_EQUAL(t, cap::cap_enter(3, patience_ns).ready, 3);
     expect(t, {{1, 1}, {2, 2}, {3, 8}});
 }
 
@@ -338,7 +338,7 @@ void lying_tail(Case& t) {
         header.sq_polled = 7;  // nobody reads that back
         header.sq_tail = tail;
         submit(t, {nop(t, 1)});
-        REQUIRE_EQUAL(t, cap::cap_enter(1, kPatienceNs).ready, 1);
+        REQUIRE_EQUAL(t, cap::cap_enter(1, patience_ns).ready, 1);
         REQUIRE_OK(t, poller->suspend());
         header.sq_polled = 0;
         REQUIRE_OK(t, poller->resume());
@@ -415,11 +415,11 @@ void killed(Case& t) {
         if (!waits) {
             REQUIRE(t, spin_until(t, [&] { return poller.word().state() == ThreadState::kGone; }));
         }
-        const auto entered = cap::cap_enter(3, kPatienceNs);
+        const auto entered = cap::cap_enter(3, patience_ns);
         REQUIRE_EQUAL(t, entered.ready, 3);
         REQUIRE_EQUAL(t, entered.submitted, 3u);
         expect(t, {{1, 1}, {2, 8}, {3, 3}});
-        REQUIRE_EQUAL(t, MUST(t, poller->join(t.env.ring, kPatienceNs)), 55u);
+        REQUIRE_EQUAL(t, MUST(t, poller->join(t.env.ring, patience_ns)), 55u);
     }
     const auto next = MUST(t, polled(t));
     submit(t, {nop(t, 9)});
@@ -453,7 +453,7 @@ void ends_with_its_thread(Case& t) {
         }
         REQUIRE_EQUAL(t, MUST(t, thread.join(t.env.ring)), 7u);
         REQUIRE_EQUAL(t, MUST(t, its->status()).word.state(), ThreadState::kGone);
-        REQUIRE_EQUAL(t, MUST(t, its->join(t.env.ring, kPatienceNs)), 7u);
+        REQUIRE_EQUAL(t, MUST(t, its->join(t.env.ring, patience_ns)), 7u);
     }
 }
 

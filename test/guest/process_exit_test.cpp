@@ -77,7 +77,7 @@ void kill_each_state(Case& t) {
 void kill_without_threads(Case& t) {
     const Owned process(MUST(t, t.env.process.create_process("empty")));
     REQUIRE_OK(t, process->kill(kKilled));
-    REQUIRE_EQUAL(t, MUST(t, process->wait_exit(t.env.ring, kPatienceNs)), kKilled);
+    REQUIRE_EQUAL(t, MUST(t, process->wait_exit(t.env.ring, patience_ns)), kKilled);
 }
 
 void kill_crowd(Case& t) {
@@ -85,7 +85,7 @@ void kill_crowd(Case& t) {
     const cap::GivenCap caps[] = {{"bell", bell->slot(), abi::kWrite}};
     const auto child = MUST(t, Child::create(t.env, "mode=crowd", {.caps = caps}));
     REQUIRE_OK(t, child->thread.start());
-    REQUIRE_EQUAL(t, MUST(t, bell->wait(t.env.ring, kPatienceNs)), 1u);
+    REQUIRE_EQUAL(t, MUST(t, bell->wait(t.env.ring, patience_ns)), 1u);
     REQUIRE_OK(t, child->process.kill(kKilled));
     REQUIRE_EQUAL(t, MUST(t, child.wait(t.env)), kKilled);
 }
@@ -158,7 +158,7 @@ void waiter_dies(Case& t) {
     REQUIRE_OK(t, t.env.ring.prepare(cap::submission(abi::Op::kWaitExit, watched->process.slot(), 3)));
     REQUIRE_ERROR(t, t.env.ring.submit_and_wait(1, kMillisecond), Error::kTimedOut);
     REQUIRE_OK(t, watched->process.kill(kKilled));
-    REQUIRE_OK(t, t.env.ring.submit_and_wait(1, kPatienceNs));
+    REQUIRE_OK(t, t.env.ring.submit_and_wait(1, patience_ns));
     const auto completion = t.env.ring.next();
     REQUIRE_EQUAL(t, completion->user_data, 3u);
     REQUIRE_EQUAL(t, static_cast<std::uint64_t>(completion->result), kKilled);
@@ -171,7 +171,7 @@ void dropped_while_waited_for(Case& t) {
     REQUIRE_OK(t, t.env.ring.prepare(cap::submission(abi::Op::kWaitExit, process.slot(), tag)));
     REQUIRE_OK(t, t.env.ring.submit_and_wait(0));
     process.drop();
-    REQUIRE_OK(t, t.env.ring.submit_and_wait(1, kPatienceNs));
+    REQUIRE_OK(t, t.env.ring.submit_and_wait(1, patience_ns));
     const auto completion = t.env.ring.next();
     REQUIRE(t, completion.has_value());
     REQUIRE_EQUAL(t, completion->user_data, tag);
@@ -189,7 +189,7 @@ void table_is_cleared(Case& t) {
     bell = Owned<cap::Notification>();
     REQUIRE_ERROR(t, t.env.ring.submit_and_wait(1, kMillisecond), Error::kTimedOut);
     REQUIRE_OK(t, child->process.kill(0));
-    REQUIRE_OK(t, t.env.ring.submit_and_wait(1, kPatienceNs));
+    REQUIRE_OK(t, t.env.ring.submit_and_wait(1, patience_ns));
     const auto completion = t.env.ring.next();
     REQUIRE(t, completion.has_value());
     REQUIRE_EQUAL(t, static_cast<Error>(completion->result), Error::kGone);

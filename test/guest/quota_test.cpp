@@ -7,6 +7,7 @@
 #include "support/child.hpp"
 #include "support/doors.hpp"
 #include "support/free_pages.hpp"
+#include "support/makings.hpp"
 #include "support/owned.hpp"
 #include "support/sibling.hpp"
 
@@ -21,9 +22,7 @@ using abi::CapSlot;
 using abi::Error;
 using abi::Op;
 
-constexpr std::uint64_t kSmallest = 64;  // of what is charged
 constexpr std::uint64_t kMuch = 1 << 20;
-constexpr std::uint64_t kFar = 0x4000'0000 - 2 * abi::kPageSize;  // where page tables of two levels end
 
 bool same(const abi::QuotaStatus& a, const abi::QuotaStatus& b) {
     return a.memory == b.memory && a.memory_used == b.memory_used && a.threads == b.threads &&
@@ -199,55 +198,6 @@ struct Poor {
     }
 };
 
-struct Making {
-    std::string_view name;
-    Error (*make)(const Case&, const cap::Process&);
-};
-
-template <class T>
-Error made(const cap::Result<T>& slot) {
-    if (slot) {
-        slot->drop();
-    }
-    return error_of(slot);
-}
-
-cap::Memory shared;  // two pages, of the test's own
-
-constexpr Making kMakings[] = {
-    {"process", [](const Case&, const cap::Process& by) { return made(by.create_process("made")); }},
-    {"notification", [](const Case&, const cap::Process& by) { return made(by.create_notification()); }},
-    {"quota", [](const Case&, const cap::Process& by) { return made(by.create_quota(3 * kSmallest, 1)); }},
-    {"small_memory", [](const Case&, const cap::Process& by) { return made(by.create_memory(2)); }},
-    {"listed_memory", [](const Case&, const cap::Process& by) { return made(by.create_memory(6)); }},
-    {"thread",
-     [](const Case&, const cap::Process& by) {
-         abi::ThreadParams params{};
-         params.ring_address = kFar;
-         return made(by.create_thread(params));
-     }},
-    {"thread_in_place",
-     [](const Case&, const cap::Process& by) {
-         // The pages are mapped already, by then: what is left to refuse is the line.
-         abi::ThreadParams params{};
-         params.ring_address = kFar;
-         const auto first = by.create_thread(params);
-         if (!first) {
-             return first.error();
-         }
-         params.ring_address |= abi::kRingInPlace;
-         const auto second = made(by.create_thread(params));
-         first->drop();
-         return second == Error::kOk ? Error::kBadCall : Error::kOk;  // one line was all
-     }},
-    {"mapping",
-     [](const Case&, const cap::Process& by) {
-         return error_of(by.map(shared, kFar + abi::kPageSize, 0, 2, abi::kRead));
-     }},
-    {"given", [](const Case& t,
-                 const cap::Process& by) { return error_of(by.give(t.env.process.slot(), abi::kRead)); }},
-};
-
 // With a quota of nothing, of a little, of a little more, until it succeeds: each time before that it says kQuota, and all
 // is as it was. So each allocation has been the one that was refused.
 void refuse_each(Case& t, const Making& making) {
@@ -282,6 +232,8 @@ void refuse_each(Case& t, const Making& making) {
 void each_allocation_refused(Case& t) {
     const Owned memory(MUST(t, t.env.process.create_memory(2)));
     shared = *memory;
+    const Owned notification(MUST(t, t.env.process.create_notification()));
+    bell = *notification;
     const auto all = [&] {
         for (const Making& making : kMakings) {
             refuse_each(t, making);

@@ -89,7 +89,7 @@ void storm(Case& t, Manner manner) {
     add(serve_back, 1);
     add(serve_front, 2);
     add(call, kCallers);
-    REQUIRE(t, eventually(t.env.clock, [&] { return scene->done.load() == kCallers; }, 4 * kPatienceNs));
+    REQUIRE(t, eventually(t.env.clock, [&] { return scene->done.load() == kCallers; }, 4 * patience_ns));
     REQUIRE_EQUAL(t, scene->wrong.load(), 0u);
     ledger->report(t);
     std::uint64_t direct = 0;

@@ -116,7 +116,7 @@ void kill_while_touching(Case& t, Random& random) {
     }
     REQUIRE(t, eventually(t.env.clock, [&] { return workers[t.cpus() - 1]->beats() > random.below(kMany); }));
     REQUIRE_OK(t, crew.process().kill(1));
-    REQUIRE_EQUAL(t, MUST(t, crew.process().wait_exit(t.env.ring, kPatienceNs)), 1u);
+    REQUIRE_EQUAL(t, MUST(t, crew.process().wait_exit(t.env.ring, patience_ns)), 1u);
 }
 
 void killed_under_use(Case& t) {

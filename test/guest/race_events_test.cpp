@@ -29,7 +29,7 @@ public:
             thread.drop();
         }
         (void)process_.kill(0);
-        (void)process_.wait_exit(t_.env.ring, kPatienceNs);
+        (void)process_.wait_exit(t_.env.ring, patience_ns);
         process_.drop();
     }
     Crowd(const Crowd&) = delete;

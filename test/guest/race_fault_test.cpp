@@ -20,7 +20,7 @@ using namespace test;
 using abi::Error;
 
 constexpr std::uint64_t kPlace = 0x5000'0000;
-constexpr std::uint64_t kWins = 100;
+constexpr std::uint64_t kWins = 30;
 
 struct Scene {
     cap::Thread thread;
@@ -55,7 +55,7 @@ void one_ends_each(Case& t, bool suspends, bool kills) {
     const cap::Thread thread = child->thread;
     REQUIRE_OK(t, thread.set_fault_handler(*bell, 1));
     REQUIRE_OK(t, thread.start());
-    REQUIRE_EQUAL(t, MUST(t, bell->wait(t.env.ring, kPatienceNs)), 1u);
+    REQUIRE_EQUAL(t, MUST(t, bell->wait(t.env.ring, patience_ns)), 1u);
     const std::uint64_t before = MUST(t, thread.status()).wakes;
     Scene scene{.thread = thread, .seed = t.seed, .suspends = suspends};
     std::array<std::optional<Sibling>, 8> enders;
@@ -74,7 +74,7 @@ void one_ends_each(Case& t, bool suspends, bool kills) {
         }
         return all && wins >= kWins && scene.late >= 10;
     };
-    const bool all_won = eventually(t.env.clock, enough, 3 * kPatienceNs);
+    const bool all_won = eventually(t.env.clock, enough, 3 * patience_ns);
     if (!all_won) {
         t.env.log.print("race: ended={} too_late={} outstanding={} word={:x}", wins, scene.late.load(),
                         thread.fault().has_value(), thread.status()->word.raw);

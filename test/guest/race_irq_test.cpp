@@ -74,7 +74,7 @@ void lives_of_a_line(Case& t) {
     for (std::uint32_t cpu = 1; cpu < t.cpus(); ++cpu) {
         meddlers[cpu].emplace(MUST(t, Sibling::start(t.env, meddle, &scene, {.affinity = only(cpu)})));
     }
-    for (int round = 0; !t.failed() && (round < 100 || (round < 2000 && scene.stale < 20)); ++round) {
+    for (int round = 0; !t.failed() && (round < 40 || (round < 2000 && scene.stale < 20)); ++round) {
         one_life(t, scene, random);
     }
     scene.over = true;

@@ -46,14 +46,14 @@ void wait_and_exit(Case& t) {
         REQUIRE_OK(t, ring.prepare(cap::submission(abi::Op::kWaitExit, process->slot(), round)));
         const std::uint64_t at_once = MUST(t, ring.submit_and_wait(0));
         REQUIRE(t, at_once <= 1);
-        REQUIRE_OK(t, ring.submit_and_wait(1, kPatienceNs));
+        REQUIRE_OK(t, ring.submit_and_wait(1, patience_ns));
         const auto completion = ring.next();
         REQUIRE(t, completion.has_value());
         REQUIRE_EQUAL(t, completion->user_data, round);
         REQUIRE_EQUAL(t, completion->result, round);
         REQUIRE(t, !ring.next());
         // Whoever asks later is told as well.
-        REQUIRE_EQUAL(t, MUST(t, process->wait_exit(ring, kPatienceNs)), round);
+        REQUIRE_EQUAL(t, MUST(t, process->wait_exit(ring, patience_ns)), round);
         (void)race.settle(at_once == 0);
         if (!race.steer(round, aim)) {
             break;
@@ -87,7 +87,7 @@ void join_and_exit(Case& t) {
         REQUIRE_OK(t, ring.prepare(cap::submission(abi::Op::kJoin, thread->slot(), round)));
         const std::uint64_t at_once = MUST(t, ring.submit_and_wait(0));
         REQUIRE(t, at_once <= 1);
-        REQUIRE_OK(t, ring.submit_and_wait(1, kPatienceNs));
+        REQUIRE_OK(t, ring.submit_and_wait(1, patience_ns));
         const auto completion = ring.next();
         REQUIRE(t, completion.has_value());
         REQUIRE_EQUAL(t, completion->user_data, round);

@@ -69,7 +69,7 @@ void race(Case& t, const char* name, bool change, Park park) {
                                                   }
                                               },
                                               {.affinity = 1, .first_cpu = 0}));
-    REQUIRE(t, eventually(t.env.clock, [&] { return scene.race.over(); }, 3 * kPatienceNs));
+    REQUIRE(t, eventually(t.env.clock, [&] { return scene.race.over(); }, 3 * patience_ns));
     REQUIRE_OK(t, actor.join(t.env.ring));
     REQUIRE_OK(t, aimer.join(t.env.ring));
     t.env.log.print("race: {}: unpark_first={} other_first={} woken={}", name, scene.race.aimer_wins(),

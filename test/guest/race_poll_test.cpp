@@ -44,7 +44,7 @@ std::optional<abi::Completion> spin(Case& t, cap::Ring& ring) {
         if (const auto completion = ring.next()) {
             return completion;
         }
-        if (t.env.clock.now_ns() - begin > kPatienceNs) {
+        if (t.env.clock.now_ns() - begin > patience_ns) {
             return std::nullopt;
         }
     }
@@ -59,7 +59,7 @@ struct Counts {
     [[nodiscard]] bool both() const { return awake >= Race::kEnough && asleep >= Race::kEnough; }
 };
 constexpr std::uint64_t kIdleNs = 50 * kMicrosecond;
-constexpr std::uint64_t kRounds = 1200;
+constexpr std::uint64_t kRounds = 400;
 
 // Half of the rounds with kIdleNs, and so on with four times as much: on a busy host it is late that a thread sees anything.
 // In each, round(ring, number, delay) -> whether the poller was awake; nothing: it did not answer.
@@ -182,7 +182,7 @@ void poller_killed(Case& t) {
                             right &&
                             ring.prepare(cap::submission(Op::kNop, t.env.process.slot(), sent++)).has_value();
                     }
-                    const auto entered = cap::cap_enter(sent > seen ? 1 : 0, kPatienceNs);
+                    const auto entered = cap::cap_enter(sent > seen ? 1 : 0, patience_ns);
                     right = right && entered.ready >= 0;
                     scene.by_thread += entered.submitted;
                     ring.drain(
@@ -191,7 +191,7 @@ void poller_killed(Case& t) {
                 scene.by_poller += seen;
                 const auto word = poller->status()->word;
                 const bool killed = word.state() == ThreadState::kGone || word.requests() & abi::kRequestKill;
-                right = right && poller->kill(0) && poller->join(ring, kPatienceNs).has_value();
+                right = right && poller->kill(0) && poller->join(ring, patience_ns).has_value();
                 if (!right) {
                     scene.failed_round = round;
                     return scene.race.give_up();
@@ -257,7 +257,7 @@ void thread_killed(Case& t) {
     Random random(t.seed + 2);
     const std::uint64_t line = kill_threads(t, 20, random);
     const std::uint64_t pages = free_pages(t.env);
-    REQUIRE(t, kill_threads(t, 400, random) <= line + 2 * t.cpus());  // what others have freed late
+    REQUIRE(t, kill_threads(t, 120, random) <= line + 2 * t.cpus());  // what others have freed late
     REQUIRE_EQUAL(t, free_pages(t.env), pages);
 }
 

@@ -52,7 +52,7 @@ bool is_the_last(const cap::Env& env, Notification root) {
         return false;
     }
     root.drop();
-    const auto come = env.ring.submit_and_wait(1, kPatienceNs);
+    const auto come = env.ring.submit_and_wait(1, patience_ns);
     const auto completion = env.ring.next();
     return come && completion && error_of(completion->result) == Error::kGone;
 }

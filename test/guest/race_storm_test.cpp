@@ -84,7 +84,7 @@ void many_wake_one(Case& t) {
         REQUIRE_OK(t, waker.thread.start());
     }
     REQUIRE(t,
-            eventually(t.env.clock, [&] { return sleeper.state() == ThreadState::kGone; }, 3 * kPatienceNs));
+            eventually(t.env.clock, [&] { return sleeper.state() == ThreadState::kGone; }, 3 * patience_ns));
     const std::uint64_t wakes = sleeper.thread.status()->wakes;
     const std::uint64_t handled = sleeper.station->waits_done;
     t.env.log.print("race: signals={} wakes={} handled={}", storm->wakers * kSignals, wakes, handled);

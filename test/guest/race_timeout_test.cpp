@@ -91,7 +91,7 @@ void completion_and_timeout(Case& t, Manner manner) {
     scene->bell = waiter.station->bell;
     REQUIRE_OK(t, waiter.thread.start());
     REQUIRE_OK(t, other.thread.start());
-    REQUIRE(t, eventually(t.env.clock, [&] { return scene->race.over(); }, 3 * kPatienceNs));
+    REQUIRE(t, eventually(t.env.clock, [&] { return scene->race.over(); }, 3 * patience_ns));
     t.env.log.print("race: completed={} timed_out={}", scene->race.aimer_wins(), scene->race.actor_wins());
     REQUIRE_EQUAL(t, scene->failed_round.load(), 0);
     REQUIRE_EQUAL(t, scene->failed_with.load(), 0);

@@ -97,7 +97,7 @@ void fight(Case& t, bool drops) {
     Duel duel{.env = t.env, .bell = *bell, .seed = t.seed, .drops = drops};
     const auto first = MUST(t, Sibling::start(t.env, arm_it, &duel, {.affinity = only(t.cpus() - 1)}));
     const auto second = MUST(t, Sibling::start(t.env, end_it, &duel, {.affinity = only(t.cpus() - 2)}));
-    REQUIRE(t, eventually(t.env.clock, [&] { return duel.over.load(); }, 3 * kPatienceNs));
+    REQUIRE(t, eventually(t.env.clock, [&] { return duel.over.load(); }, 3 * patience_ns));
     t.env.log.print("race: expired={} stopped={}", duel.expired.load(), duel.stopped.load());
     REQUIRE(t, first.wait() && second.wait());
     REQUIRE_EQUAL(t, duel.wrong.load(), 0u);
@@ -164,7 +164,7 @@ void each_arming_ends_once(Case& t) {
     for (std::uint32_t cpu = 0; cpu < t.cpus(); ++cpu) {
         threads[cpu].emplace(MUST(t, Sibling::start(t.env, storm, &all, {.affinity = only(cpu)})));
     }
-    REQUIRE(t, eventually(t.env.clock, [&] { return all.left == 0; }, 3 * kPatienceNs));
+    REQUIRE(t, eventually(t.env.clock, [&] { return all.left == 0; }, 3 * patience_ns));
     for (const auto& timer : all.timers) {
         all.stops += MUST(t, timer->disarm());
         all.expiries += MUST(t, timer->read()).expiries;

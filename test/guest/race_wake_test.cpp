@@ -80,7 +80,7 @@ void block_and_wake(Case& t) {
     scene->bell = sleeper.station->bell;
     REQUIRE_OK(t, sleeper.thread.start());
     REQUIRE_OK(t, waker.thread.start());
-    REQUIRE(t, eventually(t.env.clock, [&] { return scene->race.over(); }, 3 * kPatienceNs));
+    REQUIRE(t, eventually(t.env.clock, [&] { return scene->race.over(); }, 3 * patience_ns));
     const Race& race = scene->race;
     t.env.log.print("race: blocked={} pending={} before={}", race.actor_wins(), scene->pending.load(),
                     race.aimer_wins() - scene->pending);

@@ -124,7 +124,7 @@ void work_on_the_dying(Case& t) {
         REQUIRE_EQUAL(t, error, Error::kWrongState);
         REQUIRE(t, finished(t, helper));
         REQUIRE_EQUAL(t, helper.outcome.load(), 0);
-        REQUIRE_EQUAL(t, MUST(t, process->wait_exit(t.env.ring, kPatienceNs)), 1u);
+        REQUIRE_EQUAL(t, MUST(t, process->wait_exit(t.env.ring, patience_ns)), 1u);
     }
 }
 

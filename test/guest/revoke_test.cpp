@@ -146,7 +146,7 @@ void in_another_process(Case& t) {
     const auto child = MUST(t, Child::create(t.env, "mode=echo", {.caps = caps}));
     REQUIRE_OK(t, child->thread.start());
     REQUIRE_OK(t, ask->signal(1));
-    REQUIRE_EQUAL(t, MUST(t, answer->wait(t.env.ring, kPatienceNs)), 1u);
+    REQUIRE_EQUAL(t, MUST(t, answer->wait(t.env.ring, patience_ns)), 1u);
     REQUIRE_OK(t, lent->revoke());
     REQUIRE_OK(t, ask->signal(2));
     REQUIRE_EQUAL(t, MUST(t, child.wait(t.env)), 1u);  // it could not answer
@@ -177,7 +177,7 @@ void operation_in_flight(Case& t) {
     REQUIRE_OK(t, bell->revoke());
     REQUIRE_ERROR(t, lent->cancel(9), Error::kStaleSlot);
     REQUIRE_OK(t, bell->signal(4));
-    REQUIRE_OK(t, t.env.ring.submit_and_wait(1, kPatienceNs));
+    REQUIRE_OK(t, t.env.ring.submit_and_wait(1, patience_ns));
     REQUIRE_EQUAL(t, t.env.ring.next()->result, 4);
 }
 

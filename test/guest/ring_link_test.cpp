@@ -141,7 +141,7 @@ void held_by_a_wait(Case& t) {
             REQUIRE_EQUAL(t, cap::cap_enter(0, 0).submitted, 3u);
         } else {
             const auto sibling = MUST(t, Sibling::start(t.env, signal_when_it_waits, &helper));
-            const auto entered = cap::cap_enter(wanted, kPatienceNs);
+            const auto entered = cap::cap_enter(wanted, patience_ns);
             REQUIRE_EQUAL(t, entered.ready, 4);
             REQUIRE_EQUAL(t, entered.submitted, 3u);
         }
@@ -160,7 +160,7 @@ void waits_behind_waits(Case& t) {
     submit(t, {nop(t, 10), wait_bits(*bell, 11)});
     for (std::uint64_t i = 1; i < 9; ++i) {
         const auto sibling = MUST(t, Sibling::start(t.env, signal_when_it_waits, &helper));
-        const auto entered = cap::cap_enter(i, kPatienceNs);
+        const auto entered = cap::cap_enter(i, patience_ns);
         REQUIRE_EQUAL(t, entered.ready, static_cast<std::int64_t>(i));
         REQUIRE_EQUAL(t, entered.submitted, i == 1 ? 2u : 1u);
     }
@@ -171,7 +171,7 @@ void waits_behind_waits(Case& t) {
         REQUIRE(t, sibling.wait());
     }
     REQUIRE_OK(t, bell->signal(32));
-    REQUIRE_OK(t, t.env.ring.submit_and_wait(11, kPatienceNs));
+    REQUIRE_OK(t, t.env.ring.submit_and_wait(11, patience_ns));
     expect(t, {{1, 32},
                {2, 32},
                {3, 32},
@@ -196,7 +196,7 @@ void held_with_nothing_behind(Case& t) {
     REQUIRE(t, sibling.wait());
     REQUIRE_OK(t, gong->signal(1));
     submit(t, {nop(t, 3)});
-    REQUIRE_EQUAL(t, cap::cap_enter(3, kPatienceNs).ready, 3);
+    REQUIRE_EQUAL(t, cap::cap_enter(3, patience_ns).ready, 3);
     const auto first = t.env.ring.next();
     REQUIRE_EQUAL(t, first->user_data + t.env.ring.next()->user_data, 3u);
     expect(t, {{3, 3}});

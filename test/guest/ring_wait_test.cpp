@@ -37,7 +37,7 @@ void time_out_after_a_while(Case& t) {
 
 void completion_before_time_out(Case& t) {
     for (const std::uint64_t timeout :
-         {std::uint64_t{0}, kPatienceNs, kVeryLong, abi::kForever - 1, abi::kForever}) {
+         {std::uint64_t{0}, patience_ns, kVeryLong, abi::kForever - 1, abi::kForever}) {
         REQUIRE_OK(t, t.env.ring.prepare(cap::submission(Op::kNop, t.env.process.slot(), 4)));
         REQUIRE_EQUAL(t, cap::cap_enter(1, timeout).ready, 1);
         REQUIRE_EQUAL(t, t.env.ring.next()->user_data, 4u);
@@ -122,7 +122,7 @@ void time_out_races_completion(Case& t) {
     }
     REQUIRE_OK(t, bell->signal(1ull << 61));
     if (in_flight) {
-        REQUIRE_OK(t, t.env.ring.submit_and_wait(1, kPatienceNs));
+        REQUIRE_OK(t, t.env.ring.submit_and_wait(1, patience_ns));
         REQUIRE(t, t.env.ring.next()->result != 0);
     }
     t.env.log.print("test: {} timed out, {} completed", timed_out, taken);
@@ -152,7 +152,7 @@ void ping_pong(Case& t) {
         const auto thread = MUST(t, Sibling::start(t.env, answer, &game, {.affinity = only(cpu)}));
         for (std::uint64_t i = 0; i < game.rounds; ++i) {
             REQUIRE_OK(t, ping->signal(1));
-            REQUIRE_EQUAL(t, MUST(t, pong->wait(t.env.ring, kPatienceNs)), 1u);
+            REQUIRE_EQUAL(t, MUST(t, pong->wait(t.env.ring, patience_ns)), 1u);
         }
         REQUIRE(t, thread.wait());
     }

@@ -76,7 +76,7 @@ void table_is_read_only(Case& t) {
     REQUIRE(t, comes_to(t, other, ThreadState::kGone));
     REQUIRE_EQUAL(t, other.thread.status()->word.cause(), Cause::kFaulted);
     (void)crew.process().kill(0);
-    REQUIRE_OK(t, crew.process().wait_exit(t.env.ring, kPatienceNs));
+    REQUIRE_OK(t, crew.process().wait_exit(t.env.ring, patience_ns));
     DomainServer server(t);
 }
 

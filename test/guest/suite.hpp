@@ -14,6 +14,7 @@
 #include "cap/env.hpp"
 #include "cap/machine.hpp"
 #include "core/command_line.hpp"
+#include "support/patience.hpp"
 
 #include <concepts>
 #include <span>
@@ -136,8 +137,11 @@ inline int run(const cap::Env& env, std::string_view suite, std::span<const Entr
         env.log.write("error: a guest test must be the root task: it was given no capability machine");
         return 1;
     }
-    const auto text = cox::core::CommandLine(env.arguments()).find("seed").value_or("1");
-    const std::uint64_t seed = cox::core::parse_u64(text).value_or(1);
+    const cox::core::CommandLine arguments(env.arguments());
+    const std::uint64_t seed = cox::core::parse_u64(arguments.find("seed").value_or("1")).value_or(1);
+    if (const auto text = arguments.find("patience_ms")) {
+        patience_ns = cox::core::parse_u64(*text).value_or(0) * kMillisecond;
+    }
     env.log.print("suite: name={} cases={}", suite, cases.size());
     env.log.print("test: seed={} cpus={}", seed, env.info.cpu_count);
     std::uint64_t passed = 0;

@@ -45,10 +45,26 @@ public:
         return count_ != 0;
     }
     std::string_view any(Random& random) const { return names_[random.below(count_)]; }
+    // One that this machine has taken before. A server that starts with another one may end with an error.
+    std::string_view any_taken(Random& random) const {
+        for (;;) {
+            const std::size_t i = random.below(count_);
+            if (taken_[i]) {
+                return names_[i];
+            }
+        }
+    }
+    void was_taken(std::string_view name) {
+        const auto at = std::ranges::find(names_, name);
+        if (at != names_.end()) {
+            taken_[static_cast<std::size_t>(at - names_.begin())] = true;
+        }
+    }
 
 private:
     cap::LineBuffer<500> text_;
     std::array<std::string_view, 32> names_;
+    std::array<bool, 32> taken_{};
     std::size_t count_ = 0;
 };
 
@@ -139,8 +155,9 @@ private:
     // What the kernel's heap and tables take once, and keep: with as many agents as there can be, and two servers at once.
     bool warm_up() {
         return take_in_advance() && seat_.start("policy=round_robin agents=per_cpu") &&
-               policies_.ask(seat_) && goes_on("at the start") && kill_and_start() && replace(true) &&
-               replace(false) && goes_on("while warming up");
+               policies_.ask(seat_) && (policies_.was_taken("round_robin"), true) &&
+               goes_on("at the start") && kill_and_start() && replace(true) && replace(false) &&
+               goes_on("while warming up");
     }
 
     // Of the next server. Some have one agent for all CPUs.
@@ -222,6 +239,7 @@ private:
                 return false;
             }
             if (answer->accepted) {
+                policies_.was_taken(name);
                 return now(*answer, name);
             }
             ++refused_;
@@ -263,12 +281,11 @@ private:
             }
             ++killed_at_start_;
         }
-        return started(seat_.start(arguments(next_policy())));
+        return started(seat_.start(arguments(policies_.any_taken(random_))));
     }
-    bool replace(bool retires) { return started(seat_.replace(arguments(next_policy()), retires)); }
-
-    // One that starts on any machine: which others there are is the swaps' matter.
-    std::string_view next_policy() { return random_.one_in(2) ? "fifo" : "round_robin"; }
+    bool replace(bool retires) {
+        return started(seat_.replace(arguments(policies_.any_taken(random_)), retires));
+    }
 
     bool started(bool done) {
         const auto answer = done ? seat_.ask("dump") : std::nullopt;

@@ -312,8 +312,8 @@ void storm(Case& t, Manner manner, std::uint64_t rounds) {
     check->report(t);
 }
 
-void storm_chaos(Case& t) { storm(t, Manner::kChaos, 2000); }
-void storm_hints(Case& t) { storm(t, Manner::kHints, 2000); }
+void storm_chaos(Case& t) { storm(t, Manner::kChaos, 800); }
+void storm_hints(Case& t) { storm(t, Manner::kHints, 800); }
 
 // The same without a server.
 void storm_alone(Case& t) {
@@ -325,7 +325,7 @@ void storm_alone(Case& t) {
     REQUIRE(t, !t.failed());
     const cap::SchedDomain domain = domain_of(t);
     Random random(t.seed);
-    for (std::uint64_t round = 0; round < 2000; ++round) {
+    for (std::uint64_t round = 0; round < 800; ++round) {
         const auto cpu = static_cast<std::uint32_t>(random.below(t.cpus()));
         if (!domain.take_cpu(cpu)) {
             (void)domain.return_cpu(cpu);

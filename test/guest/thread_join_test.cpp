@@ -52,8 +52,8 @@ void one_that_has_gone(Case& t) {
     const auto exited =
         MUST(t, Sibling::start(t.env, [](cap::Ring&, void*) -> std::uint64_t { return 7; }, nullptr));
     REQUIRE(t, exited.wait());
-    REQUIRE_EQUAL(t, MUST(t, exited->join(t.env.ring, kPatienceNs)), 7u);
-    REQUIRE_EQUAL(t, MUST(t, exited->join(t.env.ring, kPatienceNs)), 7u);  // whoever asks, and asks again
+    REQUIRE_EQUAL(t, MUST(t, exited->join(t.env.ring, patience_ns)), 7u);
+    REQUIRE_EQUAL(t, MUST(t, exited->join(t.env.ring, patience_ns)), 7u);  // whoever asks, and asks again
     auto never_started = MUST(t, JoiningThread::create(t.env, [] {}));
     REQUIRE_OK(t, never_started->kill(8));
     REQUIRE_EQUAL(t, MUST(t, never_started.join(t.env.ring)), 8u);
@@ -66,11 +66,11 @@ void one_that_has_gone(Case& t) {
 }
 
 void refused(Case& t) {
-    REQUIRE_ERROR(t, t.env.thread.join(t.env.ring, kPatienceNs), Error::kWrongState);  // itself
+    REQUIRE_ERROR(t, t.env.thread.join(t.env.ring, patience_ns), Error::kWrongState);  // itself
     const auto other = MUST(t, JoiningThread::start(t.env, sleep_for_ever));
     REQUIRE_EQUAL(t, by_call({abi::Op::kJoin, other->slot()}), Error::kBadOperation);
     const auto manager = MUST(t, derive(*other.operator->(), abi::kManage));
-    REQUIRE_ERROR(t, manager->join(t.env.ring, kPatienceNs), Error::kNoRight);
+    REQUIRE_ERROR(t, manager->join(t.env.ring, patience_ns), Error::kNoRight);
     REQUIRE_OK(t, other->kill(0));
 }
 

@@ -94,7 +94,7 @@ void waiting(Case& t) {
             REQUIRE_EQUAL(t, thread.word().sequence(), sequence + 2);
             REQUIRE_OK(t, bell->signal(2));
         }
-        REQUIRE_EQUAL(t, MUST(t, thread->join(t.env.ring, kPatienceNs)), 2u);
+        REQUIRE_EQUAL(t, MUST(t, thread->join(t.env.ring, patience_ns)), 2u);
     }
 }
 
@@ -111,7 +111,7 @@ void timeout_meanwhile(Case& t) {
         sleep_ns(4 * kMillisecond);
         REQUIRE_EQUAL(t, thread.state(), ThreadState::kSuspended);
         REQUIRE_OK(t, thread->resume());
-        REQUIRE_EQUAL(t, MUST(t, thread->join(t.env.ring, kPatienceNs)), 1u);
+        REQUIRE_EQUAL(t, MUST(t, thread->join(t.env.ring, patience_ns)), 1u);
     }
 }
 
@@ -156,7 +156,7 @@ void killed(Case& t) {
         REQUIRE(t, thread->reaches(ThreadState::kSuspended));
         REQUIRE_OK(t, (*thread)->kill(6));
         REQUIRE_EQUAL(t, thread->state(), ThreadState::kGone);
-        REQUIRE_EQUAL(t, MUST(t, (*thread)->join(t.env.ring, kPatienceNs)), 6u);
+        REQUIRE_EQUAL(t, MUST(t, (*thread)->join(t.env.ring, patience_ns)), 6u);
         REQUIRE_OK(t, (*thread)->kill(6));
     }
     REQUIRE_OK(t, bell->signal(1));  // the dead one takes no bits with it

@@ -113,7 +113,7 @@ void ring_in_place(Case& t) {
                     return header->sq_head == 1 && thread->status()->word.state() == ThreadState::kWaiting;
                 }));
         REQUIRE_OK(t, thread->kill(3));
-        REQUIRE_EQUAL(t, MUST(t, thread->join(t.env.ring, kPatienceNs)), 3u);
+        REQUIRE_EQUAL(t, MUST(t, thread->join(t.env.ring, patience_ns)), 3u);
     }
     const Owned last(MUST(t, t.env.process.create_thread({.entry = 0x40'0000,
                                                           .stack = 0,
@@ -230,7 +230,7 @@ cap::Result<std::uint32_t> fill_table(const cap::Env& env) {
         thread->drop();  // not started, it lives on with its process
     }
     TRY(process->kill(3));
-    TRY(process->wait_exit(env.ring, kPatienceNs));
+    TRY(process->wait_exit(env.ring, patience_ns));
     return count;
 }
 

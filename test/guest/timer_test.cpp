@@ -31,7 +31,7 @@ void once(Case& t) {
     const auto work = MUST(t, Clockwork::make(t.env, 6));
     const std::uint64_t begin = cap::read_tsc();
     REQUIRE(t, !MUST(t, work.timer->arm(2 * kMillisecond)));
-    REQUIRE_EQUAL(t, MUST(t, work.bell->wait(t.env.ring, kPatienceNs)), 6u);
+    REQUIRE_EQUAL(t, MUST(t, work.bell->wait(t.env.ring, patience_ns)), 6u);
     REQUIRE(t, cap::read_tsc() - begin >= t.env.clock.ticks(2 * kMillisecond) - 1000);
     const auto counts = MUST(t, work.timer->read());
     REQUIRE_EQUAL(t, counts.expiries, 1u);
@@ -44,7 +44,7 @@ void at_a_time(Case& t) {
     const auto work = MUST(t, Clockwork::make(t.env));
     const std::uint64_t when = cap::read_tsc() + t.env.clock.ticks(kMillisecond);
     REQUIRE(t, !MUST(t, work.timer->arm_at(when)));
-    REQUIRE_EQUAL(t, MUST(t, work.bell->wait(t.env.ring, kPatienceNs)), 1u);
+    REQUIRE_EQUAL(t, MUST(t, work.bell->wait(t.env.ring, patience_ns)), 1u);
     REQUIRE(t, cap::read_tsc() >= when);
     REQUIRE_EQUAL(t, MUST(t, work.timer->read()).expiries, 1u);
     // What has passed comes at once: before the call's return.
@@ -60,7 +60,7 @@ void again_and_again(Case& t) {
     REQUIRE(t, !MUST(t, work.timer->arm(kMillisecond, 2 * kMillisecond)));
     const std::uint64_t begin = cap::read_tsc();
     for (int i = 0; i < 5; ++i) {
-        REQUIRE_EQUAL(t, MUST(t, work.bell->wait(t.env.ring, kPatienceNs)), 1u);
+        REQUIRE_EQUAL(t, MUST(t, work.bell->wait(t.env.ring, patience_ns)), 1u);
     }
     const std::uint64_t elapsed = t.env.clock.ns(cap::read_tsc() - begin);
     REQUIRE(t, MUST(t, work.timer->disarm()));
@@ -77,7 +77,7 @@ void armed_anew(Case& t) {
     const auto work = MUST(t, Clockwork::make(t.env));
     REQUIRE(t, !MUST(t, work.timer->arm(abi::kForever)));  // never passes, but is armed
     REQUIRE(t, MUST(t, work.timer->arm(kMillisecond)));    // earlier
-    REQUIRE_EQUAL(t, MUST(t, work.bell->wait(t.env.ring, kPatienceNs)), 1u);
+    REQUIRE_EQUAL(t, MUST(t, work.bell->wait(t.env.ring, patience_ns)), 1u);
     REQUIRE(t, !MUST(t, work.timer->arm(kMillisecond, kMillisecond)));
     REQUIRE(t, MUST(t, work.timer->arm(abi::kForever)));  // later, and once
     (void)MUST(t, work.bell->poll());
@@ -111,7 +111,7 @@ void arguments(Case& t) {
     REQUIRE_ERROR(t, process.create_timer(stale, 1), Error::kStaleSlot);
     // By the ring as well.
     REQUIRE_EQUAL(t, by_ring(t.env, {abi::Op::kArm, work.timer->slot(), {0, 0, 0}}), Error::kOk);
-    REQUIRE_EQUAL(t, MUST(t, work.bell->wait(t.env.ring, kPatienceNs)), 1u);
+    REQUIRE_EQUAL(t, MUST(t, work.bell->wait(t.env.ring, patience_ns)), 1u);
 }
 
 void limit(Case& t) {
@@ -153,7 +153,7 @@ void overruns(Case& t) {
     timers[0] = Owned(MUST(t, t.env.process.create_timer(*other, 2)));
     for (int i = 0; i < 5; ++i) {
         REQUIRE_OK(t, timers[0]->arm(kMillisecond));
-        REQUIRE_EQUAL(t, MUST(t, other->wait(t.env.ring, kPatienceNs)), 2u);
+        REQUIRE_EQUAL(t, MUST(t, other->wait(t.env.ring, patience_ns)), 2u);
     }
 }
 
@@ -163,7 +163,7 @@ void last_capability(Case& t) {
     auto second = MUST(t, derive(*work.timer, abi::kRead));
     REQUIRE(t, !MUST(t, work.timer->arm(kMillisecond, kMillisecond)));
     work.timer = {};
-    REQUIRE_EQUAL(t, MUST(t, work.bell->wait(t.env.ring, kPatienceNs)), 1u);
+    REQUIRE_EQUAL(t, MUST(t, work.bell->wait(t.env.ring, patience_ns)), 1u);
     REQUIRE(t, MUST(t, second->read()).expiries >= 1);
     second = {};
     (void)MUST(t, work.bell->poll());
@@ -175,7 +175,7 @@ void last_capability(Case& t) {
     REQUIRE_OK(t, t.env.ring.submit_and_wait(0));
     kept.bell = {};
     REQUIRE_OK(t, kept.timer->arm(kMillisecond));
-    REQUIRE_OK(t, t.env.ring.submit_and_wait(1, kPatienceNs));
+    REQUIRE_OK(t, t.env.ring.submit_and_wait(1, patience_ns));
     REQUIRE_EQUAL(t, t.env.ring.next()->result, 1);
     auto gone = MUST(t, Clockwork::make(t.env));
     REQUIRE_OK(t, t.env.ring.prepare(cap::submission(abi::Op::kWaitBits, gone.bell->slot(), 9)));
@@ -183,7 +183,7 @@ void last_capability(Case& t) {
     gone.bell = {};
     REQUIRE_OK(t, gone.timer->arm(abi::kForever));
     gone.timer = {};
-    REQUIRE_OK(t, t.env.ring.submit_and_wait(1, kPatienceNs));
+    REQUIRE_OK(t, t.env.ring.submit_and_wait(1, patience_ns));
     REQUIRE_EQUAL(t, error_of(t.env.ring.next()->result), Error::kGone);
 }
 
@@ -207,7 +207,7 @@ void on_each_cpu(Case& t) {
         const auto options = cap::ThreadOptions{.affinity = only(round % t.cpus())};
         Armed soon{work, kMillisecond};
         const auto first = MUST(t, Sibling::start(t.env, arm_once, &soon, options));
-        REQUIRE_EQUAL(t, MUST(t, work.bell->wait(t.env.ring, kPatienceNs)), 1u);
+        REQUIRE_EQUAL(t, MUST(t, work.bell->wait(t.env.ring, patience_ns)), 1u);
         REQUIRE(t, first.wait());
         REQUIRE_EQUAL(t, soon.was_armed.load(), 0);
         Armed never{work, abi::kForever};

@@ -41,6 +41,16 @@ class BenchTest(unittest.TestCase):
             counts["call_on_4"] = count
             self.assertRegex(bench.complaints(counts, counts)[0], r"call_on_4: .* [+-]5\.1 % against 100\.0 on one CPU")
 
+    def test_what_a_record_of_the_trace_costs(self):
+        counts = {"null_call": 62.0, "map": 355.0}
+        costs = bench.record_costs(counts, {"null_call": 122.0, "map": 500.0})
+        self.assertEqual(costs, {"null_call": 60.0})  # of the others the number of records is not known
+        self.assertEqual(bench.record_complaints(costs), [])
+        dear = bench.record_costs(counts, {"null_call": 122.5, "map": 355.0})
+        self.assertRegex(bench.record_complaints(dear)[0], "null_call: 60.5 instructions .* 60")
+        text = bench.table(counts, {}, {"operations": {}, "notes": {}, "provenance": []}, {"null_call": 122.0, "map": 500.0})
+        self.assertRegex(text, r"map +355\.0 +500\.0 +-")
+
     def test_a_peers_figure_is_never_ours(self):
         text = bench.table({"a": 10.0}, {}, {"operations": {"a": {"other": 7}}, "notes": {}, "provenance": ["given"]})
         self.assertRegex(text, r"a +10\.0 +- +7")

@@ -134,6 +134,24 @@ TEST_CASE("libcap ring: a full queue is submitted, and never overfilled") {
     }
 }
 
+TEST_CASE("libcap ring: a row is as many entries, in order, also where the queue fills up in between") {
+    RingModel model;
+    TestRing ring(model.address());
+    REQUIRE(ring.prepare(nop(0, 0)));
+    constexpr std::uint32_t kRow = abi::kSqEntries + 3;
+    REQUIRE(ring.prepare_row(kRow, [](std::uint32_t i) { return nop(i + 1, i); }));
+    CHECK(model.enters == 1);
+    REQUIRE(ring.submit_and_wait(kRow + 1));
+    for (std::uint64_t i = 0; i <= kRow; ++i) {
+        CHECK(ring.next()->user_data == i);
+    }
+    CHECK(!ring.next());
+    REQUIRE(ring.prepare_row(0, [](std::uint32_t) { return abi::Submission(); }));
+    model.refuse = true;
+    CHECK(ring.prepare_row(kRow, [](std::uint32_t i) { return nop(i, i); }).error() ==
+          abi::Error::kQueueFull);
+}
+
 TEST_CASE("libcap ring: QueueFull when the kernel takes nothing") {
     RingModel model;
     TestRing ring(model.address());

@@ -59,6 +59,7 @@ program = workers/primes
 count = workers
 domain = no
 label = priority:200 weight:50 group:1 period_us:10000 budget_us:2000
+quota = 4M 8
 arguments = index={index} of={workers} size={size} seed={seed} fault={fault}
 exit = 7
 cap.log = write
@@ -115,12 +116,15 @@ TEST_CASE("manifest: everything that a manifest can say", "[manifest]") {
         abi::SchedLabel::unpack(worker.label) ==
         abi::SchedLabel{.priority = 200, .weight = 50, .group = 1, .period_us = 10'000, .budget_us = 2'000});
     CHECK(worker.exit_code == 7);
+    CHECK(worker.quota.memory == 4 << 20);
+    CHECK(worker.quota.threads == 8);
     CHECK(worker.grants[2].name == "page");
     CHECK(worker.grants[2].object == "result");
     const manifest::Program& helper = *m.find_program("helper");
     CHECK(helper.instances(m.run) == 3);
     CHECK(helper.domain);
     CHECK(helper.label == 0);
+    CHECK(helper.quota.threads == 0);
     CHECK(helper.cpus == 0);
 }
 
@@ -186,6 +190,9 @@ TEST_CASE("manifest: errors name line and key and what is allowed", "[manifest]"
           "priority:1 priority:2", "weight:4096", "group:4096", "period_us:150", "period_us:6553600",
           "budget_us:5", "budget_us:655360", "priority:1,weight:2"}) {
         check_error(with(std::string("[program p]\nlabel = ") + label), 4, "label", "ATTRIBUTE:NUMBER");
+    }
+    for (const char* quota : {"", "4M", "4M 0", "0 8", "4M 8 1", "4M eight", "-1 8", "2000000M 8"}) {
+        check_error(with(std::string("[program p]\nquota = ") + quota), 4, "quota", "BYTES THREADS");
     }
     check_error(with("[program p]\narguments = {name}"), 4, "arguments", "{index}");
     check_error(with("[program p]\narguments = {index"), 4, "arguments", "{index}");

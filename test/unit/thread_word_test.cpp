@@ -62,6 +62,11 @@ const std::vector<Rule>& rules() {
           {S::kQueued, {S::kQueued, 0}},
           {S::kSuspended, {S::kSuspended, 0}}}},
         {"commit", [](auto& w, auto seen) { return w.place(seen, kCpu); }, {{S::kUnplaced, {S::kQueued, 1}}}},
+        {"commit where it was",
+         [](auto& w, auto seen) {
+             return w.place_again(seen, kCpu, ThreadStateWord::queued_by_commit(kCpu));
+         },
+         {{S::kUnplaced, {S::kQueued, 1}}}},
         {"kernel placement",
          [](auto& w, auto seen) { return w.place_by_kernel(seen, kCpu, Cause::kWatchdog); },
          {{S::kUnplaced, {S::kQueued, 0}}}},
@@ -270,6 +275,20 @@ TEST_CASE("a suspended thread comes back to what it was, or to the wake that cam
     raw = word(ThreadState::kRunning).raw;
     REQUIRE(state.request(kSuspend).done);
     CHECK(state.clear_requests(kSuspend).word == word(ThreadState::kRunning));
+}
+
+TEST_CASE("a commit to the CPU where the thread was is like any, and not for one that was elsewhere",
+          "[thread_word]") {
+    const ThreadWord before =
+        word(ThreadState::kUnplaced, ThreadStateWord::kWakeOwed | std::uint64_t{7} << 26);
+    std::atomic<std::uint64_t> one{before.raw};
+    std::atomic<std::uint64_t> other{before.raw};
+    const auto to = [](std::uint32_t cpu) { return ThreadStateWord::queued_by_commit(cpu); };
+    CHECK_FALSE(ThreadStateWord(one).place_again(before, kCpu + 1, to(kCpu + 1)).done);
+    CHECK(one == before.raw);
+    CHECK(ThreadStateWord(one).place_again(before, kCpu, to(kCpu)).word ==
+          ThreadStateWord(other).place(before, kCpu).word);
+    CHECK(ThreadWord{one}.cause() == before.cause());
 }
 
 TEST_CASE("a wake is owed until somebody places the thread", "[thread_word]") {

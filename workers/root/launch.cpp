@@ -15,6 +15,7 @@ struct Image {
     const manifest::Grants& grants;
     std::uint64_t index;
     std::uint64_t label;
+    manifest::Allowance quota;
 };
 
 cap::Result<cap::Spawned> spawn(Context& context, const Image& image, const Placement& placement) {
@@ -33,15 +34,24 @@ cap::Result<cap::Spawned> spawn(Context& context, const Image& image, const Plac
     const auto domain =
         placement.domain ? TRY_OR(env.find_slot("domain"), abi::Error::kBadSlot) : abi::CapSlot{};
     const auto file = TRY_OR(context.archive.find(image.program), abi::Error::kBadArgument);
+    cap::Quota quota;  // the process keeps it; the root task has no further use for it
+    if (image.quota.threads != 0) {
+        quota = TRY(env.process.create_quota(image.quota.memory, image.quota.threads));
+    }
     // Named by its program, so that a fault's address can be looked up in the right file.
-    return cap::spawn(env, {.name = image.program,
-                            .image = file,
-                            .arguments = *arguments,
-                            .caps = std::span(caps).first(count),
-                            .domain = domain,
-                            .affinity = placement.affinity,
-                            .label = image.label,
-                            .first_cpu = placement.first_cpu});
+    const auto spawned = cap::spawn(env, {.name = image.program,
+                                          .image = file,
+                                          .arguments = *arguments,
+                                          .caps = std::span(caps).first(count),
+                                          .domain = domain,
+                                          .quota = quota.slot(),
+                                          .affinity = placement.affinity,
+                                          .label = image.label,
+                                          .first_cpu = placement.first_cpu});
+    if (quota) {
+        quota.drop();
+    }
+    return spawned;
 }
 
 cap::Result<cap::Spawned> spawn_watched(Context& context, const Image& image, const Placement& placement,
@@ -60,7 +70,8 @@ cap::Result<cap::Spawned> spawn_watched(Context& context, const Image& image, co
 
 cap::Result<cap::Spawned> launch(Context& context, const manifest::Program& program, std::uint64_t index,
                                  const Placement& placement, std::uint64_t exit_tag) {
-    const Image image{program.name, program.program, program.arguments, program.grants, index, program.label};
+    const Image image{program.name, program.program, program.arguments, program.grants,
+                      index,        program.label,   program.quota};
     return spawn_watched(context, image, placement, exit_tag);
 }
 
@@ -80,7 +91,7 @@ cap::Result<void> await_ready(Context& context) {
 
 cap::Result<void> launch_server(Context& context, std::string_view program) {
     const manifest::Server& server = context.manifest.server;
-    const Image image{"sched-server", program, server.arguments, server.grants, 0, 0};
+    const Image image{"sched-server", program, server.arguments, server.grants, 0, 0, {}};
     context.server_exit_tag = context.server_exit_tag == kServerExit ? kNextServerExit : kServerExit;
     context.server = TRY(spawn_watched(context, image, {}, context.server_exit_tag));
     TRY(await_ready(context));

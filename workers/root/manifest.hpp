@@ -78,6 +78,12 @@ struct Object {
     bool each_instance = false;  // one for each instance of a program, or one for all
 };
 
+// A quota of a program's own, split from the root task's.
+struct Allowance {
+    std::uint64_t memory = 0;   // bytes
+    std::uint64_t threads = 0;  // 0: it shares the root task's quota
+};
+
 struct Program {
     std::uint32_t line = 0;
     std::string_view name;
@@ -86,6 +92,7 @@ struct Program {
     bool domain = true;       // its threads run in the scheduling domain
     std::uint64_t cpus = 0;   // where they may run; 0: anywhere
     std::uint64_t label = 0;  // of its main thread: abi/sched_label.hpp
+    Allowance quota;          // of each instance
     std::string_view arguments;
     std::uint64_t exit_code = 0;  // expected
     Grants grants;

@@ -27,6 +27,7 @@ constexpr Text kLabelAllowed =
     "must be ATTRIBUTE:NUMBER..., each once: priority to 255, weight and group to 4095, period_us in "
     "hundreds to "
     "6553500, budget_us in tens to 655350";
+constexpr Text kQuotaAllowed = "must be BYTES THREADS, at least 1 of each, such as 4M 8";
 constexpr Text kGrantAllowed =
     "must be [OBJECT] RIGHT..., each right once, among read write execute manage grant";
 constexpr std::uint64_t kAnyNumber = ~std::uint64_t{0};
@@ -91,6 +92,7 @@ constexpr Key<Program> kProgramKeys[] = {
      [](Program& program, Text value) { return read_choice(value, "yes", "no", program.domain); }},
     {"cpus", kCpusAllowed, [](Program& program, Text value) { return read_cpus(value, program.cpus); }},
     {"label", kLabelAllowed, [](Program& program, Text value) { return read_label(value, program.label); }},
+    {"quota", kQuotaAllowed, [](Program& program, Text value) { return read_quota(value, program.quota); }},
     {"arguments", kArgumentsAllowed,
      [](Program& program, Text value) { return read_arguments(value, program.arguments); }},
     {"exit", kNumberAllowed,
@@ -121,7 +123,7 @@ constexpr Text key_names(const Server&) {
 }
 constexpr Text key_names(const Object&) { return "unknown; an object has each, memory also pages"; }
 constexpr Text key_names(const Program&) {
-    return "unknown; [program NAME] has program count domain cpus label arguments exit cap.NAME";
+    return "unknown; [program NAME] has program count domain cpus label quota arguments exit cap.NAME";
 }
 
 constexpr Text key_names(const Event&) { return "unknown; [event NAME] has at_ms do expect"; }

@@ -17,6 +17,8 @@ constexpr std::pair<std::string_view, abi::Rights> kRights[] = {{"read", abi::kR
                                                                 {"manage", abi::kManage},
                                                                 {"grant", abi::kGrant}};
 
+constexpr std::uint64_t kMaxMemory = std::uint64_t{1} << 40;
+
 abi::Rights right_named(std::string_view word) {
     for (const auto& [name, right] : kRights) {
         if (name == word) {
@@ -74,6 +76,18 @@ bool read_number(std::string_view text, std::uint64_t low, std::uint64_t high, s
         return false;
     }
     out = *number;
+    return true;
+}
+
+bool read_quota(std::string_view text, Allowance& out) {
+    const std::string_view memory = take_word(text);
+    const std::string_view threads = take_word(text);
+    Allowance quota;
+    if (!trim(text).empty() || !read_number(memory, 1, kMaxMemory, quota.memory) ||
+        !read_number(threads, 1, abi::kMaxThreads, quota.threads)) {
+        return false;
+    }
+    out = quota;
     return true;
 }
 

@@ -24,6 +24,8 @@ namespace cox::manifest {
 [[nodiscard]] bool read_grant(std::string_view text, std::string_view name, Grant& out);
 // "ATTRIBUTE:NUMBER...", each attribute once (abi/sched_label.hpp), packed.
 [[nodiscard]] bool read_label(std::string_view text, std::uint64_t& out);
+// "BYTES THREADS".
+[[nodiscard]] bool read_quota(std::string_view text, Allowance& out);
 // "kill", "replace [PROGRAM]", or a command that begins with a verb of the server's (docs/server-control.md).
 [[nodiscard]] bool read_event(std::string_view text, Event& out);
 // Only placeholders that expand_arguments() knows.

@@ -41,14 +41,23 @@ public:
     }
 
     JoiningThread() = default;
-    JoiningThread(JoiningThread&& other) noexcept { swap(other); }
+    JoiningThread(JoiningThread&& other) noexcept
+        : env_(other.env_),
+          thread_(std::exchange(other.thread_, {})),
+          block_(other.block_),
+          stack_pages_(other.stack_pages_),
+          pooled_(other.pooled_) {}
     JoiningThread& operator=(JoiningThread&& other) noexcept {
         JoiningThread(std::move(other)).swap(*this);  // what it held is joined
         return *this;
     }
     // Joins with the calling thread's ring; a thread that was never started is killed first. The program ends if
     // it cannot be joined: somebody else has done so with a capability of their own.
-    ~JoiningThread();
+    ~JoiningThread() {
+        if (thread_) {
+            end();
+        }
+    }
 
     const Thread* operator->() const { return &thread_; }
     [[nodiscard]] bool joinable() const { return static_cast<bool>(thread_); }
@@ -79,6 +88,7 @@ private:
                                              void (*copy)(void* to, void* from), void* function,
                                              std::size_t size, std::size_t alignment,
                                              const ThreadOptions& options);
+    void end();
     void swap(JoiningThread& other) noexcept {
         std::swap(env_, other.env_);
         std::swap(thread_, other.thread_);

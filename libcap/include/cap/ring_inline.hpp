@@ -20,6 +20,26 @@ Result<void> BasicRing<Door>::prepare(const abi::Submission& entry) {
 }
 
 template <class Door>
+template <class Make>
+Result<void> BasicRing<Door>::prepare_row(std::uint32_t count, Make make) {
+    for (std::uint32_t made = 0; made < count;) {
+        if (sq_tail_ - sq_head_seen_ == abi::kSqEntries) [[unlikely]] {
+            TRY(make_room());
+        }
+        const std::uint32_t end = std::min(count, made + abi::kSqEntries - (sq_tail_ - sq_head_seen_));
+        abi::Submission* const entries = submissions_;
+        std::uint32_t tail = sq_tail_;
+        for (; made < end; ++made) {
+            entries[tail++ % abi::kSqEntries] = make(made);
+        }
+        sq_tail_ = tail;
+        // Pairs with the kernel's acquire of sq_tail: it sees the entries.
+        header_->sq_tail.store(tail, std::memory_order_release);
+    }
+    return {};
+}
+
+template <class Door>
 Result<void> BasicRing<Door>::make_room() {
     if (free_entries() == 0) {
         if (!polled_ || !poller_is_awake()) {

@@ -16,8 +16,9 @@ public:
     using Capability::Capability;
 
     // Makes the caller's process the server; maps kStatusTablePages, read-only, at `table_address`, and, unless 0, the
-    // hints, kHintPages, at `hints_address`.
-    [[nodiscard]] Result<void> attach(std::uint64_t table_address, std::uint64_t hints_address = 0) const;
+    // hints, kHintPages, at `hints_address`. -> the domain's number, as the lines have it.
+    [[nodiscard]] Result<std::uint16_t> attach(std::uint64_t table_address,
+                                               std::uint64_t hints_address = 0) const;
     [[nodiscard]] Result<void> detach() const;
     // `thread` was created and not started; its kEventRingPages event ring is mapped at `event_ring_address`.
     [[nodiscard]] Result<void> add_agent(Thread thread, std::uint32_t cpu,
@@ -32,6 +33,12 @@ public:
     // The domain loses that CPU, and has it again: done when cpus() says so.
     [[nodiscard]] Result<void> take_cpu(std::uint32_t cpu) const;
     [[nodiscard]] Result<void> return_cpu(std::uint32_t cpu) const;
+
+    // A domain that is this one's child, without CPUs. It has one that is lent to it when its cpus() says so, and this one again
+    // what it has reclaimed.
+    [[nodiscard]] Result<SchedDomain> create_child() const;
+    [[nodiscard]] Result<void> lend_cpu(std::uint32_t cpu, SchedDomain child) const;
+    [[nodiscard]] Result<void> reclaim_cpu(std::uint32_t cpu) const;
 
     // What became of the wakes of the thread in this line of the status table, of one moment; all 0 if the line is free.
     // abi::kGoneThreads: of the domain's threads that have gone, together, as it comes while some are just going.

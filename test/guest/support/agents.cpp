@@ -3,6 +3,7 @@
 
 #include "support/patience.hpp"
 
+#include <algorithm>
 #include <bit>
 
 namespace test {
@@ -13,13 +14,18 @@ constexpr std::uint64_t kSoonNs = 300 * kMicrosecond;
 
 }  // namespace
 
-// The seats are too large for a stack, and there is one set of agents at a time.
-Agents::Agents(Case& t, Manner manner) : manner_(manner), cpus_(t.cpus()), seats_(storage()), server_(t, 0) {
+Agents::Agents(Case& t, Manner manner, std::uint64_t cpus, cap::SchedDomain domain)
+    : manner_(manner), cpus_(t.cpus()), storage_(free_storage()), seats_(storage_.seats) {
+    storage_.in_use = true;
+    server_.emplace(t, 0, domain);
     for (std::uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+        if ((cpus >> cpu & 1) == 0) {
+            continue;
+        }
         seats_[cpu].emplace(*this, cpu, t.seed * abi::kMaxCpus + cpu);
-        auto started = server_.add_agent(cpu, run, &*seats_[cpu]);
+        auto started = server_->add_agent(cpu, run, &*seats_[cpu]);
         if (started) {
-            started = server_.agent(cpu).thread.start();
+            started = server_->agent(cpu).thread.start();
         }
         if (!started) {
             t.fail("agent {} cannot be started: {}", cpu, started.error());
@@ -27,9 +33,15 @@ Agents::Agents(Case& t, Manner manner) : manner_(manner), cpus_(t.cpus()), seats
     }
 }
 
-std::array<std::optional<Agents::Seat>, abi::kMaxCpus>& Agents::storage() {
-    static std::array<std::optional<Seat>, abi::kMaxCpus> seats;
-    return seats;
+Agents::~Agents() {
+    server_.reset();
+    storage_.in_use = false;
+}
+
+// The seats are too large for a stack.
+Agents::Storage& Agents::free_storage() {
+    static std::array<Storage, abi::kMaxDomains> all;
+    return *std::ranges::find(all, false, &Storage::in_use);
 }
 
 std::uint64_t Agents::run(cap::Ring& ring, void* argument) {
@@ -41,20 +53,20 @@ std::uint64_t Agents::run(cap::Ring& ring, void* argument) {
         for (std::size_t i = 0; i < late; ++i) {
             self.look(seat, seat.late[i]);
         }
-        while (const auto index = self.server_.agent(seat.cpu).events->take()) {
+        while (const auto index = self.server_->agent(seat.cpu).events->take()) {
             self.look(seat, *index);
         }
         const std::uint64_t timeout_ns = seat.late_count != 0 ? kSoonNs : abi::kForever;
         // The other way to wait. Events that came before are seen by it, too.
         if (self.manner_ != Manner::kPlain && seat.random.one_in(2)) {
-            const auto waited = self.server_.domain().commit_and_wait({}, 0, 0, timeout_ns);
+            const auto waited = self.server_->domain().commit_and_wait({}, 0, 0, timeout_ns);
             if (!waited && waited.error() != abi::Error::kTimedOut) {
                 return waited.error() == abi::Error::kWrongState ? 0 : 1;
             }
             waits = waits && !ring.next();
             continue;
         }
-        if (!waits && !ring.prepare(cap::submission(abi::Op::kWaitEvents, self.server_.domain().slot()))) {
+        if (!waits && !ring.prepare(cap::submission(abi::Op::kWaitEvents, self.server_->domain().slot()))) {
             return 1;
         }
         waits = true;
@@ -73,7 +85,7 @@ std::uint64_t Agents::run(cap::Ring& ring, void* argument) {
 
 // A CPU that has come back may be what threads wait for.
 void Agents::look_at_cpu(Seat& seat, std::uint32_t index) {
-    if (server_.line(index).domain == 0 || !stranded_.exchange(false)) {
+    if (server_->line(index).domain != server_->number() || !stranded_.exchange(false)) {
         return;
     }
     for (std::uint32_t line = 0; line < abi::kMaxThreads; ++line) {
@@ -85,14 +97,14 @@ void Agents::look(Seat& seat, std::uint32_t index) {
     if (index >= abi::kMaxThreads) {
         return look_at_cpu(seat, index);
     }
-    const Line line = server_.line(index);
-    if (line.word.state() != abi::ThreadState::kUnplaced || line.domain == 0) {
+    const Line line = server_->line(index);
+    if (line.word.state() != abi::ThreadState::kUnplaced || line.domain != server_->number()) {
         return;
     }
-    std::uint64_t usable = server_.cpus_of(line.affinity);
+    std::uint64_t usable = server_->cpus_of(line.affinity);
     if (usable == 0) {
         stranded_ = true;  // first: what is returned from now on is heard of by who looks at the flag
-        usable = server_.cpus_of(line.affinity);
+        usable = server_->cpus_of(line.affinity);
     }
     if (usable == 0) {
         return;
@@ -120,7 +132,7 @@ void Agents::place_anywhere(Seat& seat, const Line& line, std::uint64_t usable) 
     };
     if (manner_ == Manner::kHints && random.one_in(8)) {
         const auto flags = static_cast<std::uint32_t>(random.below(4));
-        server_.hint(line.ref, flags, any_cpu(random, usable), 1 + random.below(kMillisecond));
+        server_->hint(line.ref, flags, any_cpu(random, usable), 1 + random.below(kMillisecond));
     }
     const bool first = somewhere();
     if (random.one_in(4) && somewhere() && first) {
@@ -134,7 +146,7 @@ void Agents::place_anywhere(Seat& seat, const Line& line, std::uint64_t usable) 
 
 bool Agents::commit(const Line& line, std::uint32_t cpu, std::uint32_t flags, std::uint64_t slice_ns) {
     const bool good =
-        server_.domain().commit(line.ref, line.word.sequence(), cpu, flags, slice_ns).has_value();
+        server_->domain().commit(line.ref, line.word.sequence(), cpu, flags, slice_ns).has_value();
     ++(good ? accepted_ : refused_);
     return good;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Agents: a DomainServer with a running agent on each CPU, which places whatever it hears of.
+// Agents: a DomainServer with a running agent on each CPU, or on some, which places whatever it hears of.
 //
 //     kPlain  where the thread ran last, or else on the first CPU that it may use; no slices
 //     kChaos  anywhere that it may run, with some slice and any flags, often late, often to two CPUs at once; threads are
@@ -22,9 +22,13 @@ enum class Manner : std::uint8_t { kPlain, kChaos, kHints };
 
 class Agents {
 public:
-    Agents(Case& t, Manner manner);
+    // Of the root domain, or of another one.
+    Agents(Case& t, Manner manner, std::uint64_t cpus = kAllCpus, cap::SchedDomain domain = {});
+    ~Agents();
+    Agents(const Agents&) = delete;
+    Agents& operator=(const Agents&) = delete;
 
-    [[nodiscard]] DomainServer& server() { return server_; }
+    [[nodiscard]] DomainServer& server() { return *server_; }
     [[nodiscard]] std::uint64_t accepted() const { return accepted_.load(); }
     [[nodiscard]] std::uint64_t refused() const { return refused_.load(); }
     // Of two commits with the same sequence number both were accepted: never.
@@ -48,7 +52,12 @@ private:
     void place_anywhere(Seat& seat, const Line& line, std::uint64_t usable);
     bool commit(const Line& line, std::uint32_t cpu, std::uint32_t flags, std::uint64_t slice_ns);
     [[nodiscard]] std::uint32_t any_cpu(Random& random, std::uint64_t usable) const;
-    static std::array<std::optional<Seat>, abi::kMaxCpus>& storage();
+    using Seats = std::array<std::optional<Seat>, abi::kMaxCpus>;
+    struct Storage {
+        bool in_use = false;
+        Seats seats;
+    };
+    static Storage& free_storage();
 
     Manner manner_;
     std::uint32_t cpus_;
@@ -56,8 +65,9 @@ private:
     std::atomic<std::uint64_t> refused_{0};
     std::atomic<std::uint64_t> accepted_twice_{0};
     std::atomic<bool> stranded_{false};  // some thread was left alone
-    std::array<std::optional<Seat>, abi::kMaxCpus>& seats_;
-    DomainServer server_;  // last: its end is the agents' end
+    Storage& storage_;
+    Seats& seats_;
+    std::optional<DomainServer> server_;  // its end is the agents' end
 };
 
 }  // namespace test

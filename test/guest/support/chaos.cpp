@@ -171,7 +171,7 @@ void Chaos::stop_meddlers() {
         meddler.stop = true;
     }
     for (const Worker* const worker : meddler_workers_) {
-        REQUIRE_EQUAL(t_, MUST(t_, worker->thread.join(t_.env.ring, kPatienceNs)), 0u);
+        REQUIRE_EQUAL(t_, MUST(t_, worker->thread.join(t_.env.ring, patience_ns)), 0u);
     }
     for (auto& thread : sibling_threads_) {
         REQUIRE_EQUAL(t_, MUST(t_, thread.join(t_.env.ring)), 0u);
@@ -214,7 +214,7 @@ void Chaos::run(std::uint64_t duration_ns) {
         if (random_.one_in(128)) {
             let_a_process_come_and_go();
         }
-        if (const std::size_t still = standing_still(kPatienceNs); still != kMaxRings) {
+        if (const std::size_t still = standing_still(patience_ns); still != kMaxRings) {
             fail_with_who_stands_still(still);
         }
         REQUIRE(t_, !t_.failed());
@@ -235,7 +235,7 @@ void Chaos::stop_rings() {
     for (std::size_t r = 0; r < rings_; ++r) {
         const TokenRing& ring = commons_->rings[r];
         for (std::size_t m = 0; m < TokenRing::kMembers; ++m) {
-            const auto code = members_[r][m]->thread.join(t_.env.ring, kPatienceNs);
+            const auto code = members_[r][m]->thread.join(t_.env.ring, patience_ns);
             if (!code || *code != ring.members[m].number) {
                 fail_with_who_stands_still(r);
             }

@@ -64,7 +64,7 @@ public:
     const cap::Spawned* operator->() const { return &spawned_; }
 
     [[nodiscard]] cap::Result<std::uint64_t> wait(const cap::Env& env) const {
-        return spawned_.process.wait_exit(env.ring, kPatienceNs);
+        return spawned_.process.wait_exit(env.ring, patience_ns);
     }
     [[nodiscard]] cap::Result<std::uint64_t> run(const cap::Env& env) const {
         TRY(spawned_.thread.start());

@@ -15,15 +15,15 @@ namespace {
     cap::thread_exit(station->main(*station, ring));
 }
 
-cap::Result<cap::Spawned> spawn_image(const cap::Env& env) {
+cap::Result<cap::Spawned> spawn_image(const cap::Env& env, cap::SchedDomain named, cap::Quota quota) {
     const auto archive = cox::core::CpioArchive::open(env.archive());
     const auto name = cox::core::CommandLine(env.arguments()).find("root");
     const auto image = archive && name ? archive->find(*name) : std::nullopt;
-    const auto domain = env.find_slot("domain");
+    const auto domain = named ? std::optional(named.slot()) : env.find_slot("domain");
     if (!image || !domain) {
         return cap::fail(abi::Error::kBadSlot);
     }
-    return cap::spawn(env, {.name = "crew", .image = *image, .domain = *domain});
+    return cap::spawn(env, {.name = "crew", .image = *image, .domain = *domain, .quota = quota.slot()});
 }
 
 }  // namespace
@@ -45,8 +45,8 @@ std::uint64_t obey(Station& station, cap::Ring& ring) {
     }
 }
 
-Crew::Crew(Case& t) : t_(t) {
-    const auto spawned = spawn_image(t.env);
+Crew::Crew(Case& t, cap::SchedDomain domain, cap::Quota quota) : t_(t) {
+    const auto spawned = spawn_image(t.env, domain, quota);
     if (!spawned) {
         t.fail("the crew cannot be spawned: {}", spawned.error());
         return;
@@ -58,7 +58,7 @@ Crew::Crew(Case& t) : t_(t) {
 Crew::~Crew() {
     (void)process_.kill(0);
     if (process_) {
-        if (const auto gone = process_.wait_exit(t_.env.ring, kPatienceNs); !gone) {
+        if (const auto gone = process_.wait_exit(t_.env.ring, patience_ns); !gone) {
             t_.fail("the crew's process does not go: {}", gone.error());
         }
     }

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "cap/env.hpp"
+#include "cap/sched_domain.hpp"
 #include "suite.hpp"
 
 #include <array>
@@ -77,7 +78,8 @@ public:
     static constexpr std::size_t kMaxWorkers = 256;
 
     // If anything fails here or in add(), the case fails, and what is returned names nothing.
-    explicit Crew(Case& t);
+    // In the root domain, or in another one; charged to the test's quota, or to another one.
+    explicit Crew(Case& t, cap::SchedDomain domain = {}, cap::Quota quota = {});
     // Kills the process and waits until it has gone; the case fails if it does not go.
     ~Crew();
     Crew(const Crew&) = delete;

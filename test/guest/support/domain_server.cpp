@@ -11,12 +11,12 @@ std::uint64_t never_runs(cap::Ring&, void*) { return 1; }
 
 }  // namespace
 
-DomainServer::DomainServer(Case& t, std::uint64_t silent_agents) : t_(t) {
-    domain_ = t.env.find<cap::SchedDomain>("domain").value_or(cap::SchedDomain());
+DomainServer::DomainServer(Case& t, std::uint64_t silent_agents, cap::SchedDomain domain) : t_(t) {
+    domain_ = domain ? domain : t.env.find<cap::SchedDomain>("domain").value_or(cap::SchedDomain());
     const auto attached = [&]() -> cap::Result<void> {
         table_ = TRY(t.env.space.reserve(abi::kStatusTablePages));
         hints_ = TRY(t.env.space.reserve(abi::kHintPages));
-        TRY(domain_.attach(table_, hints_));
+        number_ = TRY(domain_.attach(table_, hints_));
         for (std::uint32_t cpu = 0; cpu < t.cpus(); ++cpu) {
             if (silent_agents >> cpu & 1) {
                 TRY(add_agent(cpu, never_runs, nullptr));
@@ -83,7 +83,7 @@ Line DomainServer::line(std::uint32_t index) const {
 std::uint64_t DomainServer::cpus_of(std::uint64_t mask) const {
     std::uint64_t cpus = 0;
     for (std::uint32_t cpu = 0; cpu < t_.cpus(); ++cpu) {
-        cpus |= std::uint64_t{cpu_line(cpu).domain != 0} << cpu;
+        cpus |= std::uint64_t{cpu_line(cpu).domain == number_} << cpu;
     }
     return cpus & mask;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// DomainServer: the test itself as the domain's scheduler server. It attaches when it is made and detaches
-// when it is destroyed.
+// DomainServer: the test itself as the scheduler server of a domain, the root's unless another is named. It attaches when it is
+// made and detaches when it is destroyed.
 //
 // Its agents are silent unless a case starts them: created, never started, so that events stand in their
 // rings until the case takes them, and nothing is committed but what the case commits. The watchdog knows
@@ -69,12 +69,13 @@ inline constexpr std::uint64_t kAllCpus = ~std::uint64_t{0};
 class DomainServer {
 public:
     // With a silent agent on each CPU of the mask. If anything fails the case has failed.
-    explicit DomainServer(Case& t, std::uint64_t silent_agents = kAllCpus);
+    explicit DomainServer(Case& t, std::uint64_t silent_agents = kAllCpus, cap::SchedDomain domain = {});
     ~DomainServer();
     DomainServer(const DomainServer&) = delete;
     DomainServer& operator=(const DomainServer&) = delete;
 
     [[nodiscard]] cap::SchedDomain domain() const { return domain_; }
+    [[nodiscard]] std::uint32_t number() const { return number_; }
     [[nodiscard]] std::uint64_t table_address() const { return table_; }
     [[nodiscard]] AgentSeat& agent(std::uint32_t cpu) { return agents_[cpu]; }
     [[nodiscard]] cap::Result<void> add_agent(std::uint32_t cpu, cap::ThreadFunction function,
@@ -133,6 +134,7 @@ private:
     Case& t_;
     cap::SchedDomain domain_;
     std::uint64_t table_ = 0;
+    std::uint32_t number_ = 0;
     std::uint64_t hints_ = 0;
     std::array<AgentSeat, abi::kMaxCpus> agents_;
     std::bitset<abi::kStatusLines> heard_;

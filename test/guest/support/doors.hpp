@@ -34,7 +34,7 @@ inline cox::abi::Error by_call(const Request& request) {
 inline cox::abi::Error by_ring(const cap::Env& env, const Request& request) {
     const auto& a = request.args;
     return error_of(
-        env.ring.call(cap::submission(request.op, request.slot, 0, a[0], a[1], a[2], a[3]), kPatienceNs));
+        env.ring.call(cap::submission(request.op, request.slot, 0, a[0], a[1], a[2], a[3]), patience_ns));
 }
 
 // What came of a submission with its operation as its user_data. kBadCall: this is the completion of another one.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Long because of its tables: the operations, and what each could be given.
 #include "support/hostile_mind.hpp"
 
 #include "abi/sched.hpp"
@@ -56,6 +57,10 @@ constexpr abi::Op kOperations[] = {kIdentify,
                                    kTakeCpu,
                                    kReturnCpu,
                                    kReturnCpu,
+                                   kCreateDomain,
+                                   kLendCpu,
+                                   kReclaimCpu,
+                                   kReclaimCpu,
                                    kWakeLedger,
                                    kCreateTimer,
                                    kArm,
@@ -277,7 +282,9 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
         case kUnparkShared: return {random_.below(8) * 4, random_.below(3)};
         case kPoll: return {random_.next(), random_.one_in(2) ? 1 + random_.below(15) : 0, random_.next()};
         case kTakeCpu:
+        case kReclaimCpu:
         case kReturnCpu: return {random_.below(cpus_)};
+        case kLendCpu: return {random_.below(cpus_), any_of(ObjectType::kSchedDomain).slot};
         case kWakeLedger: return {random_.below(abi::kMaxThreads), scratch};
         case kLogWrite: return {scratch, random_.below(16)};
         case kCpuStats: return {random_.below(cpus_), scratch};
@@ -372,6 +379,7 @@ void HostileMind::learn(const Operation& done, std::int64_t result) {
         case kCreateTimer: type = ObjectType::kTimer; break;
         case kSplit: type = ObjectType::kMemory; break;
         case kCreateEndpoint: type = ObjectType::kEndpoint; break;
+        case kCreateDomain: type = ObjectType::kSchedDomain; break;
         case kDerive:
             if (const Known* const from = find(done.slot)) {
                 type = from->type;

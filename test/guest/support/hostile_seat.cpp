@@ -14,7 +14,7 @@ bool kill_and_wait(const cap::Env& env, cap::Process process) {
         return false;
     }
     return eventually(env.clock, [&] {
-        const auto code = process.wait_exit(env.ring, kPatienceNs);
+        const auto code = process.wait_exit(env.ring, patience_ns);
         return code || code.error() != abi::Error::kBusy;
     });
 }
@@ -70,7 +70,7 @@ bool HostileSeat::tend() {
         // There may be no memory for a moment, when others have it.
         if (const auto started = start(); !started) {
             first_failure_ = first_failure_ != 0 ? first_failure_ : now;
-            if (now - first_failure_ > kPatienceNs) {
+            if (now - first_failure_ > patience_ns) {
                 t_.fail("cannot start: {}", started.error());
                 return false;
             }

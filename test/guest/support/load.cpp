@@ -21,7 +21,8 @@ std::uint64_t answer(Station& station, cap::Ring& ring) {
 
 }  // namespace
 
-Load::Load(Case& t, std::uint32_t spinning, std::uint32_t pairs) : t_(t), crew_(t) {
+Load::Load(Case& t, std::uint32_t spinning, std::uint32_t pairs, cap::SchedDomain domain)
+    : t_(t), crew_(t, domain) {
     for (std::uint32_t cpu = 0; cpu < t.cpus(); ++cpu) {
         for (std::uint32_t i = 0; i < spinning; ++i) {
             (void)crew_.add({.first_cpu = cpu}).thread.start();

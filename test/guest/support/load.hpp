@@ -14,7 +14,7 @@ namespace test {
 class Load {
 public:
     // For each CPU, so many spinning threads and pairs; all started.
-    Load(Case& t, std::uint32_t spinning, std::uint32_t pairs);
+    Load(Case& t, std::uint32_t spinning, std::uint32_t pairs, cap::SchedDomain domain = {});
 
     // Every thread comes to run, and every pair exchanges wakes, again.
     [[nodiscard]] bool all_progress();

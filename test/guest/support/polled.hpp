@@ -21,7 +21,7 @@ public:
     ~Polled() {
         if (poller_) {
             (void)poller_.kill(0);
-            (void)poller_.join(ring_, kPatienceNs);
+            (void)poller_.join(ring_, patience_ns);
             poller_.drop();
         }
     }
@@ -49,7 +49,7 @@ inline std::optional<abi::Completion> spin_for_next(const cap::Env& env, cap::Ri
         if (const auto completion = ring.next()) {
             return completion;
         }
-        if (!ring.submit_and_wait(0) || env.clock.now_ns() - begin > kPatienceNs) {
+        if (!ring.submit_and_wait(0) || env.clock.now_ns() - begin > patience_ns) {
             return std::nullopt;
         }
     }

@@ -9,9 +9,10 @@
 
 namespace test {
 
-ServerProcess::ServerProcess(Case& t, std::string_view arguments, std::span<const cap::GivenCap> more)
+ServerProcess::ServerProcess(Case& t, std::string_view arguments, std::span<const cap::GivenCap> more,
+                             cap::SchedDomain domain)
     : t_(t) {
-    if (const auto started = start(arguments, more); !started) {
+    if (const auto started = start(arguments, more, domain); !started) {
         t.fail("the scheduler server cannot be started: {}", started.error());
     }
 }
@@ -35,16 +36,17 @@ bool ServerProcess::has_signalled(std::uint64_t bit) {
 }
 
 cap::Result<std::uint64_t> ServerProcess::wait_exit() {
-    const auto code = process_.wait_exit(t_.env.ring, kPatienceNs);
+    const auto code = process_.wait_exit(t_.env.ring, patience_ns);
     exited_ = exited_ || code.has_value();
     return code;
 }
 
-cap::Result<void> ServerProcess::start(std::string_view arguments, std::span<const cap::GivenCap> more) {
+cap::Result<void> ServerProcess::start(std::string_view arguments, std::span<const cap::GivenCap> more,
+                                       cap::SchedDomain named) {
     const cap::Env& env = t_.env;
     const auto archive = cox::core::CpioArchive::open(env.archive());
     const auto image = archive ? archive->find("sched-server") : std::nullopt;
-    const auto domain = env.find_slot("domain");
+    const auto domain = named ? std::optional(named.slot()) : env.find_slot("domain");
     if (!image || !domain) {
         return cap::fail(abi::Error::kBadSlot);
     }

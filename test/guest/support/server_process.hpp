@@ -3,6 +3,7 @@
 // ServerProcess: the real sched-server, started by a test that wants to see it come and go.
 #pragma once
 
+#include "cap/sched_domain.hpp"
 #include "cap/server_control.hpp"
 #include "cap/spawn.hpp"
 #include "suite.hpp"
@@ -17,8 +18,9 @@ class ServerProcess {
 public:
     static constexpr std::size_t kMore = 4;
 
-    // Started, with `more` capabilities, at most kMore. If that fails the case has failed.
-    ServerProcess(Case& t, std::string_view arguments, std::span<const cap::GivenCap> more = {});
+    // Started, with `more` capabilities, at most kMore; of the root domain, or of another one. If that fails the case has failed.
+    ServerProcess(Case& t, std::string_view arguments, std::span<const cap::GivenCap> more = {},
+                  cap::SchedDomain domain = {});
     // Killed, if it still lives.
     ~ServerProcess();
     ServerProcess(const ServerProcess&) = delete;
@@ -36,7 +38,8 @@ public:
     static constexpr std::uint64_t kKilled = 77;  // its exit code then
 
 private:
-    cap::Result<void> start(std::string_view arguments, std::span<const cap::GivenCap> more);
+    cap::Result<void> start(std::string_view arguments, std::span<const cap::GivenCap> more,
+                            cap::SchedDomain named);
     bool has_signalled(std::uint64_t bit);
 
     Case& t_;

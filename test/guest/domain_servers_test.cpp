@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+//
+// Several scheduling domains under load: two servers with different policies, of which one dies; CPUs that go to and fro between two servers.
+// docs/domains.md.
+#include "support/agents.hpp"
+#include "support/domains.hpp"
+#include "support/load.hpp"
+#include "support/observe.hpp"
+#include "support/server_process.hpp"
+#include "support/wake_ledger.hpp"
+
+namespace {
+
+using namespace test;
+using abi::ThreadState;
+
+// Two real servers with different policies on disjoint sets of CPUs: no thread is seen on a CPU of the other set. One server dies: the other's
+// threads do not notice, its own run on, where they were.
+void two_servers(Case& t) {
+    if (t.cpus() == 1) {
+        return;
+    }
+    struct Side {
+        Owned<cap::SchedDomain> domain;
+        std::optional<Loans> loans;
+        std::optional<Load> load;
+        std::optional<ServerProcess> server;
+    };
+    const std::uint64_t all = (std::uint64_t{2} << last_cpu(t)) - 1;
+    const std::uint64_t low = (std::uint64_t{1} << t.cpus() / 2) - 1;
+    std::array<Side, 2> sides;
+    const std::uint64_t sets[] = {low, all & ~low};
+    constexpr std::string_view kPolicies[] = {"policy=round_robin", "policy=fair"};
+    for (std::size_t i = 0; i < 2; ++i) {
+        Side& side = sides[i];
+        side.domain = MUST(t, make_child(root_domain(t)));
+        side.loans.emplace(t, root_domain(t), sets[i], *side.domain);
+        REQUIRE(t, !t.failed());
+        side.server.emplace(t, kPolicies[i], std::span<const cap::GivenCap>{}, *side.domain);
+        REQUIRE(t, !t.failed() && side.server->is_ready());
+        side.load.emplace(t, 1, 1, *side.domain);
+        REQUIRE(t, !t.failed());
+    }
+    REQUIRE_EQUAL(t, MUST(t, root_domain(t).cpus()), 0u);
+    const auto look = [&](int rounds) {
+        for (int round = 0; round < rounds; ++round) {
+            for (std::size_t i = 0; i < 2; ++i) {
+                for (const Worker& worker : sides[i].load->crew().workers()) {
+                    const abi::ThreadWord word = worker.word();
+                    if (is_placed(word) && !(sets[i] >> word.cpu() & 1)) {
+                        t.fail("thread {} is on cpu {} of the other set", worker.ref.index, word.cpu());
+                    }
+                }
+            }
+        }
+        return sides[0].load->all_progress() && sides[1].load->all_progress() &&
+               sides[0].load->pairs_in_step() && sides[1].load->pairs_in_step();
+    };
+    REQUIRE(t, look(50));
+    const auto before = MUST(t, sum_of_stats(t));
+    REQUIRE(t, look(50));
+    REQUIRE_EQUAL(t, MUST(t, sum_of_stats(t)).fallback_dispatches, before.fallback_dispatches);
+    sides[1].server.reset();
+    REQUIRE(t, look(50));
+    REQUIRE(t, MUST(t, sum_of_stats(t)).fallback_dispatches > before.fallback_dispatches);
+    sides[1].server.emplace(t, "policy=work_stealing", std::span<const cap::GivenCap>{}, *sides[1].domain);
+    REQUIRE(t, sides[1].server->is_ready() && look(50));
+}
+
+// Whether some thread is seen to run on a CPU whose line says, before and after, that it is another domain's than the thread's.
+bool intruder(Case& t, const DomainServer& server, Load& load) {
+    for (const Worker& worker : load.crew().workers()) {
+        const std::uint32_t cpu = worker.word().cpu();
+        const Line before = server.cpu_line(cpu);
+        const abi::ThreadWord word = worker.word();
+        const Line after = server.cpu_line(cpu);
+        if (before.word == after.word && before.domain == after.domain && before.domain != server.number() &&
+            word.state() == ThreadState::kRunning && word.cpu() == cpu) {
+            t.fail("thread {} runs on cpu {}, which was taken", worker.ref.index, cpu);
+            return true;
+        }
+    }
+    return false;
+}
+
+// CPUs go to and fro at random, mostly without being waited for, between two servers that place at random, each with a load.
+void storm(Case& t, Manner manner, std::uint64_t rounds) {
+    if (t.cpus() == 1) {
+        return;
+    }
+    const cap::SchedDomain root = root_domain(t);
+    const auto child = MUST(t, make_child(root));
+    static std::optional<WakeLedgerCheck> check;
+    check.emplace(root, t.env.clock);
+    {
+        const Loans none(t, root, 0, *child);  // its end: all CPUs are the root's
+        const auto looker = MUST(t, Sibling::start(t.env, WakeLedgerCheck::look_always, &*check));
+        Agents lender(t, manner);
+        Agents borrower(t, manner, kAllCpus, *child);
+        Load lenders(t, 1, 1);
+        Load borrowers(t, 1, 1, *child);
+        REQUIRE(t, !t.failed());
+        Random random(t.seed);
+        std::uint64_t lent = 0, reclaimed = 0;
+        const auto even = [&] {  // each has a CPU
+            (void)root.lend_cpu(last_cpu(t), *child);
+            (void)root.reclaim_cpu(0);
+            return lenders.all_progress() && borrowers.all_progress();
+        };
+        for (std::uint64_t round = 0; reclaimed < rounds; ++round) {
+            const auto cpu = static_cast<std::uint32_t>(random.below(t.cpus()));
+            if (root.lend_cpu(cpu, *child)) {
+                ++lent;
+            } else {
+                REQUIRE_OK(t, root.reclaim_cpu(cpu));
+                ++reclaimed;
+            }
+            REQUIRE(t, random.one_in(2) || !(intruder(t, lender.server(), lenders) ||
+                                             intruder(t, borrower.server(), borrowers)));
+            delay_ticks(random.below(20'000));
+            if (round % 256 == 255 && !even()) {
+                lenders.fail_with_who_stands_still();
+                borrowers.fail_with_who_stands_still();
+            }
+            check->report(t);
+            REQUIRE(t, !t.failed());
+        }
+        REQUIRE(t, even() && lenders.pairs_in_step() && borrowers.pairs_in_step());
+        t.env.log.print("storm: lent={} reclaimed={} commits={}+{} refused={}+{} looks={}", lent, reclaimed,
+                        lender.accepted(), borrower.accepted(), lender.refused(), borrower.refused(),
+                        check->looks());
+        REQUIRE_EQUAL(t, lender.accepted_twice() + borrower.accepted_twice(), 0u);
+        REQUIRE_EQUAL(t, MUST(t, sum_of_stats(t)).watchdog_hits, 0u);
+    }
+    (void)check->look_at_rest();
+    check->report(t);
+}
+
+std::uint64_t rounds_of(const Case& t) {
+    const auto text = cox::core::CommandLine(t.env.arguments()).find("rounds").value_or("100");
+    return cox::core::parse_u64(text).value_or(100);
+}
+void storm_chaos(Case& t) { storm(t, Manner::kChaos, rounds_of(t)); }
+void storm_hints(Case& t) { storm(t, Manner::kHints, rounds_of(t)); }
+
+constexpr Entry kCases[] = {
+    {"two_servers", two_servers},
+    {"storm_chaos", storm_chaos},
+    {"storm_hints", storm_hints},
+};
+
+}  // namespace
+
+int cap_main(const cap::Env& env) { return test::run(env, "domain_servers", kCases); }
