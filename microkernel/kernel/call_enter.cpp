@@ -5,6 +5,7 @@
 #include "kernel/address_space.hpp"
 #include "kernel/calls.hpp"
 #include "kernel/dispatch.hpp"
+#include "kernel/message_batch.hpp"
 #include "kernel/poller.hpp"
 #include "kernel/process.hpp"
 #include "kernel/sched_domain.hpp"
@@ -65,25 +66,32 @@ private:
     std::uint64_t known_ = 0;
 };
 
+// Of the frequent operations several at once -> how many. The user may change the entry meanwhile: who takes it looks for himself.
+std::uint32_t take_batch(Thread& thread, std::uint32_t limit) {
+    const auto op = thread.ring.upcoming().op;
+    if (op == abi::Op::kCommit)
+        if (SchedDomain* const domain = thread.agent_of.load(std::memory_order_relaxed);
+            domain->is_server(*thread.process))
+            return domain->commit_plainly(thread, limit);
+    if (op == abi::Op::kCall || op == abi::Op::kReplyReceive) return take_messages(thread, limit);
+    return 0;
+}
+
 // Submissions in order, `limit` at most, after those of `taken`.
 [[gnu::noinline]] Ring::Taken run_operations(Thread& thread, Ring::Taken taken, std::uint32_t limit) {
     std::uint32_t done = taken.count;
     while (taken.stop == Ring::Stop::kOperation || taken.stop == Ring::Stop::kMore) {
         const bool operation = taken.stop == Ring::Stop::kOperation;
-        const auto commits =
-            operation && thread.agent_of.load(std::memory_order_relaxed)->is_server(*thread.process)
-                ? thread.agent_of.load(std::memory_order_relaxed)->commit_plainly(thread, limit - done)
-                : 0;
-        done += commits;
-        if (operation && commits == 0) {
-            abi::Submission operation;
-            thread.ring.take_operation(operation);
+        const auto batch = operation ? take_batch(thread, limit - done) : 0;
+        done += batch;
+        if (operation && batch == 0) {
+            abi::Submission entry;
+            thread.ring.take_operation(entry);
             ++done;
-            run_operation(thread, operation);
+            run_operation(thread, entry);
             serve_shootdown(this_cpu());  // a batch may be long: the others need not wait for its end
         }
-        if (commits != 0 && thread.ring.backlog() == 0)
-            return {Ring::Stop::kNoMore, done, thread.ring.ready()};
+        if (batch != 0 && thread.ring.backlog() == 0) return {Ring::Stop::kNoMore, done, thread.ring.ready()};
         taken = thread.ring.take(limit - done, AnswerNop(thread.process->caps));
         done += taken.count;
     }

@@ -16,6 +16,7 @@
 #include "core/owner_of.hpp"
 #include "kernel/calls.hpp"
 #include "kernel/context.hpp"
+#include "kernel/direct_call.hpp"
 #include "kernel/dispatch.hpp"
 #include "kernel/endpoint.hpp"
 #include "kernel/run_queue.hpp"
@@ -125,43 +126,6 @@ template <bool Calls>
     }
 }
 
-// What is left of the turn of the one is the other's.
-[[gnu::always_inline]] inline void hand_time(const Thread& from, Thread& to, std::uint64_t ran) {
-    to.slice = from.slice;
-    to.slice_used = from.slice_used + ran;
-    to.turn_used = from.turn_used + ran;
-}
-
-// As save_context(), load_fpu() and load_registers(), where XSAVEOPT is known to be there (kind_of), and FS bases are mostly set.
-[[gnu::always_inline]] inline std::uint64_t save(Thread& t, abi::StatusLine& line, std::uint64_t now) {
-    t.fpu.save_optimized();
-    const auto ran = now - t.switched_in;
-    t.runtime += ran;
-    line.runtime_ns.store(arch::clock.past_ns(t.runtime), std::memory_order_relaxed);
-    line.calls.store(t.calls, std::memory_order_relaxed);
-    return ran;
-}
-
-[[gnu::always_inline]] inline void go_on(Cpu& cpu, Thread& next, std::uint64_t now) {
-    cpu.current = &next;
-    next.fpu.restore_extended();
-    cpu.fpu_owner = &next;
-    next.fpu_cpu = &cpu;
-    next.switched_in = now;
-    load_known_fs_base(cpu, next.fs_base);
-    load_frame(cpu, next);
-    switch_space(cpu, next.process->space());
-}
-
-// The current thread waits, and its reference has gone with its call, but who was to run in its place may not, or not here.
-[[gnu::noinline]] void stopped(Cpu& cpu, Thread& t) {
-    account_as(t.domain ? cpu.stats.domain_ticks : cpu.stats.system_ticks, cpu, arch::rdtsc());
-    cpu.current = nullptr;
-    if (t.ipc.loan) end_loan(t, cpu.number);
-    if (t.domain && !SchedDomain::wake_hint(t).given) t.domain->post_event(t.ref.index, cpu.number);
-    look_again(cpu);
-}
-
 // The receiver was suspended or killed just now; it has its message, or tells the caller that it has gone.
 [[gnu::noinline]] COX_QUICK TrapFrame* deliver_only(Endpoint* endpoint, Thread* receiver, std::uint64_t info,
                                                     std::uint64_t ran) {
@@ -190,13 +154,25 @@ template <bool Calls>
 
 // It runs here already, but may not any more.
 [[gnu::noinline]] COX_QUICK TrapFrame* misfit(Thread* thread) {
-    Cpu& cpu = this_cpu();
-    load_context(cpu, *thread, arch::rdtsc());
-    thread->word().request(abi::kRequestAffinity);
-    return leave_by(leave_kernel(cpu));
+    return leave_by(leave_with_misfit(this_cpu(), *thread));
 }
 
 }  // namespace
+
+// In direct_call.hpp.
+void stopped(Cpu& cpu, Thread& t) {
+    account_as(t.domain ? cpu.stats.domain_ticks : cpu.stats.system_ticks, cpu, arch::rdtsc());
+    cpu.current = nullptr;
+    if (t.ipc.loan) end_loan(t, cpu.number);
+    if (t.domain && !SchedDomain::wake_hint(t).given) t.domain->post_event(t.ref.index, cpu.number);
+    look_again(cpu);
+}
+
+TrapFrame* leave_with_misfit(Cpu& cpu, Thread& thread) {
+    load_context(cpu, thread, arch::rdtsc());
+    thread.word().request(abi::kRequestAffinity);
+    return leave_kernel(cpu);
+}
 
 CallResult call_call(std::uint64_t slot, std::uint64_t op, std::uint64_t info, std::uint64_t a1,
                      std::uint64_t a2, std::uint64_t a3) {
@@ -221,7 +197,7 @@ extern "C" COX_QUICK TrapFrame* call_directly(QUICK_ARGUMENTS) {
     Thread& c = thread_of(frame_end);
     if (c.ipc.called.slot != c.frame.rdi) [[unlikely]]
         return learn_slot<true>();
-    if (!is_plain(info) || c.ipc.loan >= Ipc::kMaxLoan) [[unlikely]]
+    if (!is_plain(info) || !c.ipc.may_lend()) [[unlikely]]
         return ordinary_way();
     Endpoint* const object = c.ipc.called.object;
     Endpoint::Quick endpoint(*object);
@@ -253,7 +229,7 @@ extern "C" COX_QUICK TrapFrame* call_directly(QUICK_ARGUMENTS) {
     if (!core::ThreadStateWord(its_line.word).continue_call(before).done) [[unlikely]]
         return deliver_only(object, &r, words, ran);
     hand_time(c, r, ran);
-    r.ipc.loan = static_cast<std::uint8_t>(c.ipc.loan + 1);
+    r.ipc.loan = static_cast<std::int8_t>(c.ipc.loan + 1);
     endpoint.unlock();
     r.frame.rax = words;
     r.frame.rdx = c.ipc.called.badge;
@@ -265,15 +241,13 @@ extern "C" COX_QUICK TrapFrame* call_directly(QUICK_ARGUMENTS) {
     return leave_by_sysret(r.frame);
 }
 
-extern "C" COX_QUICK TrapFrame* reply_directly(QUICK_ARGUMENTS) {
+namespace {
+
+// `resumes`: the caller is a thread that has faulted (direct_fault.cpp), to which a reply without words says to go on where it was.
+template <bool resumes>
+[[gnu::always_inline]] inline TrapFrame* reply_by(Thread& r, std::uint64_t info) {
     Cpu& cpu = this_cpu();
-    Thread& r = thread_of(frame_end);
-    if (r.ipc.served.slot != r.frame.rdi) [[unlikely]]
-        return learn_slot<false>();
     IpcSlot& from = r.ipc.receive;
-    // Not on its caller's time: who placed it is to hear of its wait. Else the caller is one that call_directly has taken.
-    if (!is_plain(info) || !r.ipc.loan) [[unlikely]]
-        return ordinary_way();
     Endpoint* const object = r.ipc.served.object;
     Endpoint::Quick endpoint(*object);
     endpoint.lock();
@@ -298,19 +272,42 @@ extern "C" COX_QUICK TrapFrame* reply_directly(QUICK_ARGUMENTS) {
         return answer_only(object, nullptr, 0, ran);
     Thread& c = *call->thread;
     abi::StatusLine& its_line = c.line;
-    std::uint64_t words = info & 15;
+    std::uint64_t words = resumes ? 0 : info & 15;
     if (words) words = move_words(r.frame, words, c.frame, call->plain_room());
     if (!core::ThreadStateWord(its_line.word).continue_call(before).done) [[unlikely]]
         return answer_only(object, call, words, ran);
     hand_time(r, c, ran);
     endpoint.unlock();
-    c.frame.rax = words;
-    c.frame.rdx = 0;
+    if constexpr (resumes) {
+        call->for_kernel = false;
+        c.resume &= static_cast<std::uint8_t>(~Thread::kInIpc);
+    } else {
+        c.frame.rax = words;
+        c.frame.rdx = 0;
+    }
     WakeCounts::add(c.wake_counts.direct);
     go_on(cpu, c, now);
     if (!(its_line.affinity.load(std::memory_order_relaxed) & cpu.own_bit)) [[unlikely]]
         return misfit(&c);
-    return leave_by_sysret(c.frame);
+    return resumes ? leave_by(&c.frame) : leave_by_sysret(c.frame);
+}
+
+[[gnu::noinline]] COX_QUICK TrapFrame* resume_directly(std::uint64_t info) {
+    Thread& r = current_thread();
+    if (!is_plain(info) || info & 15 || r.ipc.loan >= 0) return ordinary_way();
+    return reply_by<true>(r, info);
+}
+
+}  // namespace
+
+extern "C" COX_QUICK TrapFrame* reply_directly(QUICK_ARGUMENTS) {
+    Thread& r = thread_of(frame_end);
+    if (r.ipc.served.slot != r.frame.rdi) [[unlikely]]
+        return learn_slot<false>();
+    // Not on its caller's time: who placed it is to hear of its wait. Else the caller is one that call_directly has taken.
+    if (!is_plain(info) || r.ipc.loan <= 0) [[unlikely]]
+        return resume_directly(info);
+    return reply_by<false>(r, info);
 }
 
 }  // namespace cox

@@ -82,7 +82,7 @@ void Endpoint::append(IpcSlot& caller) {
 
 void Endpoint::unlink(IpcSlot& slot) {
     IpcSlot*& first = slot.receives ? receivers_ : first_caller_;
-    (slot.previous ? slot.previous->next : first) = slot.next;
+    (first == &slot ? first : slot.previous->next) = slot.next;  // the first one's `previous` says nothing
     if (slot.next)
         slot.next->previous = slot.previous;
     else if (!slot.receives)
@@ -119,11 +119,13 @@ Endpoint::Gift Endpoint::match(IpcSlot& call, IpcSlot& receiver) {
     if (call.info.moved()) receiver.info = receiver.info.moving();
     receiver.badge = call.badge;
     receiver.deadline = call.deadline;
-    receiver.generation.fetch_add(1, std::memory_order_relaxed);
     const auto server = receiver.thread->ref;
     call.server.store(
         abi::ThreadRef{server.index | std::uint32_t{receiver.number} << 16, server.generation}.raw());
+    receiver.plain = receiver.number != 0 ? call.plain : nullptr;
     receiver.caller.store(&call);
+    // Last: a token that was guessed is none before.
+    receiver.generation.fetch_add(1, std::memory_order_release);
     if (receiver.number == 0)
         receiver.thread->line.serves.store(static_cast<std::uint16_t>(call.thread->ref.index + 1),
                                            std::memory_order_relaxed);

@@ -31,7 +31,7 @@ public:
     bool remove(IpcSlot& slot);
     PendingOp withdraw(Thread& caller, std::uint64_t user_data) override;
 
-    // For direct_call.cpp: each step in place. Between lock() and unlock().
+    // For direct_call.cpp and message_batch.cpp: each step in place. Between lock() and unlock().
     class Quick {
     public:
         explicit Quick(Endpoint& endpoint) : e_(endpoint) {}
@@ -40,12 +40,11 @@ public:
         bool has_callers() const COX_UNCHECKED { return e_.first_caller_; }
         IpcSlot* first_receiver() const COX_UNCHECKED { return e_.receivers_; }
         void drop_receiver(IpcSlot& first) COX_UNCHECKED {
-            IpcSlot* const second = first.next;
-            e_.receivers_ = second;
-            if (second) second->previous = nullptr;
+            e_.receivers_ = first.next;
             first.listed = false;
         }
         void push_receiver(IpcSlot& slot) COX_UNCHECKED { e_.push(slot); }
+        void append_caller(IpcSlot& slot) COX_UNCHECKED { e_.append(slot); }
 
     private:
         Endpoint& e_;
@@ -77,7 +76,6 @@ private:
 
 inline void Endpoint::push(IpcSlot& receiver) {
     IpcSlot* const second = receivers_;
-    receiver.previous = nullptr;
     receiver.next = second;
     if (second) second->previous = &receiver;
     receivers_ = &receiver;

@@ -198,18 +198,24 @@ void call_endpoint(Cpu& cpu, Thread& thread) {
     }
 }
 
-void call_for_thread(Cpu& cpu, Thread& thread, Endpoint& endpoint, std::uint64_t badge,
-                     const std::array<std::uint64_t, 4>& words) {
+IpcSlot& prepare_call_for(Thread& thread, Endpoint& endpoint, const std::array<std::uint64_t, 4>& words) {
     thread.ipc.need(thread);
     IpcSlot& slot = thread.ipc.call;
     thread.ipc.kernel_words = words;
     slot.row = thread.ipc.kernel_words.data();
     use(slot, endpoint);
     slot.info = abi::message_info(words.size()).with_room(1);
-    slot.deadline = thread.enter.deadline = kNever;
+    slot.deadline = kNever;
     slot.quick = IpcKind::kNone;
-    slot.badge = badge;
     slot.for_kernel = true;
+    return slot;
+}
+
+void call_for_thread(Cpu& cpu, Thread& thread, Endpoint& endpoint, std::uint64_t badge,
+                     const std::array<std::uint64_t, 4>& words) {
+    IpcSlot& slot = prepare_call_for(thread, endpoint, words);
+    thread.enter.deadline = kNever;
+    slot.badge = badge;
     endpoint.send(slot);
     wait_at_endpoint(cpu, thread, slot, abi::Cause::kCalls);
 }
@@ -273,7 +279,8 @@ void end_loan(Thread& thread, std::uint32_t cpu) {
     // It may run on, if it finds that it need not wait: nobody has placed it.
     if (thread.ipc.loan != 0 && thread.domain) thread.domain->post_event(thread.ref.index, cpu);
     // A line that is another's by now is looked at for nothing.
-    for (auto lent = std::exchange(thread.ipc.loan, 0); lent != 0 && line != 0; --lent) {
+    const int loan = std::exchange(thread.ipc.loan, 0);
+    for (int lent = loan < 0 ? -loan : loan; lent != 0 && line != 0; --lent) {
         abi::StatusLine& lender = status_line(line - 1);
         // It waits from now on, for that thread; unless it has been woken, and a time stands there.
         auto since = lender.runnable_since.load(std::memory_order_relaxed);

@@ -43,7 +43,7 @@ struct MessageWords {
 enum class IpcKind : std::uint8_t { kNone, kSystem, kDomain, kNever = 255 };
 
 struct IpcSlot {
-    // The endpoint's: under its lock.
+    // The endpoint's: under its lock. `previous` of a queue's first says nothing.
     IpcSlot* next = nullptr;
     IpcSlot* previous = nullptr;
     bool listed = false;
@@ -69,6 +69,8 @@ struct IpcSlot {
     // A receiver: whom it owes a reply. seq_cst: the server's death looks after its word has changed, who matches looks at the word
     // after this has.
     std::atomic<IpcSlot*> caller{nullptr};
+    // By the ring, whom a batch may tell (message_batch.cpp), since its operation is not linked: the slot's own thread; with a caller, that one.
+    Thread* plain = nullptr;
     // Of the token: rises with each message, and when the token is used: so it is odd while a reply is owed through the ring.
     std::atomic<std::uint32_t> generation{0};
     static bool owes(std::uint32_t generation) { return generation & 1; }
@@ -111,9 +113,11 @@ struct Ipc {
     }
     IpcKind kind = IpcKind::kNever;  // known when one of the two is
     std::uint16_t line_name = 0;     // 1 + its line
+    // It runs on the time of so many callers, one of another: none has been heard of as blocked. Negative: the last one is a thread that has
+    // faulted, so that the reply goes another way.
     static constexpr std::uint8_t kMaxLoan = 8;
-    std::uint8_t loan =
-        0;  // it runs on the time of so many callers, one of another: none has been heard of as blocked
+    std::int8_t loan = 0;
+    bool may_lend() const { return static_cast<std::uint8_t>(loan) < kMaxLoan; }
     IpcSlot* waits = nullptr;               // which of the two, with a time-out or for the kernel: finish_ipc
     std::atomic<IpcTable*> table{nullptr};  // made by whoever takes submissions
 
@@ -154,6 +158,9 @@ void forget_ipc(Thread& thread);
 // where it was; when it cannot be (kGone), or the answer's first word is not 0, it ends as one that an exception has ended.
 void call_for_thread(Cpu& cpu, Thread& thread, Endpoint& endpoint, std::uint64_t badge,
                      const std::array<std::uint64_t, 4>& words);
+
+// For call_for_thread, and direct_fault.cpp: the slot of the call, its words and its size.
+IpcSlot& prepare_call_for(Thread& thread, Endpoint& endpoint, const std::array<std::uint64_t, 4>& words);
 
 // Takes the slot out of wherever it waits. False: somebody else is just ending that wait, or it does not wait. Any CPU.
 bool withdraw(IpcSlot& slot);

@@ -45,7 +45,7 @@ public:
     // A slot by which the table of its own process names it for reading and writing; 0: none is known (cap_table.hpp).
     std::atomic<std::uint64_t> known_slot{0};
 
-    void retain() { references_.fetch_add(1, std::memory_order_relaxed); }
+    void retain(std::uint32_t count = 1) { references_.fetch_add(count, std::memory_order_relaxed); }
 
     // For those who hold no reference but know that the memory is an Object's for ever (thread_table.hpp).
     bool retain_if_alive() {
@@ -58,6 +58,9 @@ public:
 
     void release() {
         if (drop()) destroy();
+    }
+    void release(std::uint32_t count) {
+        if (references_.fetch_sub(count, std::memory_order_acq_rel) == count) destroy();
     }
     // In two steps. True: it was the last reference, and destroy_dropped() is to follow.
     [[nodiscard]] bool drop() {

@@ -59,6 +59,7 @@ void fill(IpcSlot& slot, const Invocation& call, Endpoint& endpoint, MessageInfo
     slot.op = *call.pending;
     slot.info = info;
     slot.badge = badge;
+    slot.plain = slot.op.linked() ? nullptr : &call.caller;
 }
 
 // A poller may work for a thread that has gone meanwhile, and has looked at its slots already (forget_ipc).

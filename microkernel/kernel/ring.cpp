@@ -44,6 +44,26 @@ void Ring::take_operation(abi::Submission& copy) {
     ++reserved_;
 }
 
+std::uint32_t Ring::reserve(std::uint32_t limit) {
+    const auto count = backlog();
+    SpinGuard guard(lock_);
+    const auto owed = ready_locked() + reserved_;
+    if (count > abi::kSqEntries || owed >= abi::kCqEntries) return 0;
+    const auto in_a_row = abi::kSqEntries - sq_head_.load(std::memory_order_relaxed) % abi::kSqEntries;
+    const auto reserved = std::min({count, limit, abi::kCqEntries - owed, in_a_row});
+    reserved_ += reserved;
+    return reserved;
+}
+
+void Ring::take_reserved(std::uint32_t reserved, std::uint32_t taken) {
+    const auto head = sq_head_.load(std::memory_order_relaxed) + taken;
+    sq_head_.store(head, std::memory_order_relaxed);
+    header_->sq_head.store(head, std::memory_order_release);
+    if (reserved == taken) return;
+    SpinGuard guard(lock_);
+    reserved_ -= reserved - taken;
+}
+
 // Held back: nothing. Broken: the rest of the chain is cancelled, as far as `size` goes.
 Ring::Taken Ring::take_linked(std::uint32_t size, std::uint32_t ready) {
     if (link_ == Link::kHeld || link_ == Link::kHolding) {
@@ -138,6 +158,18 @@ bool Ring::post(const abi::Completion& completion, bool linked, bool& dropped) {
         return false;
     stop_waiting();
     return true;
+}
+
+Ring::Posting::End Ring::Posting::end_at(Ring& ring, std::uint32_t position) {
+    const std::uint32_t posted = position - ring.cq_tail_ % abi::kCqEntries;
+    COX_ASSERT(ring.reserved_ >= posted);
+    ring.reserved_ -= posted;
+    ring.cq_tail_ += posted;
+    ring.header_->cq_tail.store(ring.cq_tail_, std::memory_order_release);
+    const bool met = ring.wanted_ != 0 && ring.ready_locked() >= ring.wanted_;
+    if (met) ring.stop_waiting();
+    ring.lock_.unlock();
+    return {posted, met};
 }
 
 bool Ring::begin_wait(std::uint32_t wanted, std::uint64_t deadline) {

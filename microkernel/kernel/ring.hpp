@@ -80,6 +80,13 @@ public:
         header_->sq_head.store(at, std::memory_order_release);
         return at - first;
     }
+    // Of several at once (message_batch.hpp), after kOperation: completions are reserved for the next ones, `limit` at most -> how many. They
+    // lie in a row from upcoming() on, until some were taken; for the others nothing is reserved any more.
+    std::uint32_t reserve(std::uint32_t limit);
+    const volatile abi::Submission& upcoming() const {
+        return submissions_[sq_head_.load(std::memory_order_relaxed) % abi::kSqEntries];
+    }
+    void take_reserved(std::uint32_t reserved, std::uint32_t taken);
     // A copy of the next entry, after kOperation. A completion is reserved for it: it is completed now, later, or not at all.
     void take_operation(abi::Submission& copy);
     void complete(std::uint64_t user_data, std::int64_t result, std::uint64_t second) {
@@ -126,6 +133,43 @@ public:
 
     // Any CPU. Posts into a reserved entry. True: the thread waits and now has what it waits for: wake it.
     [[nodiscard]] bool post(const abi::Completion& completion, bool linked, bool& dropped);
+
+    // The same for several that are not linked, in one hold of the lock, from begin() to end(). Room for kCqEntries less what lies before the
+    // queue's wrap: after each it is asked whether it is full().
+    class Posting {
+    public:
+        // False: the thread has gone, and the lock is not held.
+        [[nodiscard]] bool begin(Ring& ring) COX_UNCHECKED {
+            ring.lock_.lock();
+            ring_ = &ring;
+            next_ = &ring.completions_[ring.cq_tail_ % abi::kCqEntries];
+            end_ = ring.completions_ + abi::kCqEntries;
+            if (ring.open_) [[likely]]
+                return true;
+            ring.lock_.unlock();
+            return false;
+        }
+        void post(std::uint64_t user_data, std::uint64_t result, std::uint64_t second) {
+            *next_++ = {user_data, static_cast<std::int64_t>(result), second, 0};
+        }
+        bool full() const { return next_ == end_; }
+        struct End {
+            std::uint32_t posted;
+            bool wakes;  // the thread waits and now has what it waits for: wake it
+        };
+        [[nodiscard]] End end() const {
+            return end_at(
+                *ring_,
+                static_cast<std::uint32_t>(next_ - ring_->completions_));  // this stays in registers
+        }
+
+    private:
+        static End end_at(Ring& ring, std::uint32_t position) COX_UNCHECKED;
+
+        Ring* ring_ = nullptr;
+        abi::Completion* next_ = nullptr;
+        abi::Completion* end_ = nullptr;
+    };
 
     std::uint32_t ready() {  // completions that the user has not taken
         SpinGuard guard(lock_);

@@ -32,7 +32,7 @@ bool handle_interrupt(Cpu& cpu, std::uint64_t vector) {
             break;
         case arch::kVectorReschedule: ++cpu.stats.ipis_received; break;
         case arch::kVectorSpurious: return true;  // wants no end-of-interrupt
-        default: return handle_line(vector) || vector >= kFirstInterrupt;
+        default: return vector >= kFirstInterrupt && (handle_line(vector) || true);
     }
     arch::lapic_end_of_interrupt();
     return true;
@@ -65,7 +65,9 @@ TrapFrame* trap_from_user(TrapFrame* frame) {
         finish_exit_work(cpu);
     } else if (!handle_interrupt(cpu, frame->vector)) {
         const bool page_fault = frame->vector == arch::kVectorPageFault;
-        if (!page_fault || !handle_page_fault(cpu, *cpu.current)) end_faulting_thread(cpu, *frame);
+        const auto end = page_fault ? handle_page_fault(cpu, *cpu.current) : FaultEnd{true};
+        if (end.next) return end.next;
+        if (end.ends) end_faulting_thread(cpu, *frame);
     }
     return leave_kernel(cpu);
 }

@@ -2,8 +2,9 @@
 """Counts instructions per operation in the guest, exactly: under -icount the TSC advances by one with each of them.
 
 The table stands beside what is known of other systems (bench/peers.json). `--ratchet` fails when an operation needs more
-than 3 % over the committed count (bench/baseline.json), when one is missing, or is new there; `--accept` commits to what was
-counted now. Each repetition of a `rep` string instruction counts as one instruction.
+than 3 % over the committed count (bench/baseline.json), when one is missing, or is new there, or when one that was counted on N CPUs
+(`…_on_N`) differs by more than 5 % from that on one; `--accept` commits to what was counted now.
+Each repetition of a `rep` string instruction counts as one instruction.
 
 `--traced` counts everything once more with every class of the trace on. A record's cost is the difference where an operation makes
 a known number of them; more than 60 instructions fail.
@@ -26,6 +27,7 @@ from .qemu import COUNTING, Machine
 _BASELINE = ROOT / "bench" / "baseline.json"
 _PEERS = ROOT / "bench" / "peers.json"
 _SLACK = 0.03
+_SCALING_SLACK = 0.05
 _RECORD_LIMIT = 60
 # How many records an operation makes, of those that go the same way with the trace on and off: a call; for a yield also stop and
 # dispatch.
@@ -41,7 +43,7 @@ class BenchmarkFailed(HarnessError):
 def _parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="scripts/bench", description=__doc__, allow_abbrev=False)
     add = made.add_argument
-    add("programs", nargs="+", metavar="PROGRAM", help="in the archive, such as bench/calls")
+    add("programs", nargs="+", metavar="PROGRAM", help="in the archive, such as bench/calls; bench/pairs@4: on 4 CPUs")
     add("--build", type=Path, required=True, metavar="DIR", help="the build tree")
     add("--timeout", type=float, default=60.0, metavar="SECONDS", help="of each program (60)")
     add("--json", type=Path, metavar="FILE", help="also there (default: bench.json in the build tree)")
@@ -70,8 +72,9 @@ def _measure(args: argparse.Namespace, *more: str) -> Counts:
     artifacts.require()
     counts: Counts = {}
     for program in args.programs:
-        machine = Machine(cpus=args.cpus, accelerator=COUNTING)
-        line = qemu.command(machine, artifacts, [f"root={program}", *args.append.split(), *more])
+        name, _, cpus = program.partition("@")
+        machine = Machine(cpus=int(cpus or args.cpus), accelerator=COUNTING)
+        line = qemu.command(machine, artifacts, [f"root={name}", *args.append.split(), *more])
         counts |= counts_of(run_qemu(line, args.timeout), program)
     return counts
 
@@ -85,6 +88,10 @@ def complaints(counts: Counts, baseline: Counts) -> list[str]:
         elif count > baseline[name] * (1 + _SLACK):
             rise = 100 * (count / baseline[name] - 1)
             found.append(f"{name}: {count:.1f} instructions, {rise:.1f} % more than the committed {baseline[name]:.1f}")
+        one, scales, _ = name.rpartition("_on_")
+        alone = counts.get(f"{one}_on_1") if scales else None
+        if alone is not None and abs(count / alone - 1) > _SCALING_SLACK:
+            found.append(f"{name}: {count:.1f} instructions, {100 * (count / alone - 1):+.1f} % against {alone:.1f} on one CPU")
     return found
 
 

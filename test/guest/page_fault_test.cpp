@@ -207,6 +207,71 @@ void message_refused(Case& t) {
     REQUIRE_ERROR(t, killed.endpoint->reply(cap::answer(message)), Error::kNoCaller);
 }
 
+// The handler waits without a time-out, on the same CPU, so that each fault may switch straight to it and each reply back.
+struct Handler {
+    cap::Endpoint endpoint, other;
+    cap::Process process;
+    cap::Memory memory;
+    std::uint64_t faults;   // so many are answered without anything having been mapped
+    std::uint64_t refusal;  // first word of the last answer
+    bool leaves;            // or it goes without one
+    std::uint64_t wrong = 0;
+};
+std::uint64_t handle(cap::Ring&, void* argument) {
+    auto& handler = *static_cast<Handler*>(argument);
+    cap::Message message;
+    if (!handler.endpoint.receive(message)) {
+        return 1;
+    }
+    for (std::uint64_t i = 0; i < handler.faults; ++i) {
+        handler.wrong +=
+            message.info.words() != 4 || message.badge != 4711 || message.words[0] != kPlace + 0x234;
+        // On the time of the thread that has faulted it calls somebody else, who serves in turn.
+        cap::Message asked = cap::message(i);
+        handler.wrong += !handler.other.call(asked) || asked.words[0] != ~i;
+        message = i % 5 == 4 ? cap::answer(message, 0) : cap::answer(message);
+        if (!handler.endpoint.reply_and_receive(message)) {
+            return 2;
+        }
+    }
+    if (handler.leaves) {
+        return 0;
+    }
+    handler.wrong += !handler.process.map(handler.memory, kPlace, 0, 1, kReadWrite);
+    return handler.endpoint.reply(cap::answer(message, handler.refusal)) ? 0 : 3;
+}
+std::uint64_t serve_complements(cap::Ring&, void* argument) {
+    const auto& endpoint = *static_cast<const cap::Endpoint*>(argument);
+    cap::Message message;
+    while (endpoint.reply_and_receive(message)) {
+        message = cap::answer(message, ~message.words[0]);
+    }
+    return 0;
+}
+
+void directly(Case& t) {
+    const Owned memory(MUST(t, t.env.process.create_memory(1)));
+    const Owned asked(MUST(t, cap::Endpoint::create(t.env.process)));
+    cap::Endpoint other = *asked;
+    const auto server = MUST(t, Sibling::start(t.env, serve_complements, &other, {.affinity = only(0)}));
+    for (const auto& [refusal, leaves] :
+         {std::pair{0ull, false}, std::pair{5ull, false}, std::pair{0ull, true}}) {
+        const Owned endpoint(MUST(t, cap::Endpoint::create(t.env.process)));
+        cap::LineBuffer<64> arguments;
+        arguments.print("mode=write value={}", kPlace + 0x234);
+        const auto child = MUST(t, Child::create(t.env, arguments.view(), {}));
+        REQUIRE_OK(t, child->thread.set_fault_handler(*endpoint, 4711));
+        REQUIRE_OK(t, child->thread.set_affinity(only(0)));
+        Handler handler{*endpoint, other, child->process, *memory, 100, refusal, leaves};
+        const auto its = MUST(t, Sibling::start(t.env, handle, &handler, {.affinity = only(0)}));
+        REQUIRE(t, its.reaches(abi::ThreadState::kWaiting));
+        REQUIRE_OK(t, child->thread.start());
+        REQUIRE_EQUAL(t, MUST(t, child.wait(t.env)), refusal != 0 || leaves ? kFaultExitCode : kDoneExitCode);
+        REQUIRE(t, its.wait());
+        REQUIRE_EQUAL(t, handler.wrong, 0u);
+    }
+}
+
 // Without a handler, and with one that was taken away, it ends.
 void no_handler(Case& t) {
     const Owned bell(MUST(t, t.env.process.create_notification()));
@@ -321,12 +386,19 @@ void pager(Case& t) {
 }
 
 constexpr Entry kCases[] = {
-    {"by_message", by_message},   {"message_refused", message_refused},
-    {"mapped_then", mapped_then}, {"protected_then", protected_then},
-    {"executed", executed},       {"refused", refused},
-    {"killed", killed},           {"suspended", suspended},
-    {"no_handler", no_handler},   {"others_end", others_end},
-    {"arguments", arguments},     {"pager", pager},
+    {"by_message", by_message},
+    {"message_refused", message_refused},
+    {"directly", directly},
+    {"mapped_then", mapped_then},
+    {"protected_then", protected_then},
+    {"executed", executed},
+    {"refused", refused},
+    {"killed", killed},
+    {"suspended", suspended},
+    {"no_handler", no_handler},
+    {"others_end", others_end},
+    {"arguments", arguments},
+    {"pager", pager},
 };
 
 }  // namespace

@@ -34,6 +34,13 @@ class BenchTest(unittest.TestCase):
         self.assertEqual(bench.complaints({"a": 100.0}, baseline), ["b was not measured"])
         self.assertEqual(bench.complaints({**baseline, "c": 1.0}, baseline), ["c is new: 1.0"])
 
+    def test_a_count_on_more_cpus_is_that_on_one(self):
+        counts = {"call_on_1": 100.0, "call_on_2": 104.9, "call_on_4": 95.1, "only_on_4": 7.0}
+        self.assertEqual(bench.complaints(counts, counts), [])
+        for count in (105.1, 94.9):
+            counts["call_on_4"] = count
+            self.assertRegex(bench.complaints(counts, counts)[0], r"call_on_4: .* [+-]5\.1 % against 100\.0 on one CPU")
+
     def test_what_a_record_of_the_trace_costs(self):
         counts = {"null_call": 62.0, "map": 355.0}
         costs = bench.record_costs(counts, {"null_call": 122.0, "map": 500.0})
