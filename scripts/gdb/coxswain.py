@@ -13,7 +13,7 @@ from __future__ import annotations
 import gdb
 
 _SLOTS = "cox::detail::slots"
-_LINES = "cox::(anonymous namespace)::lines"
+_LINES = "cox::detail::lines"
 _FREE_SLOTS = "cox::(anonymous namespace)::free_slots"
 _CPUS = "cox::(anonymous namespace)::cpus"
 _CPU_COUNT = "cox::(anonymous namespace)::cpu_count"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Page faults that another process resolves: docs/abi.md, "Page faults".
+// Long because each way in which a fault can end is a case, and they share their ward and their crew.
 #include "cap/endpoint.hpp"
 #include "suite.hpp"
 #include "support/child.hpp"
