@@ -59,7 +59,7 @@ void one_ends_each(Case& t, bool suspends, bool kills) {
     const std::uint64_t before = MUST(t, thread.status()).wakes;
     Scene scene{.thread = thread, .seed = t.seed, .suspends = suspends};
     std::array<std::optional<Sibling>, 8> enders;
-    const std::uint64_t count = std::max<std::uint64_t>(t.cpus() - 1, 2);
+    const std::uint64_t count = std::clamp<std::uint64_t>(t.cpus() - 1, 2, 4);
     for (std::uint64_t i = 0; i < count; ++i) {
         enders[i].emplace(
             MUST(t, Sibling::start(t.env, end_faults, &scene, {.affinity = only((i + 1) % t.cpus())})));
