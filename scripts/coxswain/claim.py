@@ -24,6 +24,7 @@ class Claim:
     verdict: str
     reason: str
     host_at_fault: bool = False  # the host could not have given the speedup, so nothing is said of the guest
+    too_slow: bool = False  # the median alone stands against it, and more pairs would say more of that
 
     @property
     def exit_code(self) -> ExitCode:
@@ -61,11 +62,12 @@ def _speed_objections(each: Aggregate) -> list[Claim]:
     if median < threshold:
         text = f"{each.workers} workers: median speedup {median:.3f}, below the threshold {threshold:.2f}"
         text += f" (the host itself gave {ceiling:.3f})"
-        found.append(Claim(REFUSED, text, host_at_fault=MIN_OF_CEILING * ceiling < threshold))
+        at_fault = MIN_OF_CEILING * ceiling < threshold
+        found.append(Claim(REFUSED, text, host_at_fault=at_fault, too_slow=True))
     if median < MIN_OF_CEILING * ceiling:
         text = f"{each.workers} workers: median speedup {median:.3f}, "
         text += f"below {MIN_OF_CEILING:.2f} of the ceiling {ceiling:.3f}"
-        found.append(Claim(REFUSED, text))
+        found.append(Claim(REFUSED, text, too_slow=True))
     return found
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -48,3 +48,8 @@ def make(workers: Sequence[int], cpus: Sequence[int], repeats: int, host_cpus: i
                     beyond = size > host_cpus or count > size
                     steps.append(Step(repetition, count, size, server, beyond))
     return steps
+
+
+def again(steps: Sequence[Step], repeats: int) -> list[Step]:
+    """The same once more, as repetitions of their own behind those."""
+    return [replace(step, repetition=step.repetition + repeats) for step in steps]

@@ -63,11 +63,15 @@ class Session:
         self.folder = folder
         self._progress = progress
 
+    def make_more(self, steps: list[Step], progress: Progress) -> None:
+        self._progress = progress
+        self.make(steps)
+
     def make(self, steps: list[Step]) -> None:
         """To the end of the plan, or to the first run that decides the outcome: it proves nothing, or settles it."""
         try:
-            for number, step in enumerate(steps):
-                run = self._one(number, step)
+            for step in steps:
+                run = self._one(len(self.runs), step)
                 self.runs.append(run)
                 self.settled = claim.settled(self.runs, self.options.repeats, patient=self.options.ctest)
                 if not run.verified or self.settled:

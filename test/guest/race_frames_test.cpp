@@ -47,7 +47,7 @@ struct Frames {
 
 constexpr std::uint64_t kSharedPages = (sizeof(Frames) + abi::kPageSize - 1) / abi::kPageSize;
 constexpr std::uint64_t kLives = 2;
-constexpr std::uint64_t kEnough = 20;
+constexpr std::uint64_t kEnough = 10;
 
 // values[]
 constexpr int kNumber = 0;

@@ -11,7 +11,7 @@ namespace {
 using namespace test;
 using abi::ThreadState;
 
-constexpr std::uint64_t kSignals = 300;  // of each waker
+constexpr std::uint64_t kSignals = 120;  // of each waker
 constexpr std::uint64_t kMaxWakers = 16;
 
 struct Storm {

@@ -113,10 +113,10 @@ def scale_run(
 
 
 def session(pairs: int = 15, one_ns: int = 2_000_000_000, two_ns: int = 1_040_000_000,
-            ceiling_ns: int = 1_030_000_000, target: Target = TARGET, **of_two: object) -> list[Run]:  # fmt: skip
+            ceiling_ns: int = 1_030_000_000, target: Target = TARGET, first: int = 0, **of_two: object) -> list[Run]:  # fmt: skip
     """Interleaved pairs of 1 and 2 workers with their ceilings; `of_two` goes to the runs of 2 under the server."""
     runs = []
-    for repetition in range(pairs):
+    for repetition in range(first, first + pairs):
         runs += [
             scale_run(1, repetition, True, one_ns, target=target),
             scale_run(2, repetition, True, two_ns, target=target, **of_two),  # type: ignore[arg-type]

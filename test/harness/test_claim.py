@@ -27,6 +27,13 @@ class ClaimTest(unittest.TestCase):
         self.assertEqual((claim.verdict, claim.exit_code), ("proved", 0), claim.reason)
         self.assertIn("median speedup 1.92 of 15 pairs", claim.reason)
 
+    def test_more_pairs_may_say_more_of_the_speed_alone(self):
+        self.assertFalse(claim_of(session()).too_slow)
+        slow = claim_of(session(two_ns=1_900_000_000))
+        self.assertEqual((slow.verdict, slow.too_slow), ("refused", True), slow.reason)
+        self.assertTrue(self.refused("below 0.90 of the ceiling", two_ns=1_240_000_000).too_slow)
+        self.assertFalse(self.refused("workers shared a CPU", worker_changes={1: {"cpu": 0}}).too_slow)
+
     def test_fewer_than_15_pairs_prove_nothing(self):
         claim = claim_of(session(pairs=14), repeats=14)
         self.assertEqual((claim.verdict, claim.exit_code), ("none", 0))
