@@ -22,7 +22,7 @@ from .rules import BUSY_CPUS
 from .session import Session, failure_code, qemu_command
 from .storm_command import TARGET as STORM, main as run_storm
 
-MOST_ROUNDS = 3  # of pairs, in a test
+MOST_ROUNDS = 2  # of pairs, in a test
 
 
 def _require_modules() -> None:
@@ -49,7 +49,7 @@ def _skip_unless_able(options: RunOptions) -> None:
 
 
 def _make_more(session: Session, options: RunOptions, steps: list[plan.Step]) -> int:
-    """In a test, where the claim fails for its speed alone: as many pairs again, twice at most, and all of them count. On a host
+    """In a test, where the claim fails for its speed alone: as many pairs again, and all of them count. On a host
     whose own speed varies, 15 leave the median too uncertain. -> how many runs are planned now."""
     planned = len(steps)
     while options.ctest and planned < MOST_ROUNDS * len(steps):

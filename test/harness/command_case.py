@@ -11,8 +11,6 @@ from pathlib import Path
 
 from support import ROOT
 
-# Of compiled Python, for all of the commands: they are many, and compiling takes longer than what they do.
-CACHE = Path(tempfile.gettempdir()) / f"coxswain-pycache-{os.getuid()}"
 FAKE = Path(__file__).with_name("fake_qemu.py")
 
 
@@ -38,7 +36,7 @@ class CommandTest(unittest.TestCase):
             (self.build / name).write_bytes(b"not a kernel")
 
     def environment(self, how, **more):
-        return {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), "PYTHONPYCACHEPREFIX": str(CACHE),
+        return {**os.environ, "PYTHONPATH": str(ROOT / "scripts"),
                 "COXSWAIN_QEMU": str(FAKE), "FAKE_QEMU": how, **more}  # fmt: skip
 
     def command(self, name, *arguments):

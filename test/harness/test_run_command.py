@@ -128,7 +128,7 @@ class RunTest(CommandTest):
                 self.assertEqual(self.context()["claim"], "refused")
 
     def test_a_guest_that_hangs(self):
-        done = self.run_("--timeout", "0.5", how="hang")
+        done = self.run_("--timeout", "3", how="hang")  # the stand-in must have come to its line by then
         self.assertEqual(done.returncode, 124)
         self.assertIn("the last line was: waiting for what never comes", done.stdout)
         self.assertEqual(processes_of(self.build), [])
