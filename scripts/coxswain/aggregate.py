@@ -23,6 +23,7 @@ class Aggregate:
     speedup: Spread
     speedups: tuple[float, ...]
     ceiling_median: float | None
+    ceiling_spread: float = 0.0  # distance of the quartiles, as a part of the median: how much the host's own speed varies
 
     @property
     def threshold(self) -> float:
@@ -39,6 +40,10 @@ def select(runs: Sequence[Run], workers: int, server: bool) -> list[Run]:
 
 def _times(runs: Sequence[Run], workers: int, server: bool) -> dict[int, float]:
     return {run.step.repetition: float(run.ns) for run in select(runs, workers, server)}
+
+
+def _relative(of: Spread) -> float:
+    return (of.q3 - of.q1) / of.median
 
 
 def aggregate(runs: Sequence[Run]) -> list[Aggregate]:
@@ -60,6 +65,7 @@ def aggregate(runs: Sequence[Run]) -> list[Aggregate]:
                     speedup=spread(speedups),
                     speedups=tuple(speedups),
                     ceiling_median=statistics.median(ceilings) if ceilings else None,
+                    ceiling_spread=_relative(spread(ceilings)) if len(ceilings) > 1 else 0.0,
                 )
             )
     return found

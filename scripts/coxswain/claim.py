@@ -15,6 +15,7 @@ from .run import Run
 
 MIN_PAIRS = 15
 MIN_OF_CEILING = 0.90
+MAX_CEILING_SPREAD = 0.15  # a host that varies more than that cannot judge to a tenth
 
 PROVED, REFUSED, NONE = "proved", "refused", "none"
 
@@ -56,18 +57,19 @@ def _host_kept_apart(rule: Rule, runs: Sequence[Run], each: Aggregate) -> bool:
 
 def _speed_objections(each: Aggregate) -> list[Claim]:
     ceiling, median, threshold = each.ceiling_median, each.speedup.median, each.threshold
+    varies = each.ceiling_spread > MAX_CEILING_SPREAD
     if ceiling is None:
         return [Claim(REFUSED, f"{each.workers} workers: no ceiling was measured beside it")]
     found = []
     if median < threshold:
         text = f"{each.workers} workers: median speedup {median:.3f}, below the threshold {threshold:.2f}"
         text += f" (the host itself gave {ceiling:.3f})"
-        at_fault = MIN_OF_CEILING * ceiling < threshold
+        at_fault = varies or MIN_OF_CEILING * ceiling < threshold
         found.append(Claim(REFUSED, text, host_at_fault=at_fault, too_slow=True))
     if median < MIN_OF_CEILING * ceiling:
         text = f"{each.workers} workers: median speedup {median:.3f}, "
         text += f"below {MIN_OF_CEILING:.2f} of the ceiling {ceiling:.3f}"
-        found.append(Claim(REFUSED, text, too_slow=True))
+        found.append(Claim(REFUSED, text, host_at_fault=varies, too_slow=True))
     return found
 
 

@@ -34,6 +34,14 @@ class ClaimTest(unittest.TestCase):
         self.assertTrue(self.refused("below 0.90 of the ceiling", two_ns=1_240_000_000).too_slow)
         self.assertFalse(self.refused("workers shared a CPU", worker_changes={1: {"cpu": 0}}).too_slow)
 
+    def test_a_host_whose_own_speed_varies_cannot_judge(self):
+        runs = session(two_ns=1_240_000_000)
+        self.assertFalse(claim_of(runs).host_at_fault)
+        for run in range(7, len(runs), 8):  # seven of 15 ceilings of two workers
+            runs[run] = scale_run(2, runs[run].step.repetition, False, 1_300_000_000)
+        claim = claim_of(runs)
+        self.assertEqual((claim.verdict, claim.host_at_fault), ("refused", True), claim.reason)
+
     def test_fewer_than_15_pairs_prove_nothing(self):
         claim = claim_of(session(pairs=14), repeats=14)
         self.assertEqual((claim.verdict, claim.exit_code), ("none", 0))
