@@ -43,6 +43,11 @@ class Accelerator:
     kernel_arguments: tuple[str, ...] = ()
     size: str = ""  # the manifest's own
 
+    @property
+    def interprets_kernel(self) -> bool:
+        """There an instruction of the kernel takes a microsecond, so that time does not stand for instructions."""
+        return self.name == "kvm_pvm"
+
 
 TCG = Accelerator("tcg", ("-accel", "tcg,thread=multi"), "max", "asked for")
 # The TSC advances by one with each instruction of the guest, and time by a nanosecond.

@@ -25,6 +25,7 @@ class Run:
     problem: str  # why not
     free_cpus: float  # of the host's, while it ran, ours included
     log_name: str = ""
+    interprets_kernel: bool = False  # qemu.Accelerator
 
     @property
     def verified(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -90,6 +91,7 @@ class Session:
         boot = self._watched_boot(step, log_name) if options.top else self._boot(self._command(step), log_name, self._show)
         free = meter.since(boot.cpu_s)
         run = judge_run(step, boot, options.target, options.policy, free, log_name)
+        run = replace(run, interprets_kernel=self.accelerator.interprets_kernel)
         self._progress.ended(f"{run.ns / 1e6:.0f} ms" if run.verified else run.problem)
         return run
 

@@ -2,6 +2,7 @@
 """Every way to cheat is refused with its own reason; an honest session is not."""
 
 import unittest
+from dataclasses import replace
 
 from support import THREADS, TSC_HZ, scale_run, session
 from coxswain.aggregate import aggregate
@@ -80,6 +81,8 @@ class ClaimTest(unittest.TestCase):
     def test_a_server_that_takes_part_of_the_cpus(self):
         greedy = {0: {"system_ticks": TICKS // 50}}
         self.refused("the server and the root task took 1.04 % of the time", cpu_changes=greedy)
+        interpreted = [replace(run, interprets_kernel=True) for run in session(cpu_changes=greedy)]
+        self.assertEqual(claim_of(interpreted).verdict, "proved")
 
     def test_one_disturbed_run_decides_nothing(self):
         runs = session()
