@@ -5,9 +5,10 @@
 //
 //     (has_cpu_ goes with cpus_)
 //     leave    its bit in cpus_ = 0;  gives back the domain's threads, in pieces;  its line says so, with an event
-//     join     its line says so;  its bit in cpus_ = 1;  its event
+//     join     its bit in cpus_ = 1;  its line says so;  its event
 //
-// So a thread of a domain runs only where the CPU's line says that it is that domain's. Who places by hint, commit or in
+// So a thread of a domain runs only where the CPU's line says that it is that domain's: one that is sent before runs when this CPU has
+// joined. And who has seen the line say so is not refused a commit for that reason. Who places by hint, commit or in
 // fallback reads cpus_ first; what was on its way to a CPU that has left meanwhile is turned away where it arrives (serve_inbox).
 // On the CPU itself nothing is: there the bit is what it was when it was read.
 //
@@ -116,11 +117,11 @@ void SchedDomain::join(Cpu& cpu) {
     // The agent of another domain is as others are here.
     if (cpu.agent_ready && !agent_at_work(cpu, *cpu.agent_ready))
         push_queued(cpu, *std::exchange(cpu.agent_ready, nullptr), true);
-    status_line(abi::kMaxThreads + cpu.number).domain.store(number());
-    set_cpu_line(cpu.number, busy ? abi::ThreadState::kRunning : abi::ThreadState::kWaiting);
     joined_at_[cpu.number].store(arch::rdtsc(), std::memory_order_relaxed);
     has_cpu_[cpu.number].store(true);
     cpus_.fetch_or(bit_of(cpu.number));
+    status_line(abi::kMaxThreads + cpu.number).domain.store(number());
+    set_cpu_line(cpu.number, busy ? abi::ThreadState::kRunning : abi::ThreadState::kWaiting);
     if (attached())
         post_event(abi::kMaxThreads + cpu.number, cpu.number);
     else
