@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "agent.hpp"
 
-#include <bit>
 
 namespace sched {
 namespace {
@@ -11,7 +10,6 @@ constexpr std::uint64_t kErrandTag = 3;
 constexpr std::uint64_t kFaultExit = 9;
 // Ticks come at least so far apart, so that a policy that never gets ahead of its tick leaves something to others.
 constexpr std::uint64_t kMinTickNs = 20'000;
-constexpr cox::core::EventRingShape kShape{.capacity_log2 = std::countr_zero(abi::kEventEntries)};
 
 // Refusals that the dispatcher deals with. Any other error of a commit means that this server cannot go on.
 bool is_refusal(abi::Error error) {
@@ -37,7 +35,7 @@ abi::EventRingHeader& header_at(std::uint64_t address) {
 Agent::Agent(Server& server, cap::Ring& ring, std::uint64_t event_ring_address, cap::Notification nudge)
     : server_(server),
       ring_(ring),
-      events_(header_at(event_ring_address).head, {event_ring_address}, kShape),
+      events_(header_at(event_ring_address).head, {event_ring_address}, cap::kEventShape),
       nudge_(nudge) {}
 
 void Agent::run() {

@@ -5,21 +5,13 @@
 // one go through the ring before. It never polls: with nothing to do it waits in the kernel.
 #pragma once
 
+#include "cap/event_ring.hpp"
 #include "cap/ring.hpp"
-#include "core/event_consumer.hpp"
 #include "server.hpp"
 
 #include <cstdint>
 
 namespace sched {
-
-// Entries of an event ring mapped at this address.
-struct EventEntries {
-    std::uint64_t address;
-    std::atomic<std::uint64_t>& operator()(std::uint64_t index) const {
-        return reinterpret_cast<std::atomic<std::uint64_t>*>(address + abi::kPageSize)[index];
-    }
-};
 
 class Agent {
 public:
@@ -53,7 +45,7 @@ private:
 
     Server& server_;
     cap::Ring& ring_;
-    cox::core::EventRingConsumer<EventEntries> events_;
+    cap::EventConsumer events_;
     CommitBatch batch_;
     cap::Notification nudge_;
     std::optional<Refusal> refused_;  // by the last call

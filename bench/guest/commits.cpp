@@ -4,8 +4,8 @@
 // on the agent's own CPU. The threads never run: the agent recalls them before it waits again, which is not counted. The main thread wakes
 // it for each batch.
 #include "bench.hpp"
-#include "event_entries.hpp"
 
+#include "cap/event_ring.hpp"
 #include "cap/sched_domain.hpp"
 #include "cap/threads.hpp"
 
@@ -56,7 +56,7 @@ cap::Result<void> batch(cap::Ring& ring) {
 // It returns only when it cannot go on; then the batch is never done.
 std::uint64_t run_agent(cap::Ring& ring, void* /*argument*/) {
     auto& header = *reinterpret_cast<abi::EventRingHeader*>(state.events);
-    cox::core::EventRingConsumer<bench::EventEntries> consumer(header.head, {state.events}, bench::kShape);
+    cap::EventConsumer consumer(header.head, {state.events}, cap::kEventShape);
     do {
         if (state.due.load(std::memory_order_relaxed)) {
             if (!batch(ring)) {

@@ -4,9 +4,8 @@
 // shall wake and rotate it there without asking.
 #pragma once
 
-#include "event_entries.hpp"
-
 #include "cap/env.hpp"
+#include "cap/event_ring.hpp"
 #include "cap/sched_domain.hpp"
 #include "cap/threads.hpp"
 
@@ -39,7 +38,7 @@ struct HintServer {
     // The agent. It returns only when it cannot go on; then the kernel falls back.
     cap::Result<void> serve(cap::Ring& ring) const {
         auto& header = *reinterpret_cast<abi::EventRingHeader*>(events);
-        cox::core::EventRingConsumer<EventEntries> consumer(header.head, {events}, kShape);
+        cap::EventConsumer consumer(header.head, {events}, cap::kEventShape);
         for (;;) {
             while (const auto index = consumer.take()) {
                 TRY(place(*index));

@@ -4,6 +4,7 @@
 // docs/domains.md.
 #include "support/agents.hpp"
 #include "support/domains.hpp"
+#include "support/intruder.hpp"
 #include "support/load.hpp"
 #include "support/observe.hpp"
 #include "support/server_process.hpp"
@@ -65,22 +66,6 @@ void two_servers(Case& t) {
     REQUIRE(t, MUST(t, sum_of_stats(t)).fallback_dispatches > before.fallback_dispatches);
     sides[1].server.emplace(t, "policy=work_stealing", std::span<const cap::GivenCap>{}, *sides[1].domain);
     REQUIRE(t, sides[1].server->is_ready() && look(50));
-}
-
-// Whether some thread is seen to run on a CPU whose line says, before and after, that it is another domain's than the thread's.
-bool intruder(Case& t, const DomainServer& server, Load& load) {
-    for (const Worker& worker : load.crew().workers()) {
-        const std::uint32_t cpu = worker.word().cpu();
-        const Line before = server.cpu_line(cpu);
-        const abi::ThreadWord word = worker.word();
-        const Line after = server.cpu_line(cpu);
-        if (before.word == after.word && before.domain == after.domain && before.domain != server.number() &&
-            word.state() == ThreadState::kRunning && word.cpu() == cpu) {
-            t.fail("thread {} runs on cpu {}, which was taken", worker.ref.index, cpu);
-            return true;
-        }
-    }
-    return false;
 }
 
 // CPUs go to and fro at random, mostly without being waited for, between two servers that place at random, each with a load.

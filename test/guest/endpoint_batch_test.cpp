@@ -7,6 +7,7 @@
 #include "cap/joining_thread.hpp"
 #include "suite.hpp"
 #include "support/doors.hpp"
+#include "support/endpoint_rings.hpp"
 #include "support/owned.hpp"
 #include "support/sibling.hpp"
 
@@ -19,22 +20,7 @@ using abi::Error;
 using abi::Op;
 using cap::JoiningThread;
 
-constexpr std::uint32_t kSlots = 32;
 constexpr std::uint64_t kEnd = ~0ull;  // the first word of a call that ends its server
-
-cap::Result<Owned<cap::Endpoint>> create(const Case& t) {
-    return Owned<cap::Endpoint>(TRY(cap::Endpoint::create(t.env.process)));
-}
-
-cap::Result<void> submit(cap::Ring& ring, Op op, cap::Endpoint endpoint, std::uint32_t place,
-                         abi::MessageInfo info = {}) {
-    return ring.prepare(cap::message_submission(op, endpoint, place, info, place));
-}
-
-cap::Result<abi::Completion> next(cap::Ring& ring) {
-    TRY(ring.submit_and_wait(1, patience_ns));
-    return *ring.next();
-}
 
 // Receives `count` at once, and answers each with its words, all of them one more, as they come: in batches of those that have.
 std::uint64_t serve(cap::Ring& ring, cap::Endpoint endpoint, std::uint32_t count, std::uint16_t flags = 0) {
@@ -102,12 +88,12 @@ bool answered(const cap::Ring& ring, const abi::Completion& done, std::uint64_t 
 
 // Whole batches, of all sizes of messages, round after round, so that both queues of both rings wrap.
 void rounds(Case& t) {
-    const auto endpoint = MUST(t, create(t));
+    const auto endpoint = MUST(t, create_endpoint(t));
     const auto badged = MUST(t, endpoint->derive(abi::kWrite, 4711));
-    auto server = server_of(t, *endpoint, kSlots);
+    auto server = server_of(t, *endpoint, kIpcSlots);
     cap::Ring& ring = t.env.ring;
     for (std::uint64_t round = 0; round < 40; ++round) {
-        const auto count = static_cast<std::uint32_t>(round % 3 == 2 ? 27 : kSlots);
+        const auto count = static_cast<std::uint32_t>(round % 3 == 2 ? 27 : kIpcSlots);
         for (std::uint32_t i = 0; i < count; ++i) {
             const auto words = static_cast<std::uint32_t>((i + round) % 9), room = i % 9;
             fill(ring, i, round * 100 + i);
@@ -130,8 +116,8 @@ void rounds(Case& t) {
 
 // Entries among the others that are not plain: each has its own outcome, and the others theirs.
 void mixed(Case& t) {
-    const auto endpoint = MUST(t, create(t));
-    const auto other = MUST(t, create(t));
+    const auto endpoint = MUST(t, create_endpoint(t));
+    const auto other = MUST(t, create_endpoint(t));
     auto server = server_of(t, *endpoint, 8);
     auto second = server_of(t, *other, 3);
     cap::Ring& ring = t.env.ring;
@@ -180,19 +166,19 @@ void mixed(Case& t) {
 
 // More than there are slots; none of them is lost, and those that were refused can be called again.
 void too_many(Case& t) {
-    const auto endpoint = MUST(t, create(t));
+    const auto endpoint = MUST(t, create_endpoint(t));
     cap::Ring& ring = t.env.ring;
     for (std::uint32_t i = 0; i < 40; ++i) {
         fill(ring, i, i);
         REQUIRE_OK(t, submit(ring, Op::kCall, *endpoint, i, abi::message_info(1)));
     }
     REQUIRE_OK(t, ring.submit_and_wait(8, patience_ns));
-    for (std::uint32_t i = kSlots; i < 40; ++i) {
+    for (std::uint32_t i = kIpcSlots; i < 40; ++i) {
         const auto done = ring.next();
         REQUIRE(t, done && done->user_data == i && error_of(done->result) == Error::kBusy);
     }
     auto server = server_of(t, *endpoint, 5);
-    for (std::uint32_t i = 0; i < kSlots; ++i) {
+    for (std::uint32_t i = 0; i < kIpcSlots; ++i) {
         const auto done = MUST(t, next(ring));
         REQUIRE(t, done.result == 1 && ring.message(static_cast<std::uint32_t>(done.user_data))[0] ==
                                            done.user_data * 10 + 1);
@@ -202,7 +188,7 @@ void too_many(Case& t) {
 
 // Tokens that were not given, were used, or name no slot: what is received is received all the same, and nobody is answered.
 void tokens(Case& t) {
-    const auto endpoint = MUST(t, create(t));
+    const auto endpoint = MUST(t, create_endpoint(t));
     cap::Ring& ring = t.env.ring;  // its own client and server
     for (std::uint32_t i = 0; i < 4; ++i) {
         REQUIRE_OK(t, submit(ring, Op::kReceive, *endpoint, i));
@@ -255,7 +241,7 @@ void tokens(Case& t) {
 
 // Receptions of several threads, by both doors, one of them linked, before one batch; and calls of several before one of replies.
 void several(Case& t) {
-    const auto endpoint = MUST(t, create(t));
+    const auto endpoint = MUST(t, create_endpoint(t));
     std::array<JoiningThread, 4> servers;
     servers[0] = server_of(t, *endpoint, 5);
     servers[1] = server_of(t, *endpoint, 7);
@@ -310,7 +296,7 @@ void several(Case& t) {
 
 // Callers that have cancelled, or gone, among those who are answered.
 void withdrawn(Case& t) {
-    const auto endpoint = MUST(t, create(t));
+    const auto endpoint = MUST(t, create_endpoint(t));
     cap::Ring& ring = t.env.ring;
     cap::Endpoint named = *endpoint;
     for (std::uint32_t i = 0; i < 8; ++i) {
@@ -374,21 +360,22 @@ void withdrawn(Case& t) {
 
 // A server that is killed while batches go back and forth: each call has its reply, or its server's end.
 void killed(Case& t) {
-    const auto endpoint = MUST(t, create(t));
+    const auto endpoint = MUST(t, create_endpoint(t));
     cap::Ring& ring = t.env.ring;
     for (std::uint64_t round = 0; round < 10; ++round) {
-        auto server = server_of(t, *endpoint, kSlots);
+        auto server = server_of(t, *endpoint, kIpcSlots);
         REQUIRE(t, server.joinable());
         auto killer = MUST(t, JoiningThread::start(t.env, [&, delay = round * 20'000] {
                                delay_ticks(delay);
                                return server->kill(9) ? 0 : 1;
                            }));
         bool over = false;
-        for (std::uint64_t calls = 0; calls < 100'000 && !over; calls += kSlots) {
-            for (std::uint32_t i = 0; i < kSlots; ++i) {
+        for (std::uint64_t calls = 0; calls < 100'000 && !over; calls += kIpcSlots) {
+            for (std::uint32_t i = 0; i < kIpcSlots; ++i) {
                 REQUIRE_OK(t, submit(ring, Op::kCall, *endpoint, i, abi::message_info(1)));
             }
-            while (!over && error_of(ring.submit_and_wait(kSlots, 10 * kMillisecond)) == Error::kTimedOut) {
+            while (!over &&
+                   error_of(ring.submit_and_wait(kIpcSlots, 10 * kMillisecond)) == Error::kTimedOut) {
                 over = MUST(t, server->status()).word.state() == abi::ThreadState::kGone;
             }
             std::uint32_t come = 0;
@@ -398,13 +385,13 @@ void killed(Case& t) {
                 ++come;
             }
             // The rest waits for another server.
-            for (std::uint32_t i = 0; i < kSlots && come < kSlots; ++i) {
+            for (std::uint32_t i = 0; i < kIpcSlots && come < kIpcSlots; ++i) {
                 if (endpoint->cancel(i)) {
                     REQUIRE_EQUAL(t, error_of(MUST(t, next(ring)).result), Error::kCancelled);
                     ++come;
                 }
             }
-            REQUIRE_EQUAL(t, come, kSlots);
+            REQUIRE_EQUAL(t, come, kIpcSlots);
         }
         REQUIRE_EQUAL(t, MUST(t, killer.join(ring)), 0u);
         REQUIRE_EQUAL(t, MUST(t, server.join(ring)), 9u);

@@ -6,6 +6,7 @@
 #include "cap/joining_thread.hpp"
 #include "suite.hpp"
 #include "support/doors.hpp"
+#include "support/endpoint_rings.hpp"
 #include "support/owned.hpp"
 #include "support/sibling.hpp"
 
@@ -18,22 +19,6 @@ using abi::Error;
 using abi::Op;
 using cap::JoiningThread;
 
-constexpr std::uint32_t kSlots = 32;  // calls and receptions of one ring at a time
-
-cap::Result<Owned<cap::Endpoint>> create(const Case& t) {
-    return Owned<cap::Endpoint>(TRY(cap::Endpoint::create(t.env.process)));
-}
-
-cap::Result<void> submit(cap::Ring& ring, Op op, cap::Endpoint endpoint, std::uint32_t place,
-                         abi::MessageInfo info = {}) {
-    return ring.prepare(cap::message_submission(op, endpoint, place, info, place));
-}
-
-cap::Result<abi::Completion> next(cap::Ring& ring) {
-    TRY(ring.submit_and_wait(1, patience_ns));
-    return *ring.next();
-}
-
 // Receives `count` calls at once, then answers the last one first, each with its word doubled.
 std::uint64_t serve_batch(cap::Ring& ring, cap::Endpoint endpoint, std::uint32_t count) {
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -44,7 +29,7 @@ std::uint64_t serve_batch(cap::Ring& ring, cap::Endpoint endpoint, std::uint32_t
     if (!ring.submit_and_wait(count, patience_ns)) {
         return 2;
     }
-    std::array<abi::MessageInfo, kSlots> infos{};
+    std::array<abi::MessageInfo, kIpcSlots> infos{};
     for (std::uint32_t i = 0; i < count; ++i) {
         const auto come = ring.next();
         if (!come || come->result < 0) {
@@ -71,8 +56,8 @@ std::uint64_t serve_batch(cap::Ring& ring, cap::Endpoint endpoint, std::uint32_t
 }
 
 void batch(Case& t) {
-    const auto endpoint = MUST(t, create(t));
-    for (const std::uint32_t count : {1u, 7u, kSlots}) {
+    const auto endpoint = MUST(t, create_endpoint(t));
+    for (const std::uint32_t count : {1u, 7u, kIpcSlots}) {
         auto server = MUST(t, JoiningThread::start(t.env, [endpoint = *endpoint, count](cap::Ring& ring) {
                                return serve_batch(ring, endpoint, count);
                            }));
@@ -92,7 +77,7 @@ void batch(Case& t) {
 
 // Callers by cap_call, server by the ring: answered in another order than they came.
 void calls_to_ring(Case& t) {
-    const auto endpoint = MUST(t, create(t));
+    const auto endpoint = MUST(t, create_endpoint(t));
     auto server = MUST(t, JoiningThread::start(t.env, [endpoint = *endpoint](cap::Ring& ring) {
                            return serve_batch(ring, endpoint, 3);
                        }));
@@ -111,7 +96,7 @@ void calls_to_ring(Case& t) {
 
 // The other way round; with kReplyReceive as the only operation of a server, and a reply by cap_call.
 void ring_to_calls(Case& t) {
-    const auto endpoint = MUST(t, create(t));
+    const auto endpoint = MUST(t, create_endpoint(t));
     auto server = MUST(t, JoiningThread::start(t.env, [endpoint = *endpoint]() -> std::uint64_t {
                            cap::Message m;
                            for (std::uint64_t i = 0; i < 20; ++i) {
@@ -135,7 +120,7 @@ void ring_to_calls(Case& t) {
 }
 
 void reply_receive(Case& t) {
-    const auto endpoint = MUST(t, create(t));
+    const auto endpoint = MUST(t, create_endpoint(t));
     auto server =
         MUST(t, JoiningThread::start(t.env, [endpoint = *endpoint](cap::Ring& ring) -> std::uint64_t {
                  abi::MessageInfo info;
@@ -164,7 +149,7 @@ void reply_receive(Case& t) {
 
 // In flight: waiting for a receiver, being served, waiting for a caller.
 void cancel(Case& t) {
-    const auto endpoint = MUST(t, create(t));
+    const auto endpoint = MUST(t, create_endpoint(t));
     cap::Ring& ring = t.env.ring;
     const auto cancelled = [&](std::uint32_t place) {
         const auto done = next(ring);
@@ -200,26 +185,26 @@ void cancel(Case& t) {
 
 // As many at a time as there are slots, and again when one has become free.
 void all_slots(Case& t) {
-    const auto endpoint = MUST(t, create(t));
+    const auto endpoint = MUST(t, create_endpoint(t));
     cap::Ring& ring = t.env.ring;
-    for (std::uint32_t i = 0; i <= kSlots; ++i) {
+    for (std::uint32_t i = 0; i <= kIpcSlots; ++i) {
         REQUIRE_OK(t, submit(ring, i % 2 == 0 ? Op::kCall : Op::kReceive, *endpoint, i));
     }
     // A call and a reception meet: the one completes, and both hold their slots until the reply.
-    REQUIRE_OK(t, ring.submit_and_wait(kSlots / 2 + 1, patience_ns));
-    std::array<abi::MessageInfo, kSlots> owed{};
+    REQUIRE_OK(t, ring.submit_and_wait(kIpcSlots / 2 + 1, patience_ns));
+    std::array<abi::MessageInfo, kIpcSlots> owed{};
     std::uint32_t count = 0;
-    for (std::uint32_t i = 0; i <= kSlots / 2; ++i) {
+    for (std::uint32_t i = 0; i <= kIpcSlots / 2; ++i) {
         const auto done = ring.next();
         REQUIRE(t, done.has_value());
-        if (done->user_data == kSlots) {
+        if (done->user_data == kIpcSlots) {
             REQUIRE_EQUAL(t, error_of(done->result), Error::kBusy);
         } else {
             REQUIRE_EQUAL(t, done->user_data % 2, 1u);
             owed[count++].raw = static_cast<std::uint64_t>(done->result);
         }
     }
-    REQUIRE_EQUAL(t, count, kSlots / 2);
+    REQUIRE_EQUAL(t, count, kIpcSlots / 2);
     for (std::uint32_t i = 0; i < count; ++i) {
         REQUIRE_OK(t, endpoint->reply({owed[i], 0, {}}));
     }
@@ -234,7 +219,7 @@ void all_slots(Case& t) {
 
 // The end of a server that owes replies, of one that waits, and of the endpoint.
 void ends(Case& t) {
-    auto endpoint = MUST(t, create(t));
+    auto endpoint = MUST(t, create_endpoint(t));
     cap::Ring& ring = t.env.ring;
     {
         auto server =
@@ -256,7 +241,7 @@ void ends(Case& t) {
     REQUIRE_ERROR(t, ring.submit_and_wait(1, kMillisecond), Error::kTimedOut);
     endpoint = {};
     REQUIRE_EQUAL(t, error_of(MUST(t, next(ring)).result), Error::kGone);
-    endpoint = MUST(t, create(t));
+    endpoint = MUST(t, create_endpoint(t));
     REQUIRE_OK(t, submit(ring, Op::kReceive, *endpoint, 4));
     REQUIRE_OK(t, ring.submit_and_wait(0));
     endpoint = {};
@@ -265,7 +250,7 @@ void ends(Case& t) {
 
 // A caller with calls queued and served goes, and nothing is left of them.
 void caller_ends(Case& t) {
-    const auto endpoint = MUST(t, create(t));
+    const auto endpoint = MUST(t, create_endpoint(t));
     cap::Endpoint named = *endpoint;
     cap::Message m;
     {
@@ -289,7 +274,7 @@ void caller_ends(Case& t) {
 
 // Links: what comes next waits for the reply.
 void linked(Case& t) {
-    const auto endpoint = MUST(t, create(t));
+    const auto endpoint = MUST(t, create_endpoint(t));
     cap::Ring& ring = t.env.ring;
     auto call = cap::message_submission(Op::kCall, *endpoint, 1, {}, 0);
     call.flags = abi::kLink;
@@ -305,7 +290,7 @@ void linked(Case& t) {
 }
 
 void capabilities(Case& t) {
-    const auto endpoint = MUST(t, create(t));
+    const auto endpoint = MUST(t, create_endpoint(t));
     const Owned bell(MUST(t, t.env.process.create_notification()));
     cap::Ring& ring = t.env.ring;
     ring.message(0)[0] = bell->slot().raw();

@@ -2,6 +2,7 @@
 //
 // Becoming the domain's server, its agents, and ceasing to be it (docs/scheduling.md, "Attaching, and
 // adoption").
+#include "support/domains.hpp"
 #include "support/observe.hpp"
 
 namespace {
@@ -11,21 +12,17 @@ using abi::Cause;
 using abi::Error;
 using abi::ThreadState;
 
-cap::SchedDomain domain_of(const Case& t) {
-    return t.env.find<cap::SchedDomain>("domain").value_or(cap::SchedDomain());
-}
-
 std::uint64_t nothing(cap::Ring&, void*) { return 0; }
 
 void cpus_of_the_domain(Case& t) {
-    const auto reply = cap::cap_call(domain_of(t).slot(), abi::Op::kGetCpus);
+    const auto reply = cap::cap_call(root_domain(t).slot(), abi::Op::kGetCpus);
     REQUIRE_EQUAL(t, reply.result, t.cpus());
     REQUIRE_EQUAL(t, reply.result2, (std::uint64_t{1} << t.cpus()) - 1);
 }
 
 // A refused attach leaves the domain free for the next one.
 void attach_refused(Case& t) {
-    const cap::SchedDomain domain = domain_of(t);
+    const cap::SchedDomain domain = root_domain(t);
     REQUIRE_ERROR(t, domain.detach(), Error::kNotAttached);
     REQUIRE_ERROR(t, domain.attach(0x1'2345'6789), Error::kMisaligned);
     REQUIRE_ERROR(t, domain.attach(abi::kUserTop), Error::kBadAddress);
@@ -64,14 +61,14 @@ std::uint64_t attach_and_write(Station& station, cap::Ring& ring) {
 
 void table_is_read_only(Case& t) {
     Crew crew(t);
-    const auto slot = crew.process().give(domain_of(t).slot(), abi::kManage);
+    const auto slot = crew.process().give(root_domain(t).slot(), abi::kManage);
     REQUIRE_OK(t, slot);
     const Worker& other = crew.add({.main = attach_and_write});
     other.station->values[0] = slot->raw();
     REQUIRE_OK(t, other.thread.start());
     REQUIRE(t, eventually(t.env.clock, [&] { return other.station->values[1].load() != 0; }));
     REQUIRE_EQUAL(t, other.station->values[1].load(), 1);
-    REQUIRE_ERROR(t, domain_of(t).attach(0x5000'0000'0000), Error::kBusy);
+    REQUIRE_ERROR(t, root_domain(t).attach(0x5000'0000'0000), Error::kBusy);
     other.ring_bell();
     REQUIRE(t, comes_to(t, other, ThreadState::kGone));
     REQUIRE_EQUAL(t, other.thread.status()->word.cause(), Cause::kFaulted);
@@ -85,7 +82,7 @@ void add_agent_refused(Case& t) {
     const auto ring = t.env.space.reserve(abi::kEventRingPages);
     REQUIRE_OK(t, thread);
     REQUIRE_OK(t, ring);
-    REQUIRE_ERROR(t, domain_of(t).add_agent(*thread, 0, *ring), Error::kNotAttached);
+    REQUIRE_ERROR(t, root_domain(t).add_agent(*thread, 0, *ring), Error::kNotAttached);
 
     DomainServer server(t, 0);
     Crew crew(t);
@@ -179,7 +176,7 @@ void detach_places_all(Case& t) {
     waiting.order(Order::kSpin);
     waiting.ring_bell();
     REQUIRE(t, makes_progress(t, waiting));
-    REQUIRE_ERROR(t, domain_of(t).commit(unplaced.ref, 0, 0, 0, 0), Error::kNotAttached);
+    REQUIRE_ERROR(t, root_domain(t).commit(unplaced.ref, 0, 0, 0, 0), Error::kNotAttached);
 }
 
 // The end of one agent is the end of the server's rule.

@@ -3,7 +3,9 @@
 // CPUs that are taken from the domain and returned: what becomes of the threads there, of commits and hints, what the server
 // hears; without a server; and again and again under load. docs/scheduling.md, "Taking a CPU".
 #include "support/agents.hpp"
+#include "support/domains.hpp"
 #include "support/doors.hpp"
+#include "support/intruder.hpp"
 #include "support/load.hpp"
 #include "support/observe.hpp"
 #include "support/wake_ledger.hpp"
@@ -15,17 +17,13 @@ using abi::Cause;
 using abi::Error;
 using abi::ThreadState;
 
-cap::SchedDomain domain_of(const Case& t) {
-    return t.env.find<cap::SchedDomain>("domain").value_or(cap::SchedDomain());
-}
-
-bool has(const Case& t, std::uint32_t cpu) { return domain_of(t).cpus().value_or(0) >> cpu & 1; }
-
 bool take(Case& t, std::uint32_t cpu) {
-    return domain_of(t).take_cpu(cpu).has_value() && eventually(t.env.clock, [&] { return !has(t, cpu); });
+    return root_domain(t).take_cpu(cpu).has_value() &&
+           eventually(t.env.clock, [&] { return !has(root_domain(t), cpu); });
 }
 bool give(Case& t, std::uint32_t cpu) {
-    return domain_of(t).return_cpu(cpu).has_value() && eventually(t.env.clock, [&] { return has(t, cpu); });
+    return root_domain(t).return_cpu(cpu).has_value() &&
+           eventually(t.env.clock, [&] { return has(root_domain(t), cpu); });
 }
 
 // Whatever becomes of a case, the next one finds all CPUs in the domain.
@@ -35,8 +33,8 @@ struct AllReturned {
     AllReturned& operator=(const AllReturned&) = delete;
     ~AllReturned() {
         for (std::uint32_t cpu = 0; cpu < t.cpus(); ++cpu) {
-            (void)domain_of(t).return_cpu(cpu);
-            if (!eventually(t.env.clock, [&] { return has(t, cpu); })) {
+            (void)root_domain(t).return_cpu(cpu);
+            if (!eventually(t.env.clock, [&] { return has(root_domain(t), cpu); })) {
                 t.fail("cpu {} does not come back", cpu);
             }
         }
@@ -46,7 +44,7 @@ struct AllReturned {
 
 void errors(Case& t) {
     const AllReturned all(t);
-    const abi::CapSlot domain = domain_of(t).slot();
+    const abi::CapSlot domain = root_domain(t).slot();
     for (const abi::Op op : {abi::Op::kTakeCpu, abi::Op::kReturnCpu}) {
         for (const std::uint64_t cpu : {std::uint64_t{t.cpus()}, std::uint64_t{63}, std::uint64_t{64},
                                         std::uint64_t{255}, std::uint64_t{1} << 32, ~std::uint64_t{0}}) {
@@ -56,17 +54,17 @@ void errors(Case& t) {
             }
         }
     }
-    REQUIRE_ERROR(t, domain_of(t).return_cpu(0), Error::kWrongState);
+    REQUIRE_ERROR(t, root_domain(t).return_cpu(0), Error::kWrongState);
     for (std::uint32_t cpu = last_cpu(t); cpu > 0; --cpu) {
         REQUIRE(t, take(t, cpu));
-        REQUIRE_ERROR(t, domain_of(t).take_cpu(cpu), Error::kWrongState);
+        REQUIRE_ERROR(t, root_domain(t).take_cpu(cpu), Error::kWrongState);
     }
-    REQUIRE_ERROR(t, domain_of(t).take_cpu(0), Error::kBadArgument);
-    REQUIRE_EQUAL(t, MUST(t, domain_of(t).cpus()), 1u);
+    REQUIRE_ERROR(t, root_domain(t).take_cpu(0), Error::kBadArgument);
+    REQUIRE_EQUAL(t, MUST(t, root_domain(t).cpus()), 1u);
     REQUIRE_EQUAL(t, by_call({abi::Op::kGetCpus, domain}), Error::kOk);
     for (std::uint32_t cpu = last_cpu(t); cpu > 0; --cpu) {
         REQUIRE(t, give(t, cpu));
-        REQUIRE_ERROR(t, domain_of(t).return_cpu(cpu), Error::kWrongState);
+        REQUIRE_ERROR(t, root_domain(t).return_cpu(cpu), Error::kWrongState);
     }
 }
 
@@ -240,36 +238,20 @@ void without_a_server(Case& t) {
     REQUIRE(t, makes_progress(t, bound));
 }
 
-// Whether some thread of the domain is seen to run on a CPU whose line says, before and after, that it is not the domain's.
-bool intruder(Case& t, const DomainServer& server, Load& load) {
-    for (const Worker& worker : load.crew().workers()) {
-        const std::uint32_t cpu = worker.word().cpu();
-        const Line before = server.cpu_line(cpu);
-        const abi::ThreadWord word = worker.word();
-        const Line after = server.cpu_line(cpu);
-        if (before.word == after.word && before.domain == 0 && word.state() == ThreadState::kRunning &&
-            word.cpu() == cpu) {
-            t.fail("thread {} runs on cpu {}, which was taken", worker.ref.index, cpu);
-            return true;
-        }
-    }
-    return false;
-}
-
 // Thousands of times, at random; sometimes it is waited for, and mostly not. `manner`: with agents.
 void storm(Case& t, Manner manner, std::uint64_t rounds) {
     if (t.cpus() == 1) {
         return;
     }
     static std::optional<WakeLedgerCheck> check;
-    check.emplace(domain_of(t), t.env.clock);
+    check.emplace(root_domain(t), t.env.clock);
     {
         const AllReturned all(t);
         const auto looker = MUST(t, Sibling::start(t.env, WakeLedgerCheck::look_always, &*check));
         Agents agents(t, manner);
         Load load(t, 1, 2);
         REQUIRE(t, !t.failed());
-        const cap::SchedDomain domain = domain_of(t);
+        const cap::SchedDomain domain = root_domain(t);
         Random random(t.seed);
         std::uint64_t taken = 0, returned = 0, last = 0, seen_gone = 0;
         for (std::uint64_t round = 0; taken < rounds; ++round) {
@@ -277,7 +259,7 @@ void storm(Case& t, Manner manner, std::uint64_t rounds) {
             if (const auto done = domain.take_cpu(cpu)) {
                 ++taken;
                 if (random.one_in(8)) {
-                    REQUIRE(t, eventually(t.env.clock, [&] { return !has(t, cpu); }));
+                    REQUIRE(t, eventually(t.env.clock, [&] { return !has(root_domain(t), cpu); }));
                     ++seen_gone;
                     REQUIRE(t, !intruder(t, agents.server(), load));
                 }
@@ -323,7 +305,7 @@ void storm_alone(Case& t) {
     const AllReturned all(t);
     Load load(t, 1, 2);
     REQUIRE(t, !t.failed());
-    const cap::SchedDomain domain = domain_of(t);
+    const cap::SchedDomain domain = root_domain(t);
     Random random(t.seed);
     for (std::uint64_t round = 0; round < 800; ++round) {
         const auto cpu = static_cast<std::uint32_t>(random.below(t.cpus()));

@@ -6,6 +6,7 @@
 #include "support/wake_ledger.hpp"
 #include "support/agents.hpp"
 #include "support/chaos.hpp"
+#include "support/domains.hpp"
 #include "support/doors.hpp"
 #include "support/load.hpp"
 #include "support/observe.hpp"
@@ -16,12 +17,8 @@ using namespace test;
 using abi::Error;
 using abi::ThreadState;
 
-cap::SchedDomain domain_of(const Case& t) {
-    return t.env.find<cap::SchedDomain>("domain").value_or(cap::SchedDomain());
-}
-
 void errors(Case& t) {
-    const cap::SchedDomain domain = domain_of(t);
+    const cap::SchedDomain domain = root_domain(t);
     abi::WakeLedger ledger{};
     const auto address = reinterpret_cast<std::uint64_t>(&ledger);
     const Request bad_lines[] = {{abi::Op::kWakeLedger, domain.slot(), {abi::kMaxThreads, address}},
@@ -56,7 +53,7 @@ Counts counts_of(const abi::WakeLedger& l) {
 }
 
 void require_counts(Case& t, int line, const Worker& worker, const Counts& expected) {
-    const auto ledger = domain_of(t).wake_ledger(worker.ref.index);
+    const auto ledger = root_domain(t).wake_ledger(worker.ref.index);
     if (!ledger || ledger->ref != worker.ref.raw()) {
         return t.fail("line {}: no ledger of the worker", line);
     }
@@ -136,7 +133,7 @@ void suspended_and_killed(Case& t) {
     REQUIRE_COUNTS(t, worker, {.wakes = 1, .committed = 1});
     worker.ring_bell();
     REQUIRE_COUNTS(t, worker, {.wakes = 2, .committed = 1, .owed = true});
-    const auto before = MUST(t, domain_of(t).wake_ledger(abi::kGoneThreads));
+    const auto before = MUST(t, root_domain(t).wake_ledger(abi::kGoneThreads));
     REQUIRE_OK(t, worker.thread.kill(0));
     REQUIRE_COUNTS(t, worker, {.wakes = 2, .committed = 1, .cancelled = 1});
 
@@ -148,7 +145,7 @@ void suspended_and_killed(Case& t) {
     REQUIRE_COUNTS(t, worker, {.wakes = 1, .cancelled = 1});
     crew.renew(worker);
     const auto gone = [&] {
-        const auto after = domain_of(t).wake_ledger(abi::kGoneThreads);
+        const auto after = root_domain(t).wake_ledger(abi::kGoneThreads);
         return after && after->wakes == before.wakes + 3 && after->committed == before.committed + 1 &&
                after->cancelled == before.cancelled + 2 && after->hinted == before.hinted &&
                after->by_kernel == before.by_kernel && after->coalesced == before.coalesced;
@@ -175,7 +172,7 @@ void placed_by_the_kernel(Case& t) {
             REQUIRE_COUNTS(t, worker, {.wakes = wakes, .by_kernel = wakes});
             REQUIRE(t, sibling.reaches(ThreadState::kWaiting));
             const abi::ThreadRef ref = MUST(t, sibling->status()).ref;
-            const auto ledger = MUST(t, domain_of(t).wake_ledger(ref.index));
+            const auto ledger = MUST(t, root_domain(t).wake_ledger(ref.index));
             REQUIRE(t, counts_of(ledger) == (Counts{.wakes = wakes, .by_kernel = wakes}));
             worker.ring_bell();
             (void)bell.signal(1);
@@ -218,7 +215,7 @@ void woken_for_nothing(Case& t) {
 // While servers come and go, and all that chaos does goes on, a thread looks at all ledgers all the time.
 void always_even(Case& t) {
     static std::optional<WakeLedgerCheck> check;
-    check.emplace(domain_of(t), t.env.clock);
+    check.emplace(root_domain(t), t.env.clock);
     {
         const auto looker =
             MUST(t, Sibling::start(t.env, WakeLedgerCheck::look_always, &*check, {.first_cpu = last_cpu(t)}));
@@ -248,7 +245,7 @@ void always_even(Case& t) {
     (void)check->look_at_rest();
     check->report(t);
     REQUIRE(t, !t.failed());
-    const auto gone = MUST(t, domain_of(t).wake_ledger(abi::kGoneThreads));
+    const auto gone = MUST(t, root_domain(t).wake_ledger(abi::kGoneThreads));
     t.env.log.print(
         "ledger: looks={} seen_owed={} wakes={} hinted={} committed={} by_kernel={} cancelled={} "
         "coalesced={}",

@@ -8,30 +8,21 @@
 // nothing of silent agents; tests that use them run with a large `watchdog_ms`.
 #pragma once
 
+#include "cap/event_ring.hpp"
 #include "cap/sched_domain.hpp"
 #include "cap/threads.hpp"
-#include "core/event_consumer.hpp"
 #include "support/crew.hpp"
 
 #include <array>
-#include <bit>
 #include <bitset>
 #include <cstdint>
 #include <optional>
 
 namespace test {
 
-// Entries of the event ring at this address.
-struct EventEntries {
-    std::uint64_t address = 0;
-    std::atomic<std::uint64_t>& operator()(std::uint64_t index) const {
-        return reinterpret_cast<std::atomic<std::uint64_t>*>(address + abi::kPageSize)[index];
-    }
-};
-
-inline constexpr cox::core::EventRingShape kEventShape{.capacity_log2 = std::countr_zero(abi::kEventEntries)};
-
-using EventConsumer = cox::core::EventRingConsumer<EventEntries>;
+using cap::EventConsumer;
+using cap::EventEntries;
+using cap::kEventShape;
 
 struct AgentSeat {
     cap::Thread thread;
