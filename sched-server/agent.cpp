@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "agent.hpp"
 
-
 namespace sched {
 namespace {
 
