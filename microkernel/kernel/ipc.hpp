@@ -47,6 +47,12 @@ struct IpcSlot {
     IpcSlot* next = nullptr;
     IpcSlot* previous = nullptr;
     bool listed = false;
+    void put_before(IpcSlot* second) {
+        next = second;
+        if (second) [[likely]]
+            second->previous = this;
+        listed = true;
+    }
 
     // Written by its thread, or that one's poller, before the slot is used.
     bool receives = false;
