@@ -145,17 +145,19 @@ private:
             if (!is(*entry, Op::kCall, slot) || !is_plain_call(info)) break;
             IpcSlot& call = take(info);
             const auto words = copy_words(call.row, to->row, info, to->info);
-            const std::uint64_t number = to->number;
+            const std::uint64_t number = to->number, user_data = to->op.user_data;
+            IpcSlot* const next = to->next;
             call.server.store(server | number << 16, std::memory_order_relaxed);
             to->plain = &thread;
+            to->listed = false;
             to->caller.store(&call, std::memory_order_relaxed);
             const std::uint32_t generation = to->generation.load(std::memory_order_relaxed) + 1;
-            to->generation.store(generation, std::memory_order_relaxed);
-            posting.post(to->op.user_data,
+            // Last: who guesses the token may use the slot anew at once. release: pairs with take_token()
+            to->generation.store(generation, std::memory_order_release);
+            posting.post(user_data,
                          words | number << kNumberShift | std::uint64_t{generation} << kGenerationShift,
                          badge);
-            to->listed = false;
-            to = to->next;
+            to = next;
         } while (++entry != end && to && to->plain == receiver);
         endpoint.set_receivers(to);
         posted = posting.end();
