@@ -12,12 +12,12 @@ followed from its first record after the newest loss: whatever was lost there ha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from math import inf
 from operator import attrgetter
 
-from .trace_file import KINDS, STATES, CpuTrace, Event, Ref
+from .trace_file import KINDS, STATES, CpuTrace, Event, Ref, Trace
 from .trace_timeline import Timeline
 from .transitions import KEPT, TRANSITIONS, Transition
 
@@ -27,7 +27,7 @@ _ROWS = {
     (kind, state): [row for row in TRANSITIONS if kind in row.records and row.after == state] for kind in _RECORDS for state in STATES
 }
 _EARLY = {"wake", "stop", "return"}  # whose time is taken before the transition; of the others, as they are written
-_OF_ANOTHER_THREAD = {"create", "free"}
+_Place = tuple[str, bool]  # a state, and whether of a later thread of the line
 
 
 class Followed:
@@ -35,26 +35,23 @@ class Followed:
 
     def __init__(self, classes: frozenset[str]) -> None:
         silent = [row for row in TRANSITIONS if not any(_CLASS_OF[kind] in classes for kind in row.records)]
-        self._silent = {
-            False: [row for row in silent if row.name not in _OF_ANOTHER_THREAD],
-            True: silent,  # from a line's one thread to another
-        }
+        # Of the line's thread (False), and of those that come after it (True).
+        self._steps = [((row.before, False), (row.after, row.name == "free"), row.rise) for row in silent if row.name != "create"]
+        self._steps += [((row.before, True), (row.after, True), row.rise) for row in silent]
         self.after = lru_cache(maxsize=None)(self._after)
 
-    def _closed(self, states: frozenset[str], rows: list[Transition]) -> frozenset[str]:
+    def _closed(self, places: Iterable[_Place]) -> frozenset[_Place]:
         """With those that silent transitions which do not count lead to."""
-        found = set(states)
-        while more := {row.after for row in rows if row.rise == 0 and row.before in found} - found:
+        found = set(places)
+        while more := {after for before, after, rise in self._steps if rise == 0 and before in found} - found:
             found |= more
         return frozenset(found)
 
-    def _after(self, state: str, counted: int, another: bool) -> frozenset[str]:
-        """The states that silent transitions lead to which raise the sequence number by so much."""
-        rows = self._silent[another]
-        found = [self._closed(frozenset({state}), rows)]
+    def _after(self, state: str, counted: int) -> frozenset[_Place]:
+        """Where silent transitions lead to which raise the sequence number by so much; and whether to another thread."""
+        found = [self._closed({(state, state == "free")})]
         while len(found) <= counted:
-            step = frozenset(row.after for row in rows if row.rise == 1 and row.before in found[-1])
-            found.append(self._closed(step, rows))
+            found.append(self._closed(after for before, after, rise in self._steps if rise == 1 and before in found[-1]))
             if found[-1] in found[:-1]:  # from here on it repeats
                 start = found.index(found[-1])
                 return found[start + (counted - start) % (len(found) - 1 - start)]
@@ -71,7 +68,7 @@ class Followed:
             return f"no transition to {event.state} is a {event.kind}"
         another = event.ref != last.ref
         rise = event.sequence - last.sequence
-        able = [row for row in rows if row.rise <= rise and row.before in self.after(last.state, rise - row.rise, another)]
+        able = [row for row in rows if row.rise <= rise and (row.before, another) in self.after(last.state, rise - row.rise)]
         if not able:
             return self._gap(last, rows, rise, another)
         direct = [row for row in able if row.before == last.state and row.rise == rise and not another]
@@ -133,11 +130,21 @@ def check(timeline: Timeline) -> list[str]:
         last = None if since else _never_used(events[0])
         for event in events:
             if last is not None and (why := followed.wrong(last, event)):
-                found.append((event.tsc, _text(timeline, last, event, why)))
+                if not _in_the_making(trace, last, event):
+                    found.append((event.tsc, _text(timeline, last, event, why)))
                 break
             if last is not None or event.tsc >= since:
                 last = event
     return [text for _, text in sorted(found)]
+
+
+def _in_the_making(trace: Trace, last: Event, event: Event) -> bool:
+    """The machine may have stopped between a transition and its record: the thread's CPU has written nothing since."""
+    owner = last.to_cpu
+    if last.state not in {"running", "queued"} or owner == event.cpu or owner >= len(trace.cpus):
+        return False
+    events = trace.cpus[owner].events
+    return not events or events[-1].tsc < event.tsc
 
 
 def _text(timeline: Timeline, last: Event, event: Event, why: str) -> str:

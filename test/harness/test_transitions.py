@@ -112,8 +112,16 @@ class AllowedTest(unittest.TestCase):
         first = [*LIFE, (0, 800, "wake", word("unplaced", "started", 0, 8))]
         self.assertEqual(complaints(first, generations=[1] * 9 + [2]), [])
         self.assertRegex(complaints(first)[0], "that needs one that is created")  # the same one
-        early = [*LIFE[:3], (0, 800, "wake", word("unplaced", "started", 0, 4))]
-        self.assertRegex(complaints(early, generations=[1] * 3 + [2])[0], "but it is running")
+        early = [*LIFE[:3], (0, 350, "wake", word("unplaced", "started", 0, 4)), LIFE[3]]
+        self.assertRegex(complaints(early, generations=[1] * 3 + [2, 1])[0], "it is waiting .*: that needs one that is created")
+
+        many = (0, 800, "wake", word("unplaced", "started", 0, 4008))  # 2,000 that were taken back, without a record
+        self.assertEqual(complaints([*LIFE, many], generations=[1] * 9 + [2002]), [])
+
+    def test_the_end_may_have_come_between_a_transition_and_its_record(self):
+        killed = (0, 500, "gone", word("gone", "killed", 1, 4))  # it had blocked, of which CPU 1 has not written yet
+        self.assertEqual(complaints([*LIFE[:3], killed]), [])
+        self.assertNotEqual(complaints([*LIFE[:3], killed, (1, 600, "dispatch", word("running", "woken", 1, 5))]), [])
 
     def test_what_is_not_traced_may_have_been(self):
         self.assertEqual(complaints([e for e in LIFE if e[2] in {"dispatch", "stop", "gone"}], classes=("dispatch", "stop")), [])

@@ -104,7 +104,7 @@ def overrun(build: Path) -> None:
 
 def suspensions(build: Path) -> None:
     """Threads that are suspended, resumed and killed wherever they are, of a domain and of none: all as the model allows."""
-    events = [event for words in SUSPEND for event in sound(boot(build, *words, "trace=all")[0], 11 * CPUS).events]
+    events = [event for words in SUSPEND for event in sound(boot(build, *words, "trace=all")[0], 11).events]
     seen = {(event.kind, event.state, event.cause) for event in events if event.kind in {"stop", "return", "wake", "gone"}}
     missing = {("stop", "suspended", "suspended"), ("return", "suspended", "suspended"), ("wake", "queued", "resumed"), ("wake", "unplaced", "resumed"),
                ("gone", "gone", "killed"), ("stop", "waiting", "blocked"), ("stop", "gone", "exited")} - seen  # fmt: skip
@@ -139,7 +139,7 @@ class Forged:
 def forged(build: Path) -> None:
     """The negative control of that: one record altered, dropped, or two exchanged, and the reason is the right one."""
     area, _ = boot(build, *CALLS, "trace=all")
-    sound(area, 11 * CPUS)
+    sound(area, 11)
     rings, names = Forged(area).rings, decode(area).names
     # A thread of the domain is dispatched and then blocks: two records of one CPU.
     cpu, first, stop = next(
