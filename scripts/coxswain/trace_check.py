@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""Whether a trace can be true: it contradicts neither itself nor the kernel's counters."""
+"""Whether a trace can be true: it contradicts neither itself nor the kernel's counters, nor what the model allows."""
 
 from __future__ import annotations
 
 from collections import Counter
 from operator import attrgetter
 
-from .trace_file import CpuTrace, Event, Ref, Trace
+from . import trace_transitions
+from .trace_file import CpuTrace, Ref, Trace
 from .trace_timeline import CUT, RESUMED, Timeline, placed_by
 
 _TIMER, _RESCHEDULE = 0xE0, 0xE1
-_MOVES = ("dispatch", "stop", "wake", "return", "commit", "place")
 
 
 def check(timeline: Timeline) -> list[str]:
@@ -19,8 +19,7 @@ def check(timeline: Timeline) -> list[str]:
     found = []
     if timeline.has_slices:
         found += [text for cpu in trace.cpus for text in _alternation(cpu)] + _one_cpu_at_a_time(timeline)
-    if {"dispatch", "stop", "wake", "commit"} <= trace.classes:
-        found += _placements(timeline)
+    found += trace_transitions.check(timeline)
     for number, cpu in enumerate(trace.cpus):
         found += [
             f"CPU {number}: {traced} {name} in the trace, {counted} by the kernel's counter"
@@ -54,28 +53,6 @@ def _one_cpu_at_a_time(timeline: Timeline) -> list[str]:
         if before is not None and before.end > each.start and before.why != CUT:
             found.append(f"{each.ref} is on CPUs {before.cpu} and {each.cpu} at {each.start} ns")
         last[each.ref] = each
-    return found
-
-
-def _placements(timeline: Timeline) -> list[str]:
-    """A thread is dispatched only when queued, and committed only when unplaced.
-
-    A thread's records are put in the order of its sequence number: the time of a wake is read before the wake.
-    """
-    trace = timeline.trace
-    since = max((cpu.events[0].tsc for cpu in trace.cpus if cpu.lost and cpu.events), default=0)
-    moves: dict[Ref, list[Event]] = {}
-    for event in timeline.events:
-        if event.kind in _MOVES and event.ref:
-            moves.setdefault(event.ref, []).append(event)
-    found = []
-    for ref, events in moves.items():
-        state = "created" if since == 0 else ""
-        for event in sorted(events, key=attrgetter("sequence", "tsc")):
-            needed = {"dispatch": "queued", "commit": "unplaced", "place": "unplaced"}.get(event.kind, "")
-            if event.tsc > since and state and needed and state != needed:
-                found.append(f"{ref}: a {event.kind} at {timeline.ns(event.tsc)} ns while it is {state}")
-            state = "" if event.tsc < since else event.state
     return found
 
 

@@ -60,9 +60,9 @@ class ReadingTest(unittest.TestCase):
         self.assertEqual(decode(known(rings=[ipis, []])).lost, 85)
 
     def test_who_ran_when_the_trace_begins_or_ends_is_shown_as_cut(self):
-        turns = [record(t, kind, *WORKER, word(state, "slice_end"), DOMAIN * (kind == "dispatch"))
+        turns = [record(t, kind, *WORKER, word(state, "slice_end", 0, t), DOMAIN * (kind == "dispatch"))
                  for t, (kind, state) in enumerate((("dispatch", "running"), ("stop", "unplaced")) * 10)]  # fmt: skip
-        last = record(20, "dispatch", *WORKER, word("running", "slice_end"), DOMAIN)
+        last = record(20, "dispatch", *WORKER, word("running", "slice_end", 0, 20), DOMAIN)
         ring = [*turns, last, record(25, "ipi", 0, 0, 0)]
         timeline = Timeline(decode(known(rings=[ring], stats=None, classes=("dispatch", "stop", "ipi"))))
         self.assertEqual((timeline.trace.lost, timeline.begin_of(0)), (7, 0))
@@ -100,7 +100,9 @@ class CheckTest(unittest.TestCase):
 
     def test_a_stop_of_one_who_does_not_run(self):
         found = complaints(rings=with_record(1, 4, record(3100, "interrupt", 0, 0, 0xE0)), stats=None)
-        self.assertEqual(found, ["CPU 1: 3.1 stops while nobody runs"])
+        self.assertEqual(len(found), 2)
+        self.assertEqual(found[0], "CPU 1: 3.1 stops while nobody runs")
+        self.assertRegex(found[1], r"^primes/0 \(3.1\): at 6000 ns .*, but it is queued .*: that needs one that is running$")
 
     def test_a_thread_on_two_cpus(self):
         rings = with_record(0, 1, record(1500, "dispatch", *AGENT1, word("running", "started", 1, 1), 1))
@@ -109,11 +111,13 @@ class CheckTest(unittest.TestCase):
 
     def test_a_dispatch_without_a_commit(self):
         found = complaints(rings=with_record(1, 2, record(2800, "event", 0, 0, 3, 1)), stats=None)
-        self.assertEqual(found, ["3.1: a dispatch at 2100 ns while it is unplaced"])
+        self.assertEqual(found, ["primes/0 (3.1): at 2100 ns on CPU 1 a dispatch (started, sequence 3) makes it running, but it is unplaced"
+                                 " since a wake on CPU 0 at 1000 ns (sequence 2): that needs one that is queued"])  # fmt: skip
 
     def test_a_commit_of_a_thread_that_waits(self):
         found = complaints(rings=with_record(0, 3, record(2000, "event", 0, 0, 3, 1)), stats=None)
-        self.assertEqual(found, ["3.1: a commit at 1800 ns while it is created"])
+        self.assertEqual(found, ["primes/0 (3.1): at 1800 ns on CPU 1 a commit (started, sequence 3) makes it queued, but it is"
+                                 " not created: that needs one that is unplaced"])  # fmt: skip
 
     def test_a_wake_whose_time_was_read_before_the_thread_blocked_is_in_order_by_its_sequence(self):
         rings = [list(KNOWN[0]), [*KNOWN[1][:5],

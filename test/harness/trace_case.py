@@ -13,7 +13,8 @@ AGENT, DOMAIN, RESUMED = 1, 2, 4
 
 
 def word(state, cause="none", cpu=0, sequence=1, kernel=False, kill=False):
-    return sequence << 32 | CAUSES.index(cause) << 26 | kernel << 25 | kill << 16 | cpu << 8 | STATES.index(state)
+    """`sequence` counts from the start on; before that the line's first thread was created."""
+    return (sequence + 1) << 32 | CAUSES.index(cause) << 26 | kernel << 25 | kill << 16 | cpu << 8 | STATES.index(state)
 
 
 def record(tsc, kind, slot=0, generation=0, a=0, b=0):

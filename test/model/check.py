@@ -16,6 +16,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from coxswain import transitions  # noqa: E402
+
 _MEMORY_MIB = 6000
 _DEPTH = 100_000
 _TRAIL_LINES = 60
@@ -35,6 +39,7 @@ def _call(command: list[str], where: Path, good: tuple[int, ...] = (0,)) -> str:
 def explore(model: Path, defines: list[str], compiler: str, collapse: bool, brief: bool, where: Path) -> str:
     """Generates, compiles and runs the verifier in `where` -> what it printed."""
     (where / model.name).write_text(model.read_text())
+    (where / "transitions.h").write_text(transitions.promela())
     preprocessor = f"-P{compiler} -E -x c"
     generated = _call(["spin", preprocessor, *defines, "-a", model.name], where)
     if "rror" in generated:

@@ -17,12 +17,15 @@
  * its work and has gone. So no wake, no event, no request was lost and no runnable thread forgotten.
  *
  * Bounds: THREADS threads, of which BLOCKERS block once; SLICES times a thread's slice ends. Options: RECALL one request for a
- * thread's return, KILL one kill, at any time, of any thread; SUSPEND so many times somebody suspends any thread and then resumes
+ * thread's return, HINTS a wake may go straight to a queue, SYSTEM threads of no domain, which the kernel places, KILL one kill, at any time, of any thread; SUSPEND so many times somebody suspends any thread and then resumes
  * it; REUSE the first line is used once more; LOSS=1 the server is lost at any time, LOSS=2 and another attaches. Each rule is
  * about one thread and two parties, or about one thread and a loss, so these counts meet every pair of steps once; what three
  * threads have in common, queues, rings and inboxes, THREADS=3 has.
  *
  * One file, longer than most, since what a step expands to needs the locals of the process that takes it.
+ *
+ * COVER prints each row of the table of transitions that is taken. NO_TABLE leaves the table alone, for a broken variant that goes
+ * past it: so what comes of that is seen.
  *
  * Broken variants (-D): NO_SEQUENCE_CHECK   a commit does not compare the sequence number
  *                       NO_WAKE_PENDING     a wake of a running thread leaves nothing behind
@@ -55,6 +58,7 @@
 #define HOLDERS 0
 #endif
 #define NOBODY 15
+#define QUEUED 255 /* in place of a sequence number: the state is queued already */
 #define BIT(i) (1 << (i))
 #define HAS(set, i) (((set) >> (i)) & 1)
 
@@ -87,8 +91,22 @@ byte slices = SLICES;
 #define PLACES(t) (HAS(queue[0], t) + HAS(queue[1], t) + HAS(place_record[0], t) + HAS(place_record[1], t) + \
                    (current[0] == t) + (current[1] == t))
 
-/* core/thread_word.hpp: each is one compare-and-swap that succeeds; `done` is left to the caller's guard. */
-inline enter(t, to) { state[t] = to; sequence[t]++ }
+/* core/thread_word.hpp: each is one compare-and-swap that succeeds; `done` is left to the caller's guard. `how` is its name there, and
+   in the table of all transitions, which transitions.h is made from: what the table does not have, no step may do. */
+#include "transitions.h"
+#ifdef COVER
+#define TAKEN(what) c_code { static int cox_said; if (!cox_said) { cox_said = 1; printf("taken: %s\n", what); } }
+#define TAKE(t, to, how) TAKE_##how(state[t], to);
+#else
+#define TAKE(t, to, how)
+#endif
+#ifdef NO_TABLE
+#define LAWFUL(t, to, how, owner)
+#else
+#define LAWFUL(t, to, how, owner) assert(OWNER_##how == owner && MAY_##how(state[t], to));
+#endif
+#define enter(t, to, how) LAWFUL(t, to, how, 0) TAKE(t, to, how) state[t] = to; sequence[t] = sequence[t] + RISE_##how
+#define enter_own(t, to, how) assert(cpu_of[t] == c); LAWFUL(t, to, how, 1) TAKE(t, to, how) state[t] = to; sequence[t] = sequence[t] + RISE_##how
 inline clear(t) {
     wake_pending = wake_pending & ~BIT(t); by_kernel = by_kernel & ~BIT(t);
     kill_asked = kill_asked & ~BIT(t); recall_asked = recall_asked & ~BIT(t); suspend_asked = suspend_asked & ~BIT(t)
@@ -105,7 +123,7 @@ inline release_some(t, n) {
         if
         :: references[t] == 0 ->
             assert(state[t] == gone); /* LIVE: a holder of the thread before has let go of this one */
-            state[t] = free
+            enter(t, free, free)
         :: else
         fi
     }
@@ -157,7 +175,7 @@ inline place_by_kernel(t, seen, home) {
     atomic {
         if
         :: state[t] == unplaced && sequence[t] == seen -> /* place_by_kernel's compare-and-swap */
-            clear(t); state[t] = queued; by_kernel = by_kernel | BIT(t); RETAIN(t); seen = 0
+            clear(t); enter(t, queued, place_by_kernel); by_kernel = by_kernel | BIT(t); RETAIN(t); seen = 0
         :: else -> seen = NOBODY
         fi
     };
@@ -203,7 +221,7 @@ inline commit(t, seen_generation, seen, c) {
         :: now == seen && state[t] == unplaced && sequence[t] == now ->
 #endif
             assert(sequence[t] == seen); /* STALE: a decision on an older state */
-            clear(t); enter(t, queued); cpu_of[t] = c; RETAIN(t)
+            clear(t); enter(t, queued, place); cpu_of[t] = c; RETAIN(t)
         :: else -> now = NOBODY
         fi
     };
@@ -292,7 +310,7 @@ end_idle:
     /* choose: the agent goes first */
     :: atomic { !returning && current[c] != NOBODY && !HAS(ASKED, current[c]) && AGENT_HAS_WORK(c) ->
             /* requeue: running to queued, for the agent */
-            t = current[c]; assert(state[t] == running); state[t] = queued; current[c] = NOBODY; queue[c] = queue[c] | BIT(t);
+            t = current[c]; assert(state[t] == running); enter_own(t, queued, requeue); current[c] = NOBODY; queue[c] = queue[c] | BIT(t);
             goto done }
     :: atomic { !returning && current[c] == NOBODY && queue[c] != 0 && !AGENT_HAS_WORK(c) ->
             any(t, queue[c]); queue[c] = queue[c] & ~BIT(t) };
@@ -302,7 +320,7 @@ end_idle:
             :: HAS(ASKED, t) -> goto settling
             :: else
             fi;
-            assert(PLACES(t) == 0); state[t] = running; current[c] = t; t = 0; goto end_idle
+            assert(PLACES(t) == 0); enter_own(t, running, dispatch); current[c] = t; t = 0; goto end_idle
         }
 
     /* the agent, in user mode: EventRingConsumer::take, Dispatcher::observe; then in the kernel: commit */
@@ -344,8 +362,8 @@ committed:
             :: else ->
                 current[c] = NOBODY;
                 if
-                :: HAS(suspend_asked, t) -> clear(t); enter(t, suspended)
-                :: else -> clear(t); enter(t, waiting)
+                :: HAS(suspend_asked, t) -> clear(t); enter_own(t, suspended, block)
+                :: else -> clear(t); enter_own(t, waiting, block)
                 fi
             fi
         };
@@ -376,11 +394,11 @@ unplacing: /* unplace_queued: unplace, which may suspend; or, if a kill came fir
         if
         :: HAS(kill_asked, t) -> goto exiting
         :: !HAS(kill_asked, t) && HAS(suspend_asked, t) ->
-            clear(t); enter(t, suspended); seen = 0;
+            clear(t); enter_own(t, suspended, unplace); seen = 0;
 #ifndef SUSPEND_FORGETS
             wake_pending = wake_pending | BIT(t)
 #endif
-        :: else -> seen = wake_pending; clear(t); wake_pending = seen; enter(t, unplaced); seen = sequence[t]
+        :: else -> seen = wake_pending; clear(t); wake_pending = seen; enter_own(t, unplaced, unplace); seen = sequence[t]
         fi
     };
     if
@@ -394,7 +412,7 @@ exiting: /* exit_current, exit_queued */
     atomic {
         assert(state[t] == running || state[t] == queued); /* STATE: not the owner's to move */
         assert(cpu_of[t] == c);
-        clear(t); enter(t, gone)
+        clear(t); enter_own(t, gone, exit)
     };
     post(t, c); /* finish_exit */
     release_some(t, 2);
@@ -427,7 +445,14 @@ proctype waker() {
 #endif
             atomic { /* wake */
                 if
-                :: state[t] == waiting -> enter(t, unplaced); seen = sequence[t]
+#ifdef SYSTEM
+                :: state[t] == waiting -> enter(t, queued, wake_to_queue); by_kernel = by_kernel | BIT(t); RETAIN(t); seen = QUEUED
+#else
+                :: state[t] == waiting -> enter(t, unplaced, wake); seen = sequence[t]
+#endif
+#ifdef HINTS
+                :: state[t] == waiting -> enter(t, queued, wake_hinted); cpu_of[t] = 1 - cpu_of[t]; RETAIN(t); seen = QUEUED
+#endif
                 :: state[t] == running || state[t] == queued || state[t] == suspended ->
 #if defined(SUSPENDED_DEAF)
                     wake_pending = (state[t] == suspended -> wake_pending : wake_pending | BIT(t))
@@ -438,7 +463,10 @@ proctype waker() {
                 fi
             };
             if
-            :: seen != 0 -> became_unplaced(t, seen, cpu_of[t])
+#if defined(SYSTEM) || defined(HINTS)
+            :: seen == QUEUED -> enqueue(t, cpu_of[t])
+#endif
+            :: seen != 0 && seen != QUEUED -> became_unplaced(t, seen, cpu_of[t])
             :: else
             fi;
             release(t)
@@ -462,7 +490,7 @@ proctype killer() { /* kill_thread; its reference is the capability's */
         atomic { /* request */
             if
 #ifdef KILL_TAKES_QUEUED
-            :: state[t] == queued -> clear(t); enter(t, gone); was = gone
+            :: state[t] == queued -> clear(t); enter(t, gone, kill); was = gone
             :: state[t] == running -> kill_asked = kill_asked | BIT(t); was = running; before = cpu_of[t]
 #else
             :: state[t] == queued || state[t] == running -> kill_asked = kill_asked | BIT(t); was = running; before = cpu_of[t]
@@ -486,7 +514,7 @@ proctype killer() { /* kill_thread; its reference is the capability's */
 #else
                 :: state[t] == was && sequence[t] == before ->
 #endif
-                    clear(t); enter(t, gone); was = gone
+                    clear(t); enter(t, gone, kill); was = gone
                 :: else
                 fi
             };
@@ -525,7 +553,7 @@ proctype suspender() { /* suspend_thread, then resume_thread; its reference is t
         atomic { /* suspend */
             if
             :: (was == waiting || was == unplaced) && state[t] == was && sequence[t] == before ->
-                clear(t); enter(t, suspended);
+                clear(t); enter(t, suspended, suspend);
 #ifndef SUSPEND_FORGETS
                 wake_pending = wake_pending | (was == unplaced -> BIT(t) : 0);
 #endif
@@ -558,17 +586,24 @@ proctype suspender() { /* suspend_thread, then resume_thread; its reference is t
                 clear(t); was = gone;
                 if
 #ifndef RESUME_BLIND
-                :: runnable -> enter(t, unplaced); seen = sequence[t]
-                :: else -> enter(t, waiting)
+#ifdef SYSTEM
+                :: runnable -> enter(t, queued, resume); by_kernel = by_kernel | BIT(t); RETAIN(t); seen = QUEUED
 #else
-                :: enter(t, waiting)
+                :: runnable -> enter(t, unplaced, resume); seen = sequence[t]
+#endif
+                :: else -> enter(t, waiting, resume)
+#else
+                :: true -> enter(t, waiting, resume)
 #endif
                 fi
             :: else
             fi
         };
         if
-        :: was == gone && seen != 0 -> became_unplaced(t, seen, cpu_of[t]); break
+#ifdef SYSTEM
+        :: was == gone && seen == QUEUED -> enqueue(t, cpu_of[t]); break
+#endif
+        :: was == gone && seen != 0 && seen != QUEUED -> became_unplaced(t, seen, cpu_of[t]); break
         :: was == gone && seen == 0 -> post(t, cpu_of[t]); break
         :: else /* woken, killed, or resumed by another */
         fi
@@ -602,16 +637,18 @@ proctype creator() { /* allocate_thread, start_thread: the next thread in line 0
 #else
         state[t] == free ->
 #endif
-        generation[t]++; enter(t, created); references[t] = 2; blocks_left[t] = 0; ready[t] = 0; wanted = wanted & ~BIT(t)
+        generation[t]++; enter(t, created, create); references[t] = 2; blocks_left[t] = 0; ready[t] = 0; wanted = wanted & ~BIT(t)
     };
     atomic { /* start; or somebody has killed it */
         if
-        :: state[t] == created -> enter(t, unplaced); seen = sequence[t]
+        :: state[t] == created -> enter(t, unplaced, start); seen = sequence[t]
+        :: state[t] == created -> enter(t, gone, take_back); seen = QUEUED /* take_back, instead: there was no room for what it needs */
         :: else
         fi
     };
     if
-    :: seen != 0 -> became_unplaced(t, seen, cpu_of[t])
+    :: seen == QUEUED -> finish_exit(t, cpu_of[t])
+    :: seen != 0 && seen != QUEUED -> became_unplaced(t, seen, cpu_of[t])
     :: else
     fi;
     release(t)
@@ -672,6 +709,9 @@ committed:
 
 init {
     byte t;
+#ifdef SYSTEM
+    bool started;
+#endif
     atomic { /* the threads were just started: their events stand in the rings */
         do
         :: t < THREADS ->
@@ -682,7 +722,15 @@ init {
 #ifdef REUSE
         references[0] = 1 + HOLDERS; /* its own, and the capability's */
 #endif
+#ifdef SYSTEM
+        events[0] = 0; events[1] = 0;
+        do
+        :: t < THREADS -> state[t] = created; t++
+        :: else -> t = 0; break
+        od;
+#else
         server_places = true; agent_mask = 3; agents_run = 3;
+#endif
         run cpu(0); run cpu(1);
 #if BLOCKERS > 0
         run waker();
@@ -706,6 +754,24 @@ init {
         run creator();
 #endif
     };
+#ifdef SYSTEM
+    do
+    :: t < THREADS ->
+        atomic { /* start_thread */
+            if
+            :: state[t] == created -> enter(t, queued, start_to_queue); by_kernel = by_kernel | BIT(t); started = true
+            :: else
+            fi
+        };
+        if
+        :: started -> enqueue(t, t % 2)
+        :: else
+        fi;
+        started = false;
+        t++
+    :: else -> t = 0; break
+    od;
+#endif
     timeout;
     do
     :: t < THREADS ->

@@ -13,7 +13,7 @@ Behaviour::Behaviour(World& world) : world_(world), states_(world.scenario.crews
         state.first = first;
         state.arrivals = Random(world.seed * 0x1'0001 + number);
         first += crew.count;
-        world.due += crew.count;
+        world.due += crew.serves.empty() ? crew.count : 0;
         expect_next(number, crew.trace.empty() ? crew.start_ns : crew.trace.front().start_ns);
     }
 }
@@ -38,11 +38,17 @@ SimThread& Behaviour::arrive(std::uint32_t number) {
     thread.random = Random(Random(world_.seed + (std::uint64_t{thread.ref.index} << 24)).next());
     thread.born_ns = thread.release_ns = thread.ideal_ns = world_.now_ns;
     ++world_.come;
+    world_.servers += crew.serves.empty() ? 0 : 1;
     if (++state.come < crew.count) {
         expect_next(number, crew.trace.empty() ? world_.now_ns + crew.arrive.sample(state.arrivals)
                                                : crew.trace[state.come].start_ns);
     }
-    if (crew.trace.empty()) {
+    thread.begun_by = &thread;
+    if (!crew.serves.empty()) {
+        thread.affinity = crew.affinity;
+        thread.label = crew.label;
+        thread.remaining_ns = 1;  // until it receives
+    } else if (crew.trace.empty()) {
         thread.affinity = crew.affinity;
         thread.label = crew.label;
         begin_turn(thread, crew);
@@ -57,12 +63,26 @@ SimThread& Behaviour::arrive(std::uint32_t number) {
     return thread;
 }
 
-// No turn is shorter than 1 ns, so that time goes on.
+// No turn is shorter than 1 ns, so that time goes on. What servers do in it is drawn by the thread that began it: so that does not
+// depend on the order in which they are called, nor on the policy.
 void Behaviour::begin_turn(SimThread& thread, const Crew& crew) {
     ++thread.turns;
-    thread.remaining_ns = std::max<std::uint64_t>(1, crew.run.sample(thread.random));
-    thread.ideal_ns += thread.remaining_ns;
+    SimThread& first = *thread.begun_by;
+    thread.remaining_ns = std::max<std::uint64_t>(1, crew.run.sample(first.random));
+    first.ideal_ns += thread.remaining_ns;
+    thread.calls_now = crew.calls != kNobody;
+    if (thread.calls_now) {
+        thread.then_ns = std::max<std::uint64_t>(1, crew.then.sample(first.random));
+        first.ideal_ns += thread.then_ns;
+    }
 }
+
+void Behaviour::serve(SimThread& server, SimThread& caller) {
+    server.begun_by = caller.begun_by;
+    begin_turn(server, world_.scenario.crews[server.crew]);
+}
+
+void Behaviour::replied(SimThread& caller) { caller.remaining_ns = caller.then_ns; }
 
 Behaviour::Next Behaviour::sleep(SimThread& thread, std::uint64_t ns) {
     if (ns == 0) {

@@ -21,6 +21,10 @@ public:
 
     // The thread's turn has ended: whether its next one, which is then set, begins at once, or after a wake.
     [[nodiscard]] Next turn_ended(SimThread& thread);
+    // The server's turn for that caller is set.
+    void serve(SimThread& server, SimThread& caller);
+    // The reply has come: what is left of the turn is set.
+    static void replied(SimThread& caller);
     // Whom that has released from a barrier: they wake now.
     [[nodiscard]] std::span<SimThread* const> released() const { return released_; }
 

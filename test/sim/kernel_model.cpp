@@ -124,6 +124,7 @@ SimThread& KernelModel::take_current(std::uint32_t number) {
     account(cpu);
     SimThread& thread = *cpu.current;
     thread.stopped_service_ns = thread.service_ns;
+    end_loan(thread);
     cpu.current = nullptr;
     cpu.armed_ns = kForever;
     ++cpu.epoch;
@@ -149,30 +150,41 @@ void KernelModel::timer(std::uint32_t number, std::uint32_t epoch) {
 }
 
 void KernelModel::end_turn(std::uint32_t number) {
-    SimCpu& cpu = world_.cpus[number];
-    const Behaviour::Next next = behaviour_.turn_ended(*cpu.current);
+    SimThread& current = *world_.cpus[number].current;
+    if (current.calls_now) {
+        return call(number);
+    }
+    if (!world_.scenario.crews[current.crew].serves.empty()) {
+        return reply_and_receive(number);
+    }
+    const Behaviour::Next next = behaviour_.turn_ended(current);
     if (next == Behaviour::Next::kGoOn) {
         arm(number);
     } else {
-        const bool exits = next == Behaviour::Next::kExit;
-        SimThread& thread = take_current(number);
-        thread.state = exits ? abi::ThreadState::kGone : abi::ThreadState::kWaiting;
-        thread.cause = exits ? abi::Cause::kExited : abi::Cause::kBlocked;
-        ++thread.sequence;
-        if (exits) {
-            ++world_.gone;
-            world_.result.makespan_ns = world_.now_ns;
-        }
-        if (exits || (thread.hint & abi::kHintWake) == 0) {
-            post(thread);
-        }
-        dispatch(number);
-        if (cpu.current == nullptr) {
-            world_.tell_server(nullptr, number);
-        }
+        block(number, next == Behaviour::Next::kExit ? abi::Cause::kExited : abi::Cause::kBlocked);
     }
     for (SimThread* const thread : behaviour_.released()) {
         wake(*thread);
+    }
+}
+
+// The current thread waits, or exits.
+void KernelModel::block(std::uint32_t number, abi::Cause cause) {
+    const bool exits = cause == abi::Cause::kExited;
+    SimThread& thread = take_current(number);
+    thread.state = exits ? abi::ThreadState::kGone : abi::ThreadState::kWaiting;
+    thread.cause = cause;
+    ++thread.sequence;
+    if (exits) {
+        ++world_.gone;
+        world_.result.makespan_ns = world_.now_ns;
+    }
+    if (exits || (thread.hint & abi::kHintWake) == 0) {
+        post(thread);
+    }
+    dispatch(number);
+    if (world_.cpus[number].current == nullptr) {
+        world_.tell_server(nullptr, number);
     }
 }
 

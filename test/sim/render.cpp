@@ -34,6 +34,15 @@ double per_second(std::uint64_t count, double cpu_s) {
     return cpu_s > 0 ? static_cast<double>(count) / cpu_s : 0;
 }
 
+std::string text(const Latency& of, const std::string& what) {
+    return "p50 " + time(of.p50) + ", p90 " + time(of.p90) + ", p99 " + time(of.p99) + ", max " +
+           time(of.most) + " (" + std::to_string(of.count) + " " + what + ")";
+}
+
+nlohmann::ordered_json json(const Latency& of) {
+    return {{"count", of.count}, {"p50", of.p50}, {"p90", of.p90}, {"p99", of.p99}, {"max", of.most}};
+}
+
 class Lines {
 public:
     void add(const std::string& name, const std::string& value) {
@@ -64,14 +73,18 @@ std::string table(const Result& r, double cpu_s) {
     const double room = static_cast<double>(r.makespan_ns) * r.cpus;
     lines.add("CPUs in use",
               decimal(room > 0 ? 100 * static_cast<double>(r.service_ns) / room : 0, 1) + " %");
-    lines.add("wake to run", "p50 " + time(r.wake.p50) + ", p90 " + time(r.wake.p90) + ", p99 " +
-                                 time(r.wake.p99) + ", max " + time(r.wake.most) + " (" +
-                                 std::to_string(r.wake.count) + " wakes)");
+    lines.add("wake to run", text(r.wake, "wakes"));
     lines.add("longest wait", time(r.longest_wait_ns));
     lines.add("fairness (Jain)", decimal(r.fairness, 4));
     lines.add("migrations", std::to_string(r.migrations) + ", " + std::to_string(r.node_migrations) +
                                 " of them to another node");
     lines.add("idle beside work", time(r.idle_with_work_ns) + " of all CPUs");
+    for (const CallTimes& calls : r.calls) {
+        lines.add("call to reply, line " + std::to_string(calls.line), text(calls.time, "calls"));
+    }
+    if (!r.calls.empty()) {
+        lines.add("longest inversion", time(r.longest_inversion_ns));
+    }
     if (r.jobs != 0) {
         lines.add("deadlines missed", std::to_string(r.deadline_misses) + " of " + std::to_string(r.jobs));
     }
@@ -95,6 +108,11 @@ std::string json(const Result& r, double cpu_s) {
     for (const auto& [name, value] : r.policy_numbers) {
         numbers[name] = value;
     }
+    nlohmann::ordered_json calls = nlohmann::ordered_json::array();
+    for (const CallTimes& each : r.calls) {
+        calls.push_back(json(each.time));
+        calls.back()["line"] = each.line;
+    }
     const nlohmann::ordered_json all{{"scenario", r.scenario},
                                      {"policy", r.policy},
                                      {"seed", r.seed},
@@ -104,12 +122,9 @@ std::string json(const Result& r, double cpu_s) {
                                      {"makespan_ns", r.makespan_ns},
                                      {"bound_ns", r.bound_ns},
                                      {"service_ns", r.service_ns},
-                                     {"wake_to_run_ns",
-                                      {{"count", r.wake.count},
-                                       {"p50", r.wake.p50},
-                                       {"p90", r.wake.p90},
-                                       {"p99", r.wake.p99},
-                                       {"max", r.wake.most}}},
+                                     {"wake_to_run_ns", json(r.wake)},
+                                     {"call_to_reply_ns", calls},
+                                     {"longest_inversion_ns", r.longest_inversion_ns},
                                      {"longest_wait_ns", r.longest_wait_ns},
                                      {"fairness", r.fairness},
                                      {"migrations", r.migrations},

@@ -15,6 +15,12 @@ struct Latency {
     std::uint64_t count = 0, p50 = 0, p90 = 0, p99 = 0, most = 0;
 };
 
+// From a call to its reply, of the threads of one line.
+struct CallTimes {
+    std::uint32_t line = 0;  // in the scenario's text
+    Latency time;
+};
+
 struct Result {
     std::string policy;
     std::string scenario;
@@ -26,6 +32,8 @@ struct Result {
     Latency wake;
     std::uint64_t longest_wait_ns = 0;
     double fairness = 1;
+    std::vector<CallTimes> calls;
+    std::uint64_t longest_inversion_ns = 0;
     std::uint64_t migrations = 0, node_migrations = 0;
     std::uint64_t idle_with_work_ns = 0;  // summed over CPUs
     std::uint64_t jobs = 0, deadline_misses = 0;

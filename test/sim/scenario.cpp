@@ -2,11 +2,13 @@
 #include "scenario.hpp"
 
 #include "attributes.hpp"
+#include "core/command_line.hpp"
 #include "scenario_words.hpp"
 
 #include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 namespace sim {
 namespace {
@@ -35,13 +37,16 @@ public:
             costs(words);
         } else if (what == "end") {
             scenario_.end_ns = words.duration("end");
-        } else if (what == "threads" || what == "periodic" || what == "trace") {
+        } else if (what == "inversion") {
+            scenario_.inversion_ns = words.duration("inversion");
+        } else if (what == "threads" || what == "periodic" || what == "trace" || what == "server") {
             if (scenario_.cpus.empty()) {
                 words.fail("a line `cpus` has to come first");
             }
             crew(words, what);
         } else {
-            words.fail("\"" + std::string(what) + "\" is none of cpus, cost, end, threads, periodic, trace");
+            words.fail("\"" + std::string(what) +
+                       "\" is none of cpus, cost, end, inversion, threads, periodic, server, trace");
         }
         if (!words.empty()) {
             words.fail("\"" + std::string(words.take("")) + "\" is too much");
@@ -49,8 +54,9 @@ public:
     }
 
     Scenario finish() {
-        if (scenario_.crews.empty()) {
-            throw BadScenario(scenario_.name + ": no threads");
+        if (std::ranges::all_of(scenario_.crews, [](const Crew& crew) { return !crew.serves.empty(); })) {
+            throw BadScenario(scenario_.name +
+                              (scenario_.crews.empty() ? ": no threads" : ": no threads but servers"));
         }
         return std::move(scenario_);
     }
@@ -105,11 +111,15 @@ private:
 
     void crew(Words& words, std::string_view what) {
         Crew crew;
+        crew.line = words.line();
         sched::Attributes label;
         const std::uint64_t room = kMostThreads - scenario_.threads();
         if (what == "trace") {
             trace(words, crew);
         } else {
+            if (what == "server") {
+                crew.serves = new_name(words);
+            }
             crew.count = static_cast<std::uint32_t>(words.number(what, 1, room));
         }
         bool has_run = false;
@@ -125,6 +135,24 @@ private:
         scenario_.crews.push_back(std::move(crew));
     }
 
+    std::string new_name(Words& words) const {
+        std::string name(words.take("the name of the server"));
+        if (cox::core::parse_u64(name)) {
+            words.fail("server \"" + name + "\" is not a name, but a number");
+        }
+        if (server_called(name) != kNobody) {
+            words.fail("a second server \"" + name + "\"");
+        }
+        return name;
+    }
+
+    // The line of servers with that name; kNobody: there is none yet.
+    [[nodiscard]] std::uint32_t server_called(std::string_view name) const {
+        const auto found = std::ranges::find(scenario_.crews, name, &Crew::serves);
+        return found != scenario_.crews.end() ? static_cast<std::uint32_t>(found - scenario_.crews.begin())
+                                              : kNobody;
+    }
+
     void trace(Words& words, Crew& crew) {
         const std::string file(words.take("the file of the trace"));
         const std::string path = folder_.empty() || file.starts_with('/') ? file : folder_ + "/" + file;
@@ -138,24 +166,29 @@ private:
     // True if it was `run`.
     bool keyword(Words& words, std::string_view what, Crew& crew, sched::Attributes& label) {
         const std::string_view key = words.take("");
-        const bool periodic = what == "periodic";
+        const bool periodic = what == "periodic", server = what == "server", plain = what == "threads";
         if (what == "trace") {
             words.fail("\"" + std::string(key) + "\" is too much");
         } else if (key == "start") {
             crew.start_ns = words.duration(key);
-        } else if (key == "arrive") {
+        } else if (key == "arrive" && !server) {
             crew.arrive = words.distribution(key);
         } else if (key == "run") {
             crew.run = words.distribution(key);
             return true;
-        } else if (key == "times") {
+        } else if (key == "calls") {
+            called(words, crew);
+        } else if (key == "then") {
+            crew.then = words.distribution(key);
+            then_ = true;
+        } else if (key == "times" && !server) {
             crew.times = words.number(key, 1, kForever);
-        } else if (key == "until") {
+        } else if (key == "until" && !server) {
             crew.until = words.duration(key);
-        } else if (key == "sleep" && !periodic) {
+        } else if (key == "sleep" && plain) {
             crew.sleep = words.distribution(key);
             crew.sleeps = true;
-        } else if (key == "barrier" && !periodic) {
+        } else if (key == "barrier" && plain) {
             crew.barrier = true;
         } else if (key == "period" && periodic) {
             crew.period_ns = label.period_ns = words.duration(key);
@@ -171,14 +204,29 @@ private:
             label.group = static_cast<std::uint32_t>(words.number(key, 1, 4095));
         } else {
             words.fail("\"" + std::string(key) +
-                       "\" is none of run, times, until, start, arrive, cpus, priority, weight, group, " +
-                       (periodic ? "period, budget" : "sleep, barrier"));
+                       "\" is none of run, calls, then, start, cpus, priority, weight, group" +
+                       (server ? "" : ", times, until, arrive") +
+                       (periodic ? ", period, budget"
+                        : plain  ? ", sleep, barrier"
+                                 : ""));
         }
         return false;
     }
 
+    void called(Words& words, Crew& crew) {
+        const std::string_view name = words.take("the name of a server");
+        crew.calls = server_called(name);
+        if (crew.calls == kNobody) {
+            words.fail("calls \"" + std::string(name) + "\", which is no server of a line above");
+        }
+        scenario_.has_calls = true;
+    }
+
     void finish_crew(Words& words, std::string_view what, Crew& crew, const sched::Attributes& label,
-                     bool has_run) const {
+                     bool has_run) {
+        if (std::exchange(then_, false) && crew.calls == kNobody) {
+            words.fail("then is what comes after the reply: it needs calls");
+        }
         if (what == "periodic") {
             if (crew.period_ns == 0 || label.budget_ns == 0) {
                 words.fail("periodic threads need period and budget");
@@ -187,7 +235,10 @@ private:
                 crew.run = {.a = label.budget_ns};
             }
         } else if (!has_run) {
-            words.fail("threads need run");
+            words.fail(std::string(what) + (what == "server" ? " needs run" : " need run"));
+        }
+        if (what == "server") {
+            return;
         }
         const bool again = crew.sleeps || crew.barrier || crew.period_ns != 0;
         if (crew.times == 0 && crew.until == kForever && !again) {
@@ -200,6 +251,7 @@ private:
 
     std::string folder_;
     Scenario scenario_;
+    bool then_ = false;  // in this line
 };
 
 }  // namespace

@@ -18,6 +18,7 @@ namespace sim {
 inline constexpr std::uint64_t kForever = ~std::uint64_t{0};
 inline constexpr std::uint64_t kAnywhere = ~std::uint64_t{0};
 inline constexpr std::uint32_t kMostThreads = 1'000'000;
+inline constexpr std::uint32_t kNobody = ~std::uint32_t{0};
 
 class BadScenario : public std::runtime_error {
 public:
@@ -41,6 +42,7 @@ struct TraceThread {
 
 // The threads of one line.
 struct Crew {
+    std::uint32_t line = 0;  // in the text
     std::uint32_t count = 0;
     std::uint64_t start_ns = 0;
     Distribution arrive;             // from one thread to the next
@@ -51,6 +53,9 @@ struct Crew {
     std::uint64_t period_ns = 0;     // 0: not periodic
     std::uint64_t times = 0;         // turns; 0: as many as the time allows
     std::uint64_t until = kForever;  // no turn begins at or after this
+    std::uint32_t calls = kNobody;   // which line of servers, at the end of its run
+    Distribution then;               // how long it runs after the reply
+    std::string serves;  // the name of a line of servers; else empty: these threads begin by themselves
     std::uint64_t affinity = kAnywhere;
     std::uint64_t label = 0;
     std::vector<TraceThread> trace;  // in the order of their starts; then nothing of the above but count
@@ -61,7 +66,10 @@ struct Scenario {
     std::vector<sched::CpuPlace> cpus;
     Costs costs;
     std::uint64_t end_ns = kForever;
+    std::uint64_t inversion_ns =
+        kForever;  // so long may who works for a caller wait beside one with less claim
     std::vector<Crew> crews;
+    bool has_calls = false;
 
     [[nodiscard]] std::uint32_t threads() const {
         std::uint32_t sum = 0;

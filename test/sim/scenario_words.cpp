@@ -25,8 +25,8 @@ void skip_space(std::string_view& text) {
 
 }  // namespace
 
-Words::Words(std::string_view line, std::string place)
-    : rest_(without_comment(line)), place_(std::move(place)) {
+Words::Words(std::string_view line, std::string place, std::uint32_t number)
+    : rest_(without_comment(line)), place_(std::move(place)), number_(number) {
     skip_space(rest_);
 }
 

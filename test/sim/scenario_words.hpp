@@ -15,9 +15,11 @@ namespace sim {
 class Words {
 public:
     // A # at the beginning or behind a space begins a comment.
-    Words(std::string_view line, std::string place);
+    Words(std::string_view line, std::string place, std::uint32_t number = 0);
 
     [[nodiscard]] bool empty() const { return rest_.empty(); }
+    // Its number.
+    [[nodiscard]] std::uint32_t line() const { return number_; }
     // The next word, which must be there: it is `what`.
     std::string_view take(std::string_view what);
 
@@ -32,6 +34,7 @@ public:
 private:
     std::string_view rest_;
     std::string place_;
+    std::uint32_t number_;
 };
 
 // Calls visit(words) for each line that is not empty.
@@ -39,7 +42,7 @@ template <class Visit>
 void for_each_line(std::string_view text, const std::string& name, Visit visit) {
     for (std::uint32_t number = 1; !text.empty(); ++number) {
         const std::size_t end = std::min(text.find('\n'), text.size());
-        Words words(text.substr(0, end), name + " line " + std::to_string(number));
+        Words words(text.substr(0, end), name + " line " + std::to_string(number), number);
         text.remove_prefix(std::min(end + 1, text.size()));
         if (!words.empty()) {
             visit(words);

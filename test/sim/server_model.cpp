@@ -10,16 +10,36 @@ using sched::Place;
 ServerModel::ServerModel(World& world, sched::Policy& policy)
     : world_(world),
       policy_(policy),
+      inherits_(world.scenario.has_calls && policy.inherits()),
       load_(static_cast<std::uint32_t>(world.cpus.size())),
       placed_(world.cpus.size()) {}
 
+// Whom it works for is known before the policy hears of it; that it waits for somebody, afterwards.
 void ServerModel::observe(SimThread& thread) {
+    if (inherits_) {
+        end_call(thread);
+        find_caller(thread);
+    }
+    follow_state(thread);
+    if (inherits_) {
+        begin_call(thread);
+    }
+}
+
+void ServerModel::follow_state(SimThread& thread) {
     thread.runtime_ns = thread.stopped_service_ns;
     thread.last_cpu = thread.word_cpu;
     switch (thread.state) {
         case abi::ThreadState::kUnplaced: observe_unplaced(thread); break;
         case abi::ThreadState::kQueued:
-        case abi::ThreadState::kRunning: observe_placed(thread); break;
+        case abi::ThreadState::kRunning: observe_on_cpu(thread); break;
+        case abi::ThreadState::kWaiting:
+            if (thread.cause == abi::Cause::kCalls) {
+                observe_on_cpu(thread);
+                break;
+            }
+            observe_not_runnable(thread);
+            break;
         case abi::ThreadState::kGone:
             observe_not_runnable(thread);
             forget(thread);

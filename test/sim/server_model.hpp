@@ -30,6 +30,15 @@ private:
     void observe_placed(SimThread& thread);
     void observe_not_runnable(SimThread& thread);
     void observe_cpu(std::uint32_t cpu);
+    void follow_state(SimThread& thread);
+
+    // server_calls.cpp
+    static bool lends_its_time(const SimThread& thread);
+    void observe_on_cpu(SimThread& thread);
+    void end_call(SimThread& thread);
+    void find_caller(SimThread& thread);
+    void begin_call(SimThread& thread);
+    void give_donor(sched::CallNode& node, sched::Task* donor);
 
     void enqueue(SimThread& thread);
     void place(SimThread& thread, std::uint32_t cpu);
@@ -58,6 +67,7 @@ private:
 
     World& world_;
     sched::Policy& policy_;
+    const bool inherits_;  // and there are calls
     CpuLevels load_;
     std::vector<PlacedList> placed_;
     CpuSet awaiting_recall_;

@@ -2,6 +2,7 @@
 #include "simulation.hpp"
 
 #include "assert_failed.hpp"
+#include "inversion_watch.hpp"
 #include "kernel_model.hpp"
 #include "server_model.hpp"
 #include "summary.hpp"
@@ -21,12 +22,16 @@ public:
           policy_(policy),
           behaviour_(world_),
           kernel_(world_, behaviour_),
+          inversions_(world_, policy),
           server_(make(world_, policy)) {}
 
     Result run() {
         try {
             steps();
             server_->finish();
+            if (world_.scenario.has_calls) {
+                kernel_.finish();
+            }
         } catch (const AssertFailed& failed) {
             world_.expect(false, failed.what());
         }
@@ -48,6 +53,9 @@ private:
             world_.advance(next_ns);
             if (step()) {
                 moved_ns = next_ns;
+            }
+            if (world_.scenario.has_calls) {
+                inversions_.look();
             }
             world_.expect(next_ns - moved_ns <= kStuckNs, "nothing but ticks has happened for 10 s");
         }
@@ -96,6 +104,7 @@ private:
     sched::Policy& policy_;
     Behaviour behaviour_;
     KernelModel kernel_;
+    InversionWatch inversions_;
     std::unique_ptr<ServerSide> server_;
 };
 

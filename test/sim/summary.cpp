@@ -78,6 +78,11 @@ double fairness(const World& world) {
     return squares == 0 ? 1 : sum * sum / (squares * static_cast<double>(count));
 }
 
+Latency latency_of(const Histogram& histogram) {
+    return {histogram.count(), histogram.permille(500), histogram.permille(900), histogram.permille(990),
+            histogram.most()};
+}
+
 }  // namespace
 
 Result summary(World& world, const sched::Policy& policy) {
@@ -87,10 +92,14 @@ Result summary(World& world, const sched::Policy& policy) {
     result.seed = world.seed;
     result.cpus = static_cast<std::uint32_t>(world.cpus.size());
     result.threads = world.come;
-    result.unfinished = world.come - world.gone;
+    result.unfinished = world.come - world.servers - world.gone;
     result.bound_ns = result.unfinished == 0 ? bound(world) : 0;
-    const Histogram& wake = world.wake_latency;
-    result.wake = {wake.count(), wake.permille(500), wake.permille(900), wake.permille(990), wake.most()};
+    result.wake = latency_of(world.wake_latency);
+    for (std::uint32_t crew = 0; crew < world.call_times.size(); ++crew) {
+        if (world.call_times[crew].count() != 0) {
+            result.calls.push_back({world.scenario.crews[crew].line, latency_of(world.call_times[crew])});
+        }
+    }
     for (const SimThread& thread : world.threads) {
         if (thread.state == abi::ThreadState::kUnplaced || thread.state == abi::ThreadState::kQueued) {
             result.longest_wait_ns = std::max(result.longest_wait_ns, world.now_ns - thread.waiting_since_ns);

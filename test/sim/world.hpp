@@ -53,7 +53,8 @@ struct World {
           storage(std::make_unique<SimThread[]>(its_scenario.threads())),
           threads(storage.get(), its_scenario.threads()),
           cpus(its_scenario.cpus.size()),
-          idle_cpus(its_scenario.cpus.size()) {}
+          idle_cpus(its_scenario.cpus.size()),
+          call_times(its_scenario.has_calls ? its_scenario.crews.size() : 0) {}
 
     void advance(std::uint64_t to_ns) {
         result.idle_with_work_ns += (to_ns - now_ns) * std::min<std::uint64_t>(idle_cpus, waiting);
@@ -89,6 +90,9 @@ struct World {
     std::uint64_t come = 0;     // threads that have come
     std::uint64_t due = 0;      // threads that come or have come
     std::uint64_t gone = 0;
+    std::uint64_t servers = 0;          // threads that have come and never go
+    std::vector<SimThread*> calling;    // those that wait for a reply
+    std::vector<Histogram> call_times;  // of each line: from a call to its reply
     Histogram wake_latency;
     Fold fold;
     Result result;

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from coxswain import top, trace_run, trace_svg, trace_text  # noqa: E402
+from coxswain import top, trace_run, trace_svg, trace_text, trace_transitions  # noqa: E402
 from coxswain.artifacts import Artifacts  # noqa: E402
 from coxswain.boot import run_qemu  # noqa: E402
 from coxswain.boot_cases import need, run_case  # noqa: E402
@@ -18,12 +19,14 @@ from coxswain.ending import Ending, judge  # noqa: E402
 from coxswain.guest_log import Line, parse  # noqa: E402
 from coxswain.qemu import TCG, Machine, command  # noqa: E402
 from coxswain.trace_check import check, counters  # noqa: E402
-from coxswain.trace_file import CLASSES, KINDS, decode  # noqa: E402
+from coxswain.trace_file import CLASSES, KINDS, Ref, decode  # noqa: E402
 from coxswain.trace_timeline import Timeline  # noqa: E402
 
 CPUS = 2
 SMOKE = ("root=workers/root", "manifest=smoke")  # a server and three programs
 FLAGS = ("root=test/sched_flags", "watchdog_ms=60000")  # commits with every flag, recalls, refusals, slices
+SUSPEND = tuple((f"root=test/{name}_suspend", "watchdog_ms=60000") for name in ("thread", "sched"))
+CALLS = ("root=test/inheritance", "watchdog_ms=60000")  # threads block, call, and lose their slices
 SCALE = ("root=workers/root", "manifest=process-scale", "workers=2", "size=smoke", "policy=round_robin", "server=on")
 
 
@@ -77,6 +80,7 @@ def classes(build: Path) -> None:
     for chosen in (("dispatch", "stop"), ("wake", "commit", "event"), ("ipi", "call", "interrupt", "shootdown")):
         timeline = Timeline(decode(boot(build, *SCALE, f"trace={','.join(chosen)}")[0]))
         need(timeline.trace.classes == set(chosen), f"the header says {timeline.trace.classes}")
+        need(not (found := check(timeline)), "\n".join(found))
         allowed = {kind for kind, of in KINDS if of in chosen}
         need(kinds(timeline) <= allowed, f"{kinds(timeline) - allowed} with trace={chosen}")
         missing = set(chosen) - {of for kind, of in KINDS if kind in kinds(timeline)}
@@ -96,6 +100,77 @@ def overrun(build: Path) -> None:
     for number, cpu in enumerate(timeline.trace.cpus):
         need(f"CPU:{number} [LOST {cpu.lost} EVENTS]" in text, "the text does not say what was lost")
     need(f"{timeline.trace.lost} RECORDS LOST" in trace_svg.render(timeline, ""), "the picture does not say what was lost")
+
+
+def suspensions(build: Path) -> None:
+    """Threads that are suspended, resumed and killed wherever they are, of a domain and of none: all as the model allows."""
+    events = [event for words in SUSPEND for event in sound(boot(build, *words, "trace=all")[0], 11).events]
+    seen = {(event.kind, event.state, event.cause) for event in events if event.kind in {"stop", "return", "wake", "gone"}}
+    missing = {("stop", "suspended", "suspended"), ("return", "suspended", "suspended"), ("wake", "queued", "resumed"), ("wake", "unplaced", "resumed"),
+               ("gone", "gone", "killed"), ("stop", "waiting", "blocked"), ("stop", "gone", "exited")} - seen  # fmt: skip
+    need(not missing, f"no {missing}")
+
+
+class Forged:
+    """A trace with records changed. They are numbered in each CPU's ring, which has lost none."""
+
+    def __init__(self, area: bytes) -> None:
+        self.area, self.timeline = bytearray(area), Timeline(decode(area))
+        self.rings = [cpu.events for cpu in self.timeline.trace.cpus]
+        records_at, capacity = struct.unpack_from("<QQ", area, 48)
+        self._at = [records_at + cpu * capacity * 32 for cpu in range(CPUS)]
+
+    def replace(self, cpu: int, number: int, **changes: int) -> None:
+        event = self.rings[cpu][number]
+        fields = {"tsc": event.tsc, "slot": event.ref.slot, "generation": event.ref.generation, "a": event.a, "b": event.b} | changes
+        code = changes.get("code", [name for name, _ in KINDS].index(event.kind) + 1)
+        made = struct.pack("<QHBBIQQ", fields["tsc"], fields["slot"], 0, code, fields["generation"], fields["a"], fields["b"])
+        struct.pack_into("<32s", self.area, self._at[cpu] + number * 32, made)
+
+    def drop(self, cpu: int, number: int) -> None:
+        """In its place an interrupt, which is no thread's."""
+        self.replace(cpu, number, slot=0, generation=0, code=len(KINDS), a=0xFF, b=0)
+
+    def refused(self, ref: Ref, reason: str) -> None:
+        found = trace_transitions.check(Timeline(decode(bytes(self.area))))
+        need(any(f"({ref})" in text and re.search(reason, text) for text in found), f"not {reason} of {ref}, but {found}")
+
+
+def forged(build: Path) -> None:
+    """The negative control of that: one record altered, dropped, or two exchanged, and the reason is the right one."""
+    area, _ = boot(build, *CALLS, "trace=all")
+    sound(area, 11)
+    rings, names = Forged(area).rings, decode(area).names
+    # A thread of the domain is dispatched and then blocks: two records of one CPU.
+    cpu, first, stop = next(
+        (cpu, number, later)
+        for cpu, ring in enumerate(rings)
+        for number, event in enumerate(ring)
+        if event.kind == "dispatch" and names[event.ref].domain
+        for later in [next((n for n in range(number + 1, len(ring)) if ring[n].ref == event.ref and ring[n].kind == "stop"), 0)]
+        if later and ring[later].state == "waiting" and any(each.ref == event.ref for each in ring[later + 1 :])
+    )
+    ref, begun, stopped = rings[cpu][first].ref, rings[cpu][first], rings[cpu][stop]
+    # From that stop to the next dispatch: without these it would seem to run on.
+    later = sorted((event.sequence, event.tsc, place, number) for place, ring in enumerate(rings) for number, event in enumerate(ring)
+                   if event.ref == ref and event.kind in {"stop", "wake", "commit", "dispatch"} and event.sequence > begun.sequence)  # fmt: skip
+    end = next(n for n, (_, _, place, number) in enumerate(later) if rings[place][number].kind == "dispatch")
+    turn = [(place, number) for _, _, place, number in later[: end + 1]]
+    cases = (
+        (lambda lie: lie.drop(cpu, first), "a stop .*: that needs one that is running"),
+        (lambda lie: lie.drop(cpu, stop), "a wake .* but it is running .*: that needs one that is created or waiting or suspended"),
+        (lambda lie: [lie.drop(*at) for at in turn], "but it is running .*: the sequence number rises by .*: something between them has no"),
+        (lambda lie: lie.replace(cpu, stop, a=stopped.a + (3 << 32)), "a wake .* but it is running"),  # it comes before that stop now
+        (lambda lie: lie.replace(cpu, stop, a=stopped.a & ~(0x3F << 26) | 2 << 26), "the cause of a block is not woken"),
+        (lambda lie: lie.replace(cpu, stop, a=stopped.a & ~0xFF | 1), "no transition to created is a stop"),
+        (lambda lie: lie.replace(cpu, stop, a=stopped.a ^ 1 << 8), f"it is CPU {1 - cpu}'s alone to do that"),
+        (lambda lie: lie.replace(cpu, first, a=begun.a - (1 << 32)), "a dispatch .*: that needs one that is queued"),
+        (lambda lie: (lie.replace(cpu, first, code=2, a=stopped.a), lie.replace(cpu, stop, code=1, a=begun.a)), "its time is before"),
+    )
+    for change, reason in cases:
+        lie = Forged(area)
+        change(lie)
+        lie.refused(ref, reason)
 
 
 def broken(build: Path) -> None:
@@ -141,4 +216,4 @@ def live(build: Path) -> None:
 
 
 assert len(CLASSES) == 9  # whoever adds a class adds it to the cases
-sys.exit(run_case("trace", __doc__, (whole, flags, classes, overrun, broken, live)))
+sys.exit(run_case("trace", __doc__, (whole, flags, suspensions, classes, overrun, broken, forged, live)))

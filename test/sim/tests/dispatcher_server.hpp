@@ -92,7 +92,11 @@ private:
                     static_cast<std::uint64_t>(thread.cause) << 26 | std::uint64_t{thread.sequence} << 32;
         line.ref = thread.ref.raw();
         line.runtime_ns = thread.stopped_service_ns;
-        line.runnable_since = thread.since_ns;
+        const bool calls = thread.state == abi::ThreadState::kWaiting && thread.cause == abi::Cause::kCalls;
+        line.runnable_since = !calls || thread.lends    ? thread.since_ns
+                              : thread.named != nullptr ? abi::called_name(thread.named->ref)
+                                                        : abi::called_name({});
+        line.serves = static_cast<std::uint16_t>(thread.serves != nullptr ? thread.serves->ref.index + 1 : 0);
         line.affinity = thread.affinity;
         line.label = thread.label;
         line.domain = 1;

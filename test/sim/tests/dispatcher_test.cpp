@@ -111,7 +111,8 @@ sim::Result compare(sched::Policy& model, sched::Policy& real, const sim::Scenar
 }  // namespace
 
 TEST_CASE("dispatcher: the model of the server makes the same calls, under every policy") {
-    for (const char* file : {"mixed.sim", "periodic.sim", "pinned.sim", "teams.sim"}) {
+    for (const char* file :
+         {"mixed.sim", "periodic.sim", "pinned.sim", "teams.sim", "chain.sim", "servers.sim"}) {
         const sim::Scenario scenario = scenario_file(file);
         for (const sched::PolicyEntry& entry : sched::known_policies()) {
             for (std::uint64_t seed = 1; seed <= 3; ++seed) {

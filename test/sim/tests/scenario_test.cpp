@@ -80,7 +80,7 @@ TEST_CASE("scenario: threads") {
 TEST_CASE("scenario: every error names its line") {
     CHECK(error("threads 1 run 1ms") == "text line 1: a line `cpus` has to come first");
     CHECK(error("cpus 4\n\nflock 3") ==
-          "text line 3: \"flock\" is none of cpus, cost, end, threads, periodic, trace");
+          "text line 3: \"flock\" is none of cpus, cost, end, inversion, threads, periodic, server, trace");
     CHECK(error("cpus 0") == "text line 1: cpus \"0\" is not a number from 1 to 1024");
     CHECK(error("cpus 1025") == "text line 1: cpus \"1025\" is not a number from 1 to 1024");
     CHECK(error("cpus 4\ncpus 4") == "text line 2: a second line `cpus`");
@@ -103,8 +103,8 @@ TEST_CASE("scenario: every error names its line") {
     CHECK(error("cpus 4\nthreads 2 run 1ms sleep 1ms") ==
           "text line 2: these threads never end: they need times, until, or a line `end` before this one");
     CHECK(error("cpus 4\nthreads 2 run 1ms budget 1ms") ==
-          "text line 2: \"budget\" is none of run, times, until, start, arrive, cpus, priority, weight, "
-          "group, sleep, barrier");
+          "text line 2: \"budget\" is none of run, calls, then, start, cpus, priority, weight, group, times, "
+          "until, arrive, sleep, barrier");
     CHECK(error("cpus 4\nperiodic 2 period 1ms until 1s") ==
           "text line 2: periodic threads need period and budget");
     CHECK(error("cpus 4\nthreads 2 run 1ms weight 0") ==

@@ -46,6 +46,8 @@ TEST_CASE("policies: herd") { all_policies("herd.sim", 3); }
 TEST_CASE("policies: periodic") { all_policies("periodic.sim", 2); }
 TEST_CASE("policies: pinned") { all_policies("pinned.sim", 4); }
 TEST_CASE("policies: teams") { all_policies("teams.sim", 4); }
+TEST_CASE("policies: chain, with calls") { all_policies("chain.sim", 2); }
+TEST_CASE("policies: servers, with calls") { all_policies("servers.sim", 4); }
 TEST_CASE("policies: visitors, an arrival trace") { all_policies("visitors.sim", 1); }
 TEST_CASE("policies: broad, 128 CPUs") { all_policies("broad.sim", 1); }
 TEST_CASE("policies: wide, 1,024 CPUs, but for gang and chaos") { all_policies("wide.sim", 1, false); }
