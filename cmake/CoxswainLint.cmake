@@ -2,7 +2,7 @@
 # The checks of style and of the images, each a CTest test labelled lint, and a self-test of each with a planted mistake.
 
 function(cox_lint name)
-    add_test(NAME lint.${name} COMMAND ${ARGN})
+    add_test(NAME lint.${name} COMMAND ${COXSWAIN_BESIDE} ${ARGN})
     set_tests_properties(lint.${name} PROPERTIES LABELS lint TIMEOUT 120)
 endfunction()
 

@@ -34,7 +34,7 @@ def render(name: str, outcome: TestOutcome, met: bool, seconds: float, log_tail:
     )
     for case in outcome.suite.cases:
         failure = "" if case.passed else case.message or "failed"
-        _element(root, name, case.name, failure, "case", 0.0)
+        _element(root, name, case.name, failure, "case", case.seconds)
     failure = "" if met else f"{outcome.verdict.value}: {outcome.detail}"
     _element(root, name, "boot", failure, outcome.verdict.value, seconds)
     ElementTree.SubElement(root, "system-out").text = _legal(log_tail)

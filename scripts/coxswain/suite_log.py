@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .guest_log import Line, MalformedRecord, Record, parse, require_clean
 
@@ -13,6 +13,8 @@ class Case:
     name: str
     passed: bool
     message: str
+    ended_ns: int  # when its line arrived
+    seconds: float = 0.0  # since the line of the case before it, or that of the suite
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,12 @@ def _case(record: Record) -> Case:
     result = record.string("result")
     if result not in ("pass", "fail"):
         raise MalformedRecord(f"result={result} is neither pass nor fail in: {record.text}")
-    return Case(record.string("name"), result == "pass", record.fields.get("message", ""))
+    return Case(record.string("name"), result == "pass", record.fields.get("message", ""), record.at_ns)
+
+
+def _timed(cases: list[Case], begin_ns: int) -> list[Case]:
+    begins = [begin_ns, *(case.ended_ns for case in cases)]
+    return [replace(case, seconds=(case.ended_ns - begin) / 1e9) for case, begin in zip(cases, begins)]
 
 
 def _check_end(records: list[Record], ends: list[Record], name: str, cases: list[Case]) -> None:
@@ -78,6 +85,7 @@ def read(lines: list[Line]) -> SuiteLog:
             raise MalformedRecord(f"{len(heads)} 'suite: … cases=' lines instead of one")
         require_clean(heads[0])
         name, announced = heads[0].string("name"), heads[0].integer("cases")
+        cases = _timed(cases, heads[0].at_ns)
         _check_cases(announced, cases)
         _check_end(records, ends, name, cases)
     except MalformedRecord as error:

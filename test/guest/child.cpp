@@ -4,6 +4,7 @@
 // ends with 7 if it has lived through it. `bell` is a notification that some modes use, if it was given.
 #include "cap/endpoint.hpp"
 #include "cap/env.hpp"
+#include "cap/sched_domain.hpp"
 #include "cap/threads.hpp"
 #include "core/command_line.hpp"
 #include "support/faults.hpp"
@@ -215,6 +216,13 @@ constexpr Mode kModes[] = {
      [](const cap::Env& env, std::uint64_t) -> std::uint64_t {
          const auto poller = env.thread.poll(env.ring);
          return poller ? 0 : static_cast<std::uint64_t>(-static_cast<std::int64_t>(poller.error()));
+     }},
+    // The error, negated, with which it is refused a child of its domain.
+    {"create_domain",
+     [](const cap::Env& env, std::uint64_t) -> std::uint64_t {
+         const auto domain = env.find<cap::SchedDomain>("domain");
+         const auto made = domain ? domain->create_child() : cap::fail(abi::Error::kBadSlot);
+         return made ? kDone : static_cast<std::uint64_t>(-static_cast<std::int64_t>(made.error()));
      }},
     {"fault",
      [](const cap::Env&, std::uint64_t value) {

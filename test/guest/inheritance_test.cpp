@@ -84,6 +84,11 @@ public:
 
     // Up to where high waits for A, which waits for B, which medium keeps from its work unless it has high's priority.
     bool set_up(std::uint64_t high_timeout_ns = abi::kForever) {
+        // Before it serves, the kernel places them.
+        if (!server_.is_ready()) {
+            t_.fail("the server does not get ready");
+            return false;
+        }
         board = t_.failed() ? &none_ : crew_.share<Board>();
         board->high_timeout_ns = high_timeout_ns;
         for (abi::CapSlot* const slot : {&board->a, &board->b}) {

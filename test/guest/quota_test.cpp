@@ -272,6 +272,33 @@ void own_table(Case& t) {
                   static_cast<std::uint64_t>(-static_cast<std::int64_t>(Error::kQuota)));
 }
 
+// A scheduling domain is paid for by the process that asks for it, and all of it comes back: by a program that has just enough to be
+// loaded, then a page more, and so on.
+void domain_refused(Case& t) {
+    const cap::GivenCap caps[] = {{"domain", *t.env.find_slot("domain"), abi::kManage}};
+    const auto own = MUST(t, t.env.process.quota_status());
+    const auto run = [&](std::string_view arguments, std::uint64_t memory) -> cap::Result<std::uint64_t> {
+        const Owned quota(TRY(t.env.process.create_quota(memory, 1)));
+        return TRY(Child::create(t.env, arguments, {.caps = caps, .quota = quota->slot()})).run(t.env);
+    };
+    std::uint64_t memory = 10 * abi::kPageSize;
+    while (error_of(run("mode=exit", memory)) == Error::kQuota) {
+        memory += abi::kPageSize;
+    }
+    constexpr auto kRefused = static_cast<std::uint64_t>(-static_cast<std::int64_t>(Error::kQuota));
+    std::uint64_t refused = 0, result = kRefused;
+    for (; result == kRefused; memory += abi::kPageSize) {
+        result = MUST(t, run("mode=create_domain", memory));
+        refused += result == kRefused;
+    }
+    t.env.log.print("quota: making=domain refused={}", refused);
+    REQUIRE_EQUAL(t, result, kDoneExitCode);
+    REQUIRE(t, refused >= abi::kHintPages - 1);
+    REQUIRE(t, eventually(t.env.clock, [&] {
+                return same(t.env.process.quota_status().value_or(abi::QuotaStatus{}), own);
+            }));
+}
+
 // Spenders on all CPUs, who together want more than there is: each is refused and served, and nothing is lost of it.
 struct Spending {
     cap::Process process;
@@ -328,6 +355,7 @@ constexpr Entry kCases[] = {
     {"quota_is_kept", quota_is_kept},
     {"each_allocation_refused", each_allocation_refused},
     {"own_table", own_table},
+    {"domain_refused", domain_refused},
     {"on_all_cpus", on_all_cpus},
     {"forgotten_processes", forgotten_processes},
 };

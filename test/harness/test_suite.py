@@ -3,10 +3,11 @@
 
 import unittest
 
-from support import boot_of, suite_texts
+from support import boot, boot_of, suite_texts
 from coxswain import junit
 from coxswain.errors import ExitCode
 from coxswain.guest_command import unmatched
+from coxswain.guest_log import Line
 from coxswain.suite_verdict import Verdict, classify
 
 KERNEL = "coxswain: kernel version=0.1.0 cpus=2 boot=pvh tsc_hz=1 timer=pit"
@@ -84,9 +85,11 @@ class ClassifyTest(unittest.TestCase):
 
 class JunitTest(unittest.TestCase):
     def test_one_case_each_and_one_for_the_boot(self):
-        outcome = classify(boot_of(suite_texts(failing={1: "bad \x01 <&>"}), status=35))
+        lines = [Line(number * 20_000_000, text) for number, text in enumerate(suite_texts(failing={1: "bad \x01 <&>"}))]
+        outcome = classify(boot(lines, status=35))
         root = junit.render("ring.2", outcome, False, 0.5, "tail \x00")
         self.assertEqual([c.get("name") for c in root.findall("testcase")], ["case0", "case1", "case2", "boot"])
+        self.assertEqual([c.get("time") for c in root.findall("testcase")], ["0.020", "0.020", "0.020", "0.500"])
         self.assertEqual((root.get("tests"), root.get("failures")), ("4", "2"))
         self.assertEqual(root.find("testcase/failure").get("message"), "bad  <&>")
 

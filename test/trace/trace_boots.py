@@ -37,11 +37,13 @@ def boot(build: Path, *words: str) -> tuple[bytes, list[Line]]:
 
 
 def sound(area: bytes, compared: int) -> Timeline:
+    """`compared`: counters of each CPU. One that went on after the kernel's last look, on a busy host, has none; the one that looked
+    stood still."""
     timeline = Timeline(decode(area))
     found = check(timeline)
     need(not found, "\n".join(found))
-    got = sum(len(counters(timeline.trace, cpu)) for cpu in timeline.trace.cpus)
-    need(got == compared, f"{got} counters were compared with the kernel's, not {compared}")
+    got = {len(counters(timeline.trace, cpu)) for cpu in timeline.trace.cpus if cpu.stats is not None}
+    need(got == {compared}, f"{got} counters of a CPU were compared with the kernel's, not {compared}")
     return timeline
 
 
@@ -51,7 +53,7 @@ def kinds(timeline: Timeline) -> set[str]:
 
 def whole(build: Path) -> None:
     """Everything is there, under its name, and agrees with itself and with 11 counters of each CPU."""
-    timeline = sound(boot(build, *SCALE, "trace=all")[0], 11 * CPUS)
+    timeline = sound(boot(build, *SCALE, "trace=all")[0], 11)
     missing = {"dispatch", "stop", "wake", "event", "commit", "ipi", "shootdown", "call", "interrupt", "gone"} - kinds(timeline)
     need(not missing, f"no {missing} in the trace of a run")
     names = {timeline.name(ref) for ref in timeline.threads}
@@ -63,7 +65,7 @@ def whole(build: Path) -> None:
 
 def flags(build: Path) -> None:
     """A server that does everything that the protocol has."""
-    timeline = sound(boot(build, *FLAGS, "trace=all")[0], 11 * CPUS)
+    timeline = sound(boot(build, *FLAGS, "trace=all")[0], 11)
     missing = {"recall", "return"} - kinds(timeline)
     need(not missing, f"no {missing}")
     why = {each.why for each in timeline.slices}
@@ -99,7 +101,7 @@ def overrun(build: Path) -> None:
 def broken(build: Path) -> None:
     """The negative control: the same trace, with one record turned into another, is found out."""
     area, _ = boot(build, *SCALE, "trace=all")
-    timeline = sound(area, 11 * CPUS)
+    timeline = sound(area, 11)
     for kind in ("dispatch", "stop", "commit"):
         event = next(e for e in timeline.events if e.kind == kind and timeline.trace.names[e.ref].domain)
         code = [name for name, _ in KINDS].index(kind) + 1
