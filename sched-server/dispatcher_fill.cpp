@@ -74,7 +74,7 @@ bool Dispatcher::fill(CommitBatch& batch, std::uint64_t now_ns) {
 [[gnu::always_inline]] inline bool Dispatcher::fill_level(std::uint32_t level, CommitBatch& batch,
                                                           std::uint64_t now_ns) {
     bool room = true;
-    (void)for_each_cpu(load_.below(level) & enqueued_affinity_, first_cpu_, [&](std::uint32_t cpu) {
+    const auto fill_cpu = [&](std::uint32_t cpu) __attribute__((always_inline)) {
         if (batch.full()) {
             return room = false;
         }
@@ -82,7 +82,8 @@ bool Dispatcher::fill(CommitBatch& batch, std::uint64_t now_ns) {
             first_cpu_ = (cpu + 1) % abi::kMaxCpus;
         }
         return enqueued_ != 0;
-    });
+    };
+    (void)for_each_cpu(load_.below(level) & enqueued_affinity_, first_cpu_, fill_cpu);
     return room;
 }
 
