@@ -42,9 +42,9 @@ cap::Result<void> call_reply_8_words(const cap::Env&, std::uint64_t count) {
 // Of a batch of 32 through the rings of both sides, each.
 cap::Result<void> ring_call_reply_of_32(const cap::Env& env, std::uint64_t count) {
     for (std::uint64_t i = 0; i < count; i += kBatch) {
-        for (std::uint32_t j = 0; j < kBatch; ++j) {
-            TRY(env.ring.prepare(cap::message_submission(Op::kCall, endpoint, j, abi::message_info(1), j)));
-        }
+        TRY(env.ring.prepare_row(kBatch, [](std::uint32_t j) {
+            return cap::message_submission(Op::kCall, endpoint, j, abi::message_info(1), j);
+        }));
         TRY(env.ring.submit_and_wait(kBatch));
         std::int64_t wrong = 0;
         env.ring.drain([&](const abi::Completion& completion) { wrong |= completion.result; });
@@ -83,12 +83,11 @@ cap::Result<void> serve_ring(cap::Ring& ring) {
     }
     for (;;) {
         TRY(ring.submit_and_wait(kBatch));
-        for (std::uint32_t i = 0; i < kBatch; ++i) {
-            const auto come = ring.next();
-            const abi::MessageInfo info{static_cast<std::uint64_t>(come->result)};
-            TRY(ring.prepare(cap::message_submission(Op::kReplyReceive, endpoint, come->user_data, info,
-                                                     static_cast<std::uint32_t>(come->user_data))));
-        }
+        ring.prepare_answers([](const abi::Completion& come) {
+            const abi::MessageInfo info{static_cast<std::uint64_t>(come.result)};
+            const auto place = static_cast<std::uint32_t>(come.user_data);
+            return cap::message_submission(Op::kReplyReceive, endpoint, place, info, place);
+        });
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernel/heap.hpp"
 #include "kernel/process.hpp"
 #include "kernel/thread.hpp"
 #include "kernel/wake.hpp"
@@ -172,13 +173,14 @@ bool Endpoint::receive(IpcSlot& receiver) {
             return false;
         }
         unlink(*call);
-        gift = match(*call, receiver);
         // Another one may have been expected. Not if the caller has been woken meanwhile: then a time stands there.
         auto& name = call->thread->line.runnable_since;
         if (auto expected = name.load(std::memory_order_relaxed);
             call->number == 0 && expected & abi::kCalledThread)
             name.compare_exchange_strong(expected, abi::called_name(receiver.thread->ref),
                                          std::memory_order_relaxed);
+        gift = match(*call,
+                     receiver);  // last: whoever guesses the token may end the call, and its slot, at once
     }
     gift.give_to(receiver);
     return true;

@@ -44,6 +44,8 @@ public:
             first.listed = false;
         }
         void push_receiver(IpcSlot& slot) COX_UNCHECKED { e_.push(slot); }
+        // Of several taken out or put before the others: the first that is left.
+        void set_receivers(IpcSlot* first) COX_UNCHECKED { e_.receivers_ = first; }
         void append_caller(IpcSlot& slot) COX_UNCHECKED { e_.append(slot); }
 
     private:
@@ -75,11 +77,8 @@ private:
 };
 
 inline void Endpoint::push(IpcSlot& receiver) {
-    IpcSlot* const second = receivers_;
-    receiver.next = second;
-    if (second) second->previous = &receiver;
+    receiver.put_before(receivers_);
     receivers_ = &receiver;
-    receiver.listed = true;
 }
 
 }  // namespace cox

@@ -7,10 +7,12 @@
 #include <type_traits>
 
 #include "arch/features.hpp"
+#include "arch/paging.hpp"
 #include "arch/timer.hpp"
 #include "kernel/dispatch.hpp"
 #include "kernel/endpoint.hpp"
 #include "kernel/exit.hpp"
+#include "kernel/frames.hpp"
 #include "kernel/process.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/thread.hpp"
@@ -146,18 +148,14 @@ void Ipc::make(Thread& thread) {
 }
 
 Ipc::~Ipc() {
-    if (IpcTable* const slots = table.load()) {
-        Quota& payer = slots->slots[0].thread->process->quota;
-        slots->~IpcTable();
-        heap_free(slots, sizeof(IpcTable));
-        payer.return_memory(heap_size(sizeof(IpcTable)));
-    }
+    if (IpcTable* const slots = table.load()) release_frame(arch::virtual_to_physical(slots));
 }
 
 core::Result<IpcSlot*> Ipc::allocate(Thread& thread) {
     IpcTable* slots = table.load(std::memory_order_relaxed);
     if (!slots) {
-        slots = TRY(make_charged<IpcTable>(thread.process->quota));
+        const auto frame = TRY(allocate_charged_frame(thread.process->quota));
+        slots = new (arch::physical_to_virtual<void>(frame)) IpcTable;
         for (std::uint8_t i = 0; i < IpcTable::kSlots; ++i) {
             slots->slots[i].number = static_cast<std::uint8_t>(i + 1);
             slots->slots[i].thread = &thread;

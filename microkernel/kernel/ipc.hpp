@@ -13,13 +13,13 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <type_traits>
 
 #include "abi/calls.hpp"
 #include "abi/message.hpp"
 #include "core/result.hpp"
 #include "kernel/cap_table.hpp"
 #include "kernel/completion.hpp"
-#include "kernel/heap.hpp"
 #include "kernel/object.hpp"
 
 namespace cox {
@@ -47,6 +47,12 @@ struct IpcSlot {
     IpcSlot* next = nullptr;
     IpcSlot* previous = nullptr;
     bool listed = false;
+    void put_before(IpcSlot* second) {
+        next = second;
+        if (second) [[likely]]
+            second->previous = this;
+        listed = true;
+    }
 
     // Written by its thread, or that one's poller, before the slot is used.
     bool receives = false;
@@ -84,13 +90,15 @@ struct IpcSlot {
     }
 };
 
-struct IpcTable : NoObject {
+// A frame of its own, which goes back when the thread does: of a slot of another thread nothing is touched but under its endpoint's lock
+// while it stands in the queue, or by whoever has a reference to that thread.
+struct IpcTable {
     static constexpr std::uint32_t kSlots = 32;
     std::atomic<std::uint32_t> free{~0u};
     IpcSlot slots[kSlots];
 };
 static_assert(IpcTable::kSlots == 32);
-static_assert(sizeof(IpcTable) <= abi::kPageSize);
+static_assert(sizeof(IpcTable) <= abi::kPageSize && std::is_trivially_destructible_v<IpcTable>);
 
 // Of one thread.
 struct Ipc {

@@ -64,7 +64,7 @@ bool is_plain_reply(MessageInfo info) {
     if (!(room.raw & kAll) || count > abi::kMessageWords) [[unlikely]]
         count = std::min(sent.words(), room.room());
 #pragma clang loop unroll(disable)
-    for (auto left = count; left != 0; --left) to[left - 1] = from[left - 1];
+    for (const auto* const end = from + count; from != end;) *to++ = *from++;
     return count;
 }
 
@@ -110,50 +110,56 @@ private:
     endpoint.lock();
     IpcSlot* to = endpoint.first_receiver();
     Thread* const receiver = to ? to->plain : nullptr;
-    const auto fill = [&](IpcSlot& call, MessageInfo info) {
+    Entry* end = first + std::min(batch.limit(), static_cast<std::uint32_t>(std::popcount(free)));
+    const bool goes_on = known.still() && end != first;
+    const abi::ThreadRef ref = thread.ref;
+    const std::uint64_t slot = known.slot;
+    // A slot for the entry, of which there are as many as entries up to `end`.
+    const auto take = [&](MessageInfo info) -> IpcSlot& {
+        [[assume(free != 0)]];
+        IpcSlot& call = table.slots[std::countr_zero(free)];
+        free &= free - 1;
         call.receives = false;
         call.row = rows + info.place() * abi::kMessageWords;
         call.endpoint = &object;
-        call.op = {thread.ref, entry->user_data};
+        call.op = {ref, entry->user_data};
         call.info = info;
+        return call;
     };
-    const bool goes_on = known.still() && batch.limit() != 0;
     if (goes_on && !to) {
-        for (Entry* const end = first + batch.limit(); entry != end && free; ++entry) {
+        do {
             const MessageInfo info{entry->args[0]};
-            if (!is(*entry, Op::kCall, known.slot) || !is_plain_call(info)) break;
-            IpcSlot& call = table.slots[std::countr_zero(free)];
-            free &= free - 1;
-            fill(call, info);
+            if (!is(*entry, Op::kCall, slot) || !is_plain_call(info)) break;
+            IpcSlot& call = take(info);
             call.deadline = kNever;
             call.badge = badge;
             call.plain = &thread;
             endpoint.append_caller(call);
-        }
+        } while (++entry != end);
     } else if (goes_on && receiver &&
                posting.begin(receiver->ring)) {  // one that has gone takes its slots out soon
         const std::uint64_t server = receiver->ref.raw();
-        Entry* const end = first + batch.limit();
-        while (free && !posting.full()) {
+        end = std::min(end, first + posting.room());
+        do {
             const MessageInfo info{entry->args[0]};
-            if (!is(*entry, Op::kCall, known.slot) || !is_plain_call(info)) break;
-            IpcSlot& call = table.slots[std::countr_zero(free)];
-            free &= free - 1;
-            fill(call, info);
+            if (!is(*entry, Op::kCall, slot) || !is_plain_call(info)) break;
+            IpcSlot& call = take(info);
             const auto words = copy_words(call.row, to->row, info, to->info);
-            const std::uint64_t number = to->number;
+            const std::uint64_t number = to->number, user_data = to->op.user_data;
+            IpcSlot* const next = to->next;
             call.server.store(server | number << 16, std::memory_order_relaxed);
             to->plain = &thread;
+            to->listed = false;
             to->caller.store(&call, std::memory_order_relaxed);
             const std::uint32_t generation = to->generation.load(std::memory_order_relaxed) + 1;
-            to->generation.store(generation, std::memory_order_relaxed);
-            posting.post(to->op.user_data,
+            // Last: who guesses the token may use the slot anew at once. release: pairs with take_token()
+            to->generation.store(generation, std::memory_order_release);
+            posting.post(user_data,
                          words | number << kNumberShift | std::uint64_t{generation} << kGenerationShift,
                          badge);
-            endpoint.drop_receiver(*to);
-            to = endpoint.first_receiver();
-            if (++entry == end || !to || to->plain != receiver) break;
-        }
+            to = next;
+        } while (++entry != end && to && to->plain == receiver);
+        endpoint.set_receivers(to);
         posted = posting.end();
     }
     endpoint.unlock();
@@ -181,28 +187,34 @@ std::uint64_t index_of(MessageInfo info) { return (info.raw >> kNumberShift & 63
     Ring::Posting::End posted{};
     endpoint.lock();
     if (known.still() && !endpoint.has_callers() && batch.limit() != 0 && posting.begin(caller->ring)) {
-        Entry* const end = first + batch.limit();
+        const abi::ThreadRef ref = thread.ref;
+        const std::uint64_t named = known.slot;
+        Entry* const end = first + std::min(batch.limit(), posting.room());
+        IpcSlot* receivers = endpoint.first_receiver();
         do {
             const MessageInfo info{entry->args[0]};
-            if (!is(*entry, Op::kReplyReceive, known.slot) || !is_plain_reply(info)) break;
+            if (!is(*entry, Op::kReplyReceive, named) || !is_plain_reply(info)) break;
             const auto index = index_of(info);
             if (index >= IpcTable::kSlots) break;
             IpcSlot& slot = table.slots[index];
             auto generation = static_cast<std::uint32_t>(info.raw >> kGenerationShift);
             if (slot.plain != caller || !slot.generation.compare_exchange_strong(generation, generation + 1))
                 break;
-            slot.row = rows + info.place() * abi::kMessageWords;
+            std::uint64_t* const row = rows + info.place() * abi::kMessageWords;
+            slot.row = row;
             slot.endpoint = &object;
-            slot.op = {thread.ref, entry->user_data};
+            slot.op = {ref, entry->user_data};
             slot.info = info;
             slot.plain = &thread;
             // It may have given up.
             if (IpcSlot* const call = slot.caller.exchange(nullptr)) [[likely]] {
-                posting.post(call->op.user_data, copy_words(slot.row, call->row, info, call->info), 0);
+                posting.post(call->op.user_data, copy_words(row, call->row, info, call->info), 0);
                 freed |= 1u << (call->number - 1);
             }
-            endpoint.push_receiver(slot);
-        } while (++entry != end && !posting.full());
+            slot.put_before(receivers);
+            receivers = &slot;
+        } while (++entry != end);
+        endpoint.set_receivers(receivers);
         if (freed) caller->ipc.table.load()->free.fetch_or(freed, std::memory_order_release);
         posted = posting.end();
     }

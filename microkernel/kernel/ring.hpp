@@ -134,8 +134,8 @@ public:
     // Any CPU. Posts into a reserved entry. True: the thread waits and now has what it waits for: wake it.
     [[nodiscard]] bool post(const abi::Completion& completion, bool linked, bool& dropped);
 
-    // The same for several that are not linked, in one hold of the lock, from begin() to end(). Room for kCqEntries less what lies before the
-    // queue's wrap: after each it is asked whether it is full().
+    // The same for several that are not linked, in one hold of the lock, from begin() to end(). They lie in a row, so
+    // that there is room() up to the queue's wrap.
     class Posting {
     public:
         // False: the thread has gone, and the lock is not held.
@@ -152,7 +152,8 @@ public:
         void post(std::uint64_t user_data, std::uint64_t result, std::uint64_t second) {
             *next_++ = {user_data, static_cast<std::int64_t>(result), second, 0};
         }
-        bool full() const { return next_ == end_; }
+        // For how many there is room.
+        std::uint32_t room() const { return static_cast<std::uint32_t>(end_ - next_); }
         struct End {
             std::uint32_t posted;
             bool wakes;  // the thread waits and now has what it waits for: wake it

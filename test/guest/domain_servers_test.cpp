@@ -7,6 +7,7 @@
 #include "support/intruder.hpp"
 #include "support/load.hpp"
 #include "support/observe.hpp"
+#include "support/race.hpp"
 #include "support/server_process.hpp"
 #include "support/wake_ledger.hpp"
 
@@ -14,6 +15,11 @@ namespace {
 
 using namespace test;
 using abi::ThreadState;
+
+std::uint64_t argument(const Case& t, std::string_view name, std::uint64_t otherwise) {
+    const auto text = cox::core::CommandLine(t.env.arguments()).find(name);
+    return text ? cox::core::parse_u64(*text).value_or(otherwise) : otherwise;
+}
 
 // Two real servers with different policies on disjoint sets of CPUs: no thread is seen on a CPU of the other set. One server dies: the other's
 // threads do not notice, its own run on, where they were.
@@ -121,15 +127,92 @@ void storm(Case& t, Manner manner, std::uint64_t rounds) {
     check->report(t);
 }
 
-std::uint64_t rounds_of(const Case& t) {
-    const auto text = cox::core::CommandLine(t.env.arguments()).find("rounds").value_or("100");
-    return cox::core::parse_u64(text).value_or(100);
+void storm_chaos(Case& t) { storm(t, Manner::kChaos, argument(t, "rounds", 100)); }
+void storm_hints(Case& t) { storm(t, Manner::kHints, argument(t, "rounds", 100)); }
+
+// Kills one server after the other, when another thread reclaims its CPU.
+struct Killer {
+    Race race;
+    std::atomic<ServerProcess*> target{nullptr};  // null again when it has been killed
+    std::atomic<bool> reclaimed{false};
+
+    static std::uint64_t run(cap::Ring&, void* argument) {
+        auto& killer = *static_cast<Killer*>(argument);
+        for (std::uint64_t round = 1;;) {
+            if (const ServerProcess* const server = killer.target.load()) {
+                killer.race.meet(round++);
+                server->kill();
+                const bool late = killer.reclaimed;
+                killer.target = nullptr;
+                (void)killer.race.settle(late);
+            }
+            (void)cap::cap_enter(1, 100 * kMicrosecond);
+        }
+    }
+};
+
+// A server's process is killed just when a CPU that its domain was lent is reclaimed. Whichever comes first: the lender's threads do not
+// notice, none of the child's runs where it may not, and all of them go on under the next server, with no wake lost.
+void killed_and_reclaimed(Case& t) {
+    if (t.cpus() == 1) {
+        return;
+    }
+    const cap::SchedDomain root = root_domain(t);
+    const auto child = MUST(t, make_child(root));
+    WakeLedgerCheck lenders_check(root, t.env.clock), borrowers_check(*child, t.env.clock);
+    {
+        const Loans none(t, root, 0, *child);  // its end: all CPUs are the root's
+        static Killer killer;
+        const auto sibling =
+            MUST(t, Sibling::start(t.env, Killer::run, &killer,
+                                   {.affinity = only(last_cpu(t)), .first_cpu = last_cpu(t)}));
+        ServerProcess lender(t, "policy=round_robin");
+        REQUIRE(t, !t.failed() && lender.is_ready());
+        Load lenders(t, 1, 1);
+        std::optional<Load> borrowers;
+        Random random(t.seed);
+        Aim aim(random);
+        const std::uint64_t kills = argument(t, "kills", 4);
+        const bool many = kills >= 40;  // enough to see both come first
+        for (std::uint64_t round = 1; round <= kills || (many && !killer.race.exercised() && round < 90);
+             ++round) {
+            const Loans lent(t, root, std::uint64_t{1} << last_cpu(t), *child);
+            ServerProcess server(t, "policy=fair", {}, *child);
+            REQUIRE(t, !t.failed() && server.is_ready());
+            if (!borrowers) {
+                borrowers.emplace(t, 1, 1, *child);
+            }
+            REQUIRE(t, !t.failed() && borrowers->all_progress());
+            killer.reclaimed = false;
+            killer.target = &server;
+            REQUIRE(t, killer.race.meet_aimer(round, aim));
+            const auto reclaimed = root.reclaim_cpu(last_cpu(t));
+            killer.reclaimed = true;
+            REQUIRE(t, killer.race.steer(round, aim));
+            REQUIRE_OK(t, reclaimed);
+            REQUIRE_EQUAL(t, MUST(t, server.wait_exit()), ServerProcess::kKilled);
+            REQUIRE(t, eventually(t.env.clock, [&] { return has(root, last_cpu(t)); }));
+            REQUIRE(t, lenders.all_progress() && lenders.pairs_in_step());
+            lenders_check.report(t);
+            REQUIRE(t, !t.failed());
+        }
+        t.env.log.print("race: killed_first={} reclaimed_first={}", killer.race.actor_wins(),
+                        killer.race.aimer_wins());
+        REQUIRE(t, !many || killer.race.exercised());
+        const Loans lent(t, root, std::uint64_t{1} << last_cpu(t), *child);
+        ServerProcess server(t, "policy=round_robin", {}, *child);
+        REQUIRE(t, !t.failed() && server.is_ready());
+        REQUIRE(t, borrowers->all_progress() && borrowers->pairs_in_step());
+    }
+    (void)lenders_check.look_at_rest();
+    lenders_check.report(t);
+    (void)borrowers_check.look_at_rest();
+    borrowers_check.report(t);
 }
-void storm_chaos(Case& t) { storm(t, Manner::kChaos, rounds_of(t)); }
-void storm_hints(Case& t) { storm(t, Manner::kHints, rounds_of(t)); }
 
 constexpr Entry kCases[] = {
     {"two_servers", two_servers},
+    {"killed_and_reclaimed", killed_and_reclaimed},
     {"storm_chaos", storm_chaos},
     {"storm_hints", storm_hints},
 };

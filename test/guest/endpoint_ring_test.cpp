@@ -7,6 +7,7 @@
 #include "suite.hpp"
 #include "support/doors.hpp"
 #include "support/endpoint_rings.hpp"
+#include "support/free_pages.hpp"
 #include "support/owned.hpp"
 #include "support/sibling.hpp"
 
@@ -18,6 +19,9 @@ using namespace test;
 using abi::Error;
 using abi::Op;
 using cap::JoiningThread;
+
+// Threads of memory_comes_back().
+constexpr std::size_t kComing = 24, kMore = 8;
 
 // Receives `count` calls at once, then answers the last one first, each with its word doubled.
 std::uint64_t serve_batch(cap::Ring& ring, cap::Endpoint endpoint, std::uint32_t count) {
@@ -312,6 +316,42 @@ void capabilities(Case& t) {
     (void)ring.next();
 }
 
+// So many threads at once; with `receives`, each of them with a reception in its ring, which costs it a frame.
+void come_and_go(Case& t, cap::Endpoint endpoint, std::size_t count, bool receives) {
+    std::array<JoiningThread, kComing + kMore> threads;
+    for (std::size_t i = 0; i < count; ++i) {
+        threads[i] = MUST(
+            t, JoiningThread::start(t.env, [endpoint, receives](cap::Ring& ring) -> std::uint64_t {
+                return !receives || (submit(ring, Op::kReceive, endpoint, 0) && ring.submit_and_wait(0)) ? 0
+                                                                                                         : 1;
+            }));
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+        REQUIRE_EQUAL(t, MUST(t, threads[i].join(t.env.ring)), 0u);
+    }
+}
+
+// Its quota and the machine have back what a thread's messages have cost.
+void memory_comes_back(Case& t) {
+    const auto endpoint = MUST(t, create_endpoint(t));
+    // What stays mapped for reuse, and what the kernel's heap keeps for threads: of more than are there afterwards, since one that has gone
+    // may be in use on another CPU for a moment.
+    come_and_go(t, *endpoint, kComing + kMore, false);
+    REQUIRE(t, !t.failed());
+    const auto used = [&] { return t.env.process.quota_status().value_or(abi::QuotaStatus{}).memory_used; };
+    const std::uint64_t pages = free_pages(t.env), charged = used();
+    {
+        const Owned held(MUST(t, t.env.process.create_memory(kComing)));
+        REQUIRE(t, free_pages(t.env) < pages);  // it is seen
+    }
+    come_and_go(t, *endpoint, kComing, true);
+    REQUIRE(t, !t.failed());
+    REQUIRE(t, eventually(t.env.clock, [&] { return used() <= charged; }));
+    std::uint64_t after = 0;
+    REQUIRE(t, eventually(t.env.clock, [&] { return (after = free_pages(t.env)) >= pages; }) ||
+                   (t.env.log.print("test: free pages before {} after {}", pages, after), false));
+}
+
 constexpr Entry kCases[] = {
     {"batch", batch},
     {"calls_to_ring", calls_to_ring},
@@ -323,6 +363,7 @@ constexpr Entry kCases[] = {
     {"caller_ends", caller_ends},
     {"linked", linked},
     {"capabilities", capabilities},
+    {"memory_comes_back", memory_comes_back},
 };
 
 }  // namespace

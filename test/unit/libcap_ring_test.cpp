@@ -152,6 +152,34 @@ TEST_CASE("libcap ring: a row is as many entries, in order, also where the queue
           abi::Error::kQueueFull);
 }
 
+TEST_CASE("libcap ring: answers are queued in the completions' order, as far as there is room") {
+    RingModel model;
+    TestRing ring(model.address());
+    const auto answer = [](const abi::Completion& come) {
+        return submission(abi::Op::kReceive, {}, come.user_data + 1000,
+                          static_cast<std::uint64_t>(come.result));
+    };
+    CHECK(ring.prepare_answers(answer) == 0);
+    // One is kept back by a call, the others are in the queue.
+    model.complete(1, 10);
+    REQUIRE(ring.call(nop(0, 3)) == 3U);
+    constexpr std::uint32_t kMany = abi::kSqEntries + 2;
+    for (std::uint64_t i = 2; i <= kMany; ++i) {
+        model.complete(i, static_cast<std::int64_t>(10 * i));
+    }
+    CHECK(ring.prepare_answers(answer) == abi::kSqEntries);
+    CHECK(ring.prepare_answers(answer) == 0);
+    CHECK(ring.prepare(nop(0, 0)));  // the kernel takes those first
+    CHECK(ring.prepare_answers(answer) == kMany - abi::kSqEntries);
+    model.enter(0);
+    REQUIRE(model.in_flight.size() == kMany);
+    for (std::uint64_t i = 1; i <= kMany; ++i) {
+        CHECK(model.in_flight[i - 1].user_data == 1000 + i);
+        CHECK(model.in_flight[i - 1].args[0] == 10 * i);
+    }
+    CHECK(ring.prepare_answers(answer) == 1);  // of the last nop
+}
+
 TEST_CASE("libcap ring: QueueFull when the kernel takes nothing") {
     RingModel model;
     TestRing ring(model.address());
@@ -230,6 +258,22 @@ TEST_CASE("libcap ring: the completion of a call past cancelling is dropped, by 
         CHECK(ring.next()->user_data == 2);
         CHECK(!ring.next());
     }
+}
+
+TEST_CASE("libcap ring: the completion of a call past cancelling is not answered") {
+    RingModel model;
+    TestRing ring(model.address());
+    model.time_out = true;
+    model.cancel_outcome = RingModel::Cancel::kTooLate;
+    CHECK(ring.call(slow(0), 1).error() == abi::Error::kTimedOut);
+    model.complete(1, 11);
+    model.finish(5);
+    model.complete(2, 22);
+    CHECK(ring.prepare_answers([](const abi::Completion& come) { return nop(come.user_data, 0); }) == 2);
+    REQUIRE(ring.submit_and_wait(2));
+    CHECK(ring.next()->user_data == 1);
+    CHECK(ring.next()->user_data == 2);
+    CHECK(!ring.next());
 }
 
 TEST_CASE("libcap ring: a call that the kernel has not taken is taken back") {

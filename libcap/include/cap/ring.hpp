@@ -71,6 +71,11 @@ public:
     template <class Use>
     std::uint32_t drain(Use use);
 
+    // The same as far as the submission queue has room, and queues make(const abi::Completion&) for each: a server's answers. A poller may see
+    // them late.
+    template <class Make>
+    std::uint32_t prepare_answers(Make make);
+
     // Submits `entry` (its user_data is replaced) and waits for its completion, whatever else completes.
     // The completion's own error is returned like any other. The time-out begins anew whenever something else
     // completes. After kTimedOut the operation is cancelled; if it has not been taken yet, as while a chain is held, it is

@@ -103,6 +103,39 @@ std::uint32_t BasicRing<Door>::drain(Use use) {
 }
 
 template <class Door>
+template <class Make>
+std::uint32_t BasicRing<Door>::prepare_answers(Make make) {
+    std::uint32_t room = free_entries();
+    std::uint32_t count = 0;
+    // Kept back, or not to be seen: one by one.
+    while ((kept_head_ != kept_tail_ || late_ != 0) && count != room) [[unlikely]] {
+        const auto completion = next();
+        if (!completion) {
+            return count;
+        }
+        (void)prepare(make(*completion));  // there is room
+        ++count;
+    }
+    room -= count;
+    // Pairs with the kernel's release of cq_tail: the completions are there.
+    std::uint32_t head = cq_head_;
+    const std::uint32_t row = std::min(header_->cq_tail.load(std::memory_order_acquire) - head, room);
+    const std::uint32_t end = head + row;
+    const abi::Completion* const completions = completions_;
+    abi::Submission* const entries = submissions_;
+    std::uint32_t tail = sq_tail_;
+    while (head != end) {
+        entries[tail++ % abi::kSqEntries] = make(completions[head++ % abi::kCqEntries]);
+    }
+    cq_head_ = end;
+    sq_tail_ = tail;
+    // Pairs with the kernel's acquire of each: the completions were read, and the entries are there.
+    header_->cq_head.store(end, std::memory_order_release);
+    header_->sq_tail.store(tail, std::memory_order_release);
+    return count + row;
+}
+
+template <class Door>
 std::optional<abi::Completion> BasicRing<Door>::next_in_queue() {
     abi::RingHeader& header = *header_;
     const std::uint32_t head = cq_head_;
