@@ -69,7 +69,7 @@ void Agent::run() {
     }
 }
 
-std::uint64_t Agent::take_and_decide() {
+[[gnu::always_inline]] inline std::uint64_t Agent::take_and_decide() {
     const std::uint64_t now_ns = server_.env.clock.now_ns();
     while (const auto completion = ring_.next()) {
         take_completion(*completion, now_ns);
@@ -173,7 +173,7 @@ cap::Result<void> Agent::submit() {
     return {};
 }
 
-cap::Result<void> Agent::send(std::uint64_t wait_ns) {
+[[gnu::always_inline]] inline cap::Result<void> Agent::send(std::uint64_t wait_ns) {
     CommitRequest last;
     if (batch_.requests().size() == 1 && nudge_under_way_ && !errand_done_) [[likely]] {
         last = batch_.requests().front();

@@ -74,6 +74,38 @@ void Dispatcher::set_policy(Policy& next, std::uint64_t now_ns) {
     }
 }
 
+void Dispatcher::enqueue(Record& record, const LineView& view, std::uint64_t now_ns) {
+    record.place = Place::kEnqueued;
+    record.sequence = view.word.sequence();
+    record.affinity = view.affinity;
+    record.runnable_since_ns = clock_.ns(view.runnable_since);
+    record.known = true;
+    ++enqueued_;
+    enqueued_affinity_ |= record.affinity;
+    policy_->enqueue(record, view.word.cause(), now_ns);
+}
+
+[[gnu::always_inline]] inline void Dispatcher::observe_unplaced(Record& record, const LineView& view,
+                                                                std::uint64_t now_ns) {
+    const bool as_known = record.sequence == view.word.sequence();
+    switch (record.place) {
+        case Place::kEnqueued:
+            if (as_known && record.affinity == view.affinity) {
+                return;
+            }
+            dequeue(record);
+            break;
+        case Place::kPlaced:
+            if (as_known && record.commit_under_way) {
+                return;  // the commit has not reached the kernel yet
+            }
+            unplace(record, view.word.cause(), now_ns);
+            break;
+        case Place::kNone: break;
+    }
+    enqueue(record, view, now_ns);
+}
+
 void Dispatcher::observe(std::uint32_t line, std::uint64_t now_ns) {
     if (line >= abi::kMaxThreads) {
         if (line < abi::kStatusLines) {
@@ -153,26 +185,6 @@ void Dispatcher::observe_on_cpu(Record& record, std::uint64_t now_ns) {
     if (moved_fences && record.place == Place::kPlaced) {
         policy_->affinity_changed(record, now_ns);
     }
-}
-
-void Dispatcher::observe_unplaced(Record& record, const LineView& view, std::uint64_t now_ns) {
-    const bool as_known = record.sequence == view.word.sequence();
-    switch (record.place) {
-        case Place::kEnqueued:
-            if (as_known && record.affinity == view.affinity) {
-                return;
-            }
-            dequeue(record);
-            break;
-        case Place::kPlaced:
-            if (as_known && record.commit_under_way) {
-                return;  // the commit has not reached the kernel yet
-            }
-            unplace(record, view.word.cause(), now_ns);
-            break;
-        case Place::kNone: break;
-    }
-    enqueue(record, view, now_ns);
 }
 
 void Dispatcher::observe_placed(Record& record, const LineView& view, std::uint64_t now_ns) {
@@ -259,28 +271,10 @@ void Dispatcher::refused(CommitTag tag, abi::Error error, std::uint64_t now_ns) 
     observe(tag.line, now_ns);
 }
 
-void Dispatcher::enqueue(Record& record, const LineView& view, std::uint64_t now_ns) {
-    record.place = Place::kEnqueued;
-    record.sequence = view.word.sequence();
-    record.affinity = view.affinity;
-    record.runnable_since_ns = clock_.ns(view.runnable_since);
-    record.known = true;
-    ++enqueued_;
-    enqueued_affinity_ |= record.affinity;
-    policy_->enqueue(record, view.word.cause(), now_ns);
-}
-
 void Dispatcher::dequeue(Record& record) {
     record.place = Place::kNone;
     one_enqueued_less();
     policy_->remove(record);
-}
-
-void Dispatcher::place(Record& record, std::uint32_t cpu) {
-    record.place = Place::kPlaced;
-    record.cpu = cpu;
-    placed_[cpu].push_back(record);
-    load_.add(cpu);
 }
 
 void Dispatcher::leave_cpu(Record& record) {

@@ -110,7 +110,12 @@ private:
             enqueued_affinity_ = 0;
         }
     }
-    void place(Record& record, std::uint32_t cpu);
+    void place(Record& record, std::uint32_t cpu) {
+        record.place = Place::kPlaced;
+        record.cpu = cpu;
+        placed_[cpu].push_back(record);
+        load_.add(cpu);
+    }
     void leave_cpu(Record& record);
     void unplace(Record& record, abi::Cause cause, std::uint64_t now_ns);
     void end_recall(Record& record);

@@ -24,6 +24,37 @@ static_assert(abi::kMaxCpus == 64);
 
 }  // namespace
 
+// Before the commit is sent, so the kernel sees it from the first stop on.
+void Dispatcher::write_hint(Record& record, const Pick& pick) {
+    if (hints_ == nullptr || (pick.hints == 0 && record.hints == 0)) {
+        return;
+    }
+    record.hints = pick.hints;
+    abi::HintLine& line = hints_[record.ref.index];
+    // Relaxed: the kernel takes either word with either slice; both are allowed.
+    line.slice_ns.store(pick.slice_ns, std::memory_order_relaxed);
+    line.word.store(pick.hints != 0 ? abi::hint_word(record.ref.generation, record.cpu, pick.hints) : 0,
+                    std::memory_order_relaxed);
+}
+
+// Asks the policy what the CPU should run, and emits the commit. False when it has nothing for it.
+[[gnu::always_inline]] inline bool Dispatcher::pick_for(std::uint32_t cpu, std::uint32_t flags,
+                                                        CommitBatch& batch, std::uint64_t now_ns) {
+    const std::optional<Pick> pick = policy_->pick_next(cpu, now_ns);
+    if (!pick) {
+        return false;
+    }
+    auto& record = static_cast<Record&>(*pick->task);
+    COX_ASSERT(record.place == Place::kEnqueued && record.may_run_on(cpu));  // or the policy is wrong
+    one_enqueued_less();
+    place(record, cpu);
+    record.commit_under_way = true;
+    record.slice_ns = pick->slice_ns;
+    write_hint(record, *pick);
+    batch.push({record.ref, record.sequence, cpu, flags, pick->slice_ns});
+    return true;
+}
+
 bool Dispatcher::fill(CommitBatch& batch, std::uint64_t now_ns) {
     if (policy_->next_tick_ns() <= now_ns) {
         policy_->tick(now_ns);
@@ -40,7 +71,23 @@ bool Dispatcher::fill(CommitBatch& batch, std::uint64_t now_ns) {
     return preempt(batch, now_ns) && recall_wanted(batch, now_ns);
 }
 
-bool Dispatcher::fill_levels(CommitBatch& batch, std::uint64_t now_ns) {
+[[gnu::always_inline]] inline bool Dispatcher::fill_level(std::uint32_t level, CommitBatch& batch,
+                                                          std::uint64_t now_ns) {
+    bool room = true;
+    const auto fill_cpu = [&](std::uint32_t cpu) __attribute__((always_inline)) {
+        if (batch.full()) {
+            return room = false;
+        }
+        if (pick_for(cpu, 0, batch, now_ns)) {
+            first_cpu_ = (cpu + 1) % abi::kMaxCpus;
+        }
+        return enqueued_ != 0;
+    };
+    (void)for_each_cpu(load_.below(level) & enqueued_affinity_, first_cpu_, fill_cpu);
+    return room;
+}
+
+[[gnu::always_inline]] inline bool Dispatcher::fill_levels(CommitBatch& batch, std::uint64_t now_ns) {
     const std::uint32_t depth = policy_->depth();
     const std::uint32_t levels = std::clamp(depth, std::uint32_t{1}, CpuLoad::kLevels);
     for (std::uint32_t level = 1; level <= levels && enqueued_ != 0; ++level) {
@@ -49,20 +96,6 @@ bool Dispatcher::fill_levels(CommitBatch& batch, std::uint64_t now_ns) {
         }
     }
     return depth <= CpuLoad::kLevels || fill_rest(batch, now_ns);
-}
-
-bool Dispatcher::fill_level(std::uint32_t level, CommitBatch& batch, std::uint64_t now_ns) {
-    bool room = true;
-    (void)for_each_cpu(load_.below(level) & enqueued_affinity_, first_cpu_, [&](std::uint32_t cpu) {
-        if (batch.full()) {
-            return room = false;
-        }
-        if (pick_for(cpu, 0, batch, now_ns)) {
-            first_cpu_ = (cpu + 1) % abi::kMaxCpus;
-        }
-        return enqueued_ != 0;
-    });
-    return room;
 }
 
 // Beyond the levels that CpuLoad has masks for: all that the policy has.
@@ -78,36 +111,6 @@ bool Dispatcher::fill_rest(CommitBatch& batch, std::uint64_t now_ns) {
         }
         return true;
     });
-}
-
-// Asks the policy what the CPU should run, and emits the commit. False when it has nothing for it.
-bool Dispatcher::pick_for(std::uint32_t cpu, std::uint32_t flags, CommitBatch& batch, std::uint64_t now_ns) {
-    const std::optional<Pick> pick = policy_->pick_next(cpu, now_ns);
-    if (!pick) {
-        return false;
-    }
-    auto& record = static_cast<Record&>(*pick->task);
-    COX_ASSERT(record.place == Place::kEnqueued && record.may_run_on(cpu));  // or the policy is wrong
-    one_enqueued_less();
-    place(record, cpu);
-    record.commit_under_way = true;
-    record.slice_ns = pick->slice_ns;
-    write_hint(record, *pick);
-    batch.push({record.ref, record.sequence, cpu, flags, pick->slice_ns});
-    return true;
-}
-
-// Before the commit is sent, so the kernel sees it from the first stop on.
-void Dispatcher::write_hint(Record& record, const Pick& pick) {
-    if (hints_ == nullptr || (pick.hints == 0 && record.hints == 0)) {
-        return;
-    }
-    record.hints = pick.hints;
-    abi::HintLine& line = hints_[record.ref.index];
-    // Relaxed: the kernel takes either word with either slice; both are allowed.
-    line.slice_ns.store(pick.slice_ns, std::memory_order_relaxed);
-    line.word.store(pick.hints != 0 ? abi::hint_word(record.ref.generation, record.cpu, pick.hints) : 0,
-                    std::memory_order_relaxed);
 }
 
 bool Dispatcher::preempt(CommitBatch& batch, std::uint64_t now_ns) {

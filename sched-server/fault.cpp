@@ -26,14 +26,6 @@ std::optional<FaultPlan> parse_fault(std::string_view text) {
     return std::nullopt;
 }
 
-bool Fault::time_to_exit(std::uint64_t commits) {
-    if (plan_.exit_after == 0) {
-        return false;
-    }
-    // Relaxed: a count.
-    return commits_.fetch_add(commits, std::memory_order_relaxed) + commits >= plan_.exit_after;
-}
-
 bool Fault::forgets(cox::abi::ThreadWord word) {
     const bool woken =
         word.state() == cox::abi::ThreadState::kUnplaced && word.cause() == cox::abi::Cause::kWoken;

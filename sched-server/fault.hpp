@@ -34,7 +34,11 @@ public:
 
     [[nodiscard]] bool ignores_events() const { return plan_.ignore; }
     // `commits` more were made; true when it is time to go.
-    [[nodiscard]] bool time_to_exit(std::uint64_t commits);
+    [[nodiscard]] bool time_to_exit(std::uint64_t commits) {
+        // Relaxed: a count.
+        return plan_.exit_after != 0 &&
+               commits_.fetch_add(commits, std::memory_order_relaxed) + commits >= plan_.exit_after;
+    }
     [[nodiscard]] bool forgets_wakes() const { return plan_.drop_wake != 0; }
     // An event's line shows this word; true when the event is to be forgotten.
     [[nodiscard]] bool forgets(cox::abi::ThreadWord word);

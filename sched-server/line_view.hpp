@@ -44,7 +44,7 @@ struct LineView {
     std::uint32_t domain = 0;
 };
 
-inline LineView read_line(const abi::StatusLine& line) {
+[[gnu::always_inline]] inline LineView read_line(const abi::StatusLine& line) {
     constexpr int kTries = 8;
     LineView view;
     // Acquire: pairs with the kernel's release of the word; the fields are at least as new.

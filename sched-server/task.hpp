@@ -38,7 +38,10 @@ struct Task {
 
     // Masks have 64 bits; the CPUs beyond, which only a simulation has, are for tasks that may run anywhere.
     [[nodiscard]] bool may_run_on(std::uint32_t on) const {
-        return on < 64 ? (affinity >> on & 1) != 0 : affinity == ~std::uint64_t{0};
+        if (on < 64) [[likely]] {
+            return (affinity >> on & 1) != 0;
+        }
+        return affinity == ~std::uint64_t{0};
     }
 };
 
@@ -73,10 +76,19 @@ public:
         return task;
     }
     // The first task that may run on the CPU, taken out; nullptr if there is none. Linear in those before it.
-    Task* take_first(std::uint32_t cpu) {
+    [[gnu::always_inline]] Task* take_first(std::uint32_t cpu) {
         if (!empty() && front()->may_run_on(cpu)) [[likely]] {
             return pop_front();
         }
+        return take_behind(cpu);
+    }
+
+    // Front to back; as in IntrusiveQueue, the task that an iterator stands on must not be removed.
+    [[nodiscard]] auto begin() const { return links_.begin(); }
+    [[nodiscard]] auto end() const { return links_.end(); }
+
+private:
+    [[gnu::noinline]] Task* take_behind(std::uint32_t cpu) {
         for (Task& task : links_) {
             if (task.may_run_on(cpu)) {
                 remove(task);
@@ -86,11 +98,6 @@ public:
         return nullptr;
     }
 
-    // Front to back; as in IntrusiveQueue, the task that an iterator stands on must not be removed.
-    [[nodiscard]] auto begin() const { return links_.begin(); }
-    [[nodiscard]] auto end() const { return links_.end(); }
-
-private:
     Links links_;
 };
 

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Commits: the server's decisions. The checks, their order, and what a refusal changes: docs/scheduling.md.
-#include "kernel/cpu.hpp"
+#include "kernel/commit_batch.hpp"
 #include "kernel/inbox_records.hpp"
-#include "kernel/sched_domain.hpp"
-#include "kernel/thread_table.hpp"
-#include "kernel/trace.hpp"
-#include "kernel/wake.hpp"
 
 namespace cox {
 
@@ -16,7 +12,6 @@ namespace {
 
 constexpr std::uint64_t kFlagBits = abi::kCommitHead | abi::kCommitPreempt | abi::kCommitRecall;
 
-std::uint32_t sequence_of(std::uint64_t commit) { return static_cast<std::uint32_t>(commit); }
 std::uint32_t cpu_of(std::uint64_t commit) { return commit >> 32 & 0xff; }
 std::uint64_t flags_of(std::uint64_t commit) { return commit >> 40; }
 
@@ -29,10 +24,6 @@ void trace_outcome(abi::ThreadRef ref, std::uint64_t commit, const core::Result<
 }
 
 }  // namespace
-
-bool SchedDomain::takes_commits(const Process& server) const {
-    return server_.load() == &server && attached() && !tracing(core::kTraceCommit);
-}
 
 bool SchedDomain::place_plainly(Cpu& self, std::uint64_t now, abi::ThreadRef ref, std::uint64_t commit,
                                 std::uint64_t slice_ns) {
@@ -57,65 +48,6 @@ bool SchedDomain::place_plainly(Cpu& self, std::uint64_t now, abi::ThreadRef ref
         accept_placed(self, *thread, now);
     else
         hand_over(cpu, *thread);
-    return true;
-}
-
-// What holds for every commit of a batch is looked at once: whether this CPU is the domain's changes here alone, so not meanwhile. What is
-// counted is counted at the end, still in the kernel and with kQueued set, so that the watchdog's part of leaving it sees it.
-struct SchedDomain::Batch {
-    Batch(SchedDomain& its_domain, Cpu& here) : domain(its_domain), self(here), number(here.number) {}
-
-    // So many were placed by place().
-    void count(std::uint32_t placed) {
-        if (placed == 0) return;
-        self.stats.commits_accepted += placed;
-        self.unplaced_here.fetch_sub(static_cast<std::int32_t>(placed), std::memory_order_relaxed);
-        self.exit_work |= kQueued;
-    }
-
-    // On this CPU, where the thread was last, too. No reference is taken before it is placed: the word is read first, and is still that
-    // word when it is changed, so in between its thread was alive, and the one that was looked at; then it is queued, and goes nowhere
-    // but by this CPU. False: nothing has changed, and place_plainly() sees to it.
-    [[gnu::always_inline]] bool place(abi::ThreadRef ref, std::uint64_t commit, std::uint64_t slice_ns) {
-        if (commit >> 32 != number || ref.index >= known) return false;  // another CPU, or flags
-        Thread& thread = detail::thread_slot(ref.index);
-        abi::StatusLine& line =
-            status_line(ref.index);  // the thread's own, which may be only just being made
-        core::ThreadStateWord state(line.word);
-        const auto word = state.load();
-        if (thread.ref != ref || thread.domain != &domain || word.sequence() != sequence_of(commit) ||
-            !(line.affinity.load(std::memory_order_relaxed) & bit) ||
-            !state.place_again(word, number, to).done)
-            return false;
-        if (!(line.affinity.load(std::memory_order_relaxed) & bit)) [[unlikely]]
-            ask_misfit(thread, number);
-        if (word.wake_owed()) WakeCounts::add(thread.wake_counts.committed);
-        if (slice_ns != slice_before_ns) [[unlikely]]  // mostly they are all the same
-            slice = slice_ticks(slice_before_ns = slice_ns);
-        thread.slice = slice;
-        thread.retain();
-        accept_in_batch(self, thread, now);
-        return true;
-    }
-
-    SchedDomain& domain;
-    Cpu& self;
-    const std::uint32_t number;
-    const std::uint64_t bit = self.own_bit;
-    const std::uint64_t to = core::ThreadStateWord::queued_by_commit(number);
-    const std::uint32_t known = detail::high_water.load(std::memory_order_acquire);
-    const std::uint64_t now = arch::rdtsc();
-    std::uint64_t slice_before_ns = abi::kNoSlice, slice = 0;
-};
-
-bool SchedDomain::commit_plainly(const Process& server, abi::ThreadRef ref, std::uint64_t commit,
-                                 std::uint64_t slice_ns) {
-    if (!takes_commits(server)) return false;
-    Cpu& self = this_cpu();
-    Batch batch(*this, self);
-    if (!has_cpu(static_cast<std::uint8_t>(self.number)) || !batch.place(ref, commit, slice_ns))
-        return place_plainly(self, batch.now, ref, commit, slice_ns);
-    batch.count(1);
     return true;
 }
 

@@ -4,12 +4,15 @@
 // long waited again; it finds nothing due.
 #include "kernel/direct_agent.hpp"
 
+#include <algorithm>
+
 #include "kernel/call_enter.hpp"
 #include "kernel/calls.hpp"
 #include "kernel/context.hpp"
 #include "kernel/dispatch.hpp"
 #include "kernel/run_queue.hpp"
 #include "kernel/sched_domain.hpp"
+#include "kernel/timers.hpp"
 
 namespace cox {
 
@@ -20,12 +23,13 @@ arch::TrapFrame* ordinary_way(Cpu& cpu) {
     return leave_kernel(cpu);
 }
 
-void load_all(Cpu& cpu, Thread& thread, std::uint64_t now) {
+[[gnu::always_inline]] inline void load_all(Cpu& cpu, Thread& thread, std::uint64_t now) {
     cpu.preempt_current = false;
     cpu.exit_work = 0;
     cpu.timed_well = false;
-    load_fpu(cpu, thread);
-    load_context(cpu, thread, now);
+    if (cpu.fpu_owner != &thread || thread.fpu_cpu != &cpu) load_fpu(cpu, thread);
+    load_registers(cpu, thread, now);
+    switch_space(cpu, thread.process->space());
 }
 
 // Whether the timer, as it is armed, ends the turn of `next`, the queue's head, in time once it runs, and watches over those behind it.
@@ -36,8 +40,18 @@ bool timed_for(const Cpu& cpu, const Thread& next, std::uint64_t now) {
     return next.slice == 0 || now + next.slice - next.slice_used >= cpu.armed_deadline;
 }
 
+// queued → running. False: a request came.
+[[gnu::always_inline]] inline bool begin_agent(Cpu& cpu, Thread& agent, std::uint64_t now) {
+    if (!agent.word().dispatch().done) return false;
+    cpu.agent_ready = nullptr;
+    cpu.current = &agent;
+    ++cpu.stats.agent_dispatches;
+    load_all(cpu, agent, now);
+    return true;
+}
+
 // The agent waits. False: it has what it waits for, or was woken or killed while it was about to.
-bool put_to_sleep(Thread& agent, std::uint64_t now) {
+[[gnu::always_inline]] inline bool put_to_sleep(Thread& agent, std::uint64_t now) {
     agent.resume |= Thread::kInEnter;
     agent.timed_out = false;
     if (!agent.agent_of.load(std::memory_order_relaxed)->begin_sleep(agent, kNever)) return false;
@@ -47,8 +61,12 @@ bool put_to_sleep(Thread& agent, std::uint64_t now) {
     return blocked.done && blocked.word.state() == abi::ThreadState::kWaiting;
 }
 
-arch::TrapFrame* go_on(Cpu& cpu, Thread& thread) {
-    return finish_wait(cpu, thread) ? &thread.frame : leave_kernel(cpu);
+[[gnu::always_inline]] inline arch::TrapFrame* go_on(Cpu& cpu, Thread& thread) {
+    if (thread.resume == Thread::kInPark)
+        finish_park(cpu, thread);
+    else if (!finish_wait(cpu, thread))
+        return leave_kernel(cpu);
+    return &thread.frame;
 }
 
 }  // namespace
@@ -70,12 +88,18 @@ arch::TrapFrame* switch_to_agent(Cpu& cpu) {
     cpu.queue.push_front(t);
     cpu.kernel_placed_queued += word.placed_by_kernel();
     cpu.current = nullptr;
-    if (!agent.word().dispatch().done) return ordinary_way(cpu);
-    cpu.agent_ready = nullptr;
-    cpu.current = &agent;
-    ++cpu.stats.agent_dispatches;
-    load_all(cpu, agent, now);
-    return go_on(cpu, agent);
+    return begin_agent(cpu, agent, now) ? go_on(cpu, agent) : ordinary_way(cpu);
+}
+
+arch::TrapFrame* switch_to_agent_from_idle(Cpu& cpu, std::uint64_t now) {
+    Thread& agent = *cpu.agent_ready;
+    // What this CPU has sent to itself meanwhile brings no interrupt.
+    if (!cpu.switches_directly || agent.resume != Thread::kInEnter || !cpu.inbox.empty() ||
+        cpu.dead_processes || cpu.reap_list)
+        return nullptr;
+    if (!begin_agent(cpu, agent, now) || !finish_enter(cpu, agent)) return nullptr;
+    arm_until(cpu, std::min(now + agent_budget(), next_timeout(cpu)), now);
+    return &agent.frame;
 }
 
 arch::TrapFrame* switch_from_agent(Cpu& cpu) {

@@ -12,4 +12,8 @@ namespace cox {
 arch::TrapFrame* switch_to_agent(Cpu& cpu);    // kAgentWoken
 arch::TrapFrame* switch_from_agent(Cpu& cpu);  // kWaitForEvents: the current thread is the agent
 
+// From leave_kernel, where nobody is current, all that was asked for is served, and the time accounted: to `agent_ready`. nullptr: there is
+// more to do than that; if the agent has begun, it is current, its context loaded.
+arch::TrapFrame* switch_to_agent_from_idle(Cpu& cpu, std::uint64_t now);
+
 }  // namespace cox

@@ -8,6 +8,7 @@
 #include "arch/timer.hpp"
 #include "kernel/call_enter.hpp"
 #include "kernel/context.hpp"
+#include "kernel/direct_agent.hpp"
 #include "kernel/exit.hpp"
 #include "kernel/inbox_records.hpp"
 #include "kernel/poller.hpp"
@@ -198,15 +199,17 @@ void arm_timer(Cpu& cpu, std::uint64_t now) {
     const auto turn = agent                               ? cpu.current->switched_in + agent_budget()
                       : cpu.current && !cpu.queue.empty() ? turn_end_of_many(cpu)
                                                           : kNever;
-    const auto deadline = std::min({turn, next_timeout(cpu), agent ? kNever : watch_deadline(cpu, now)});
-    // One that is armed for earlier is left: it finds nothing due, and another is armed then. But a CPU that needs none has
-    // none.
+    arm_until(cpu, std::min({turn, next_timeout(cpu), agent ? kNever : watch_deadline(cpu, now)}), now);
+}
+
+}  // namespace
+
+// One that is armed for earlier is left: it finds nothing due, and another is armed then. But a CPU that needs none has none.
+void arm_until(Cpu& cpu, std::uint64_t deadline, std::uint64_t now) {
     if (deadline == cpu.armed_deadline || (deadline != kNever && deadline > cpu.armed_deadline)) return;
     cpu.armed_deadline = deadline;
     arch::timer_arm(deadline, now);
 }
-
-}  // namespace
 
 bool finish_wait(Cpu& cpu, Thread& t) {
     if (t.resume & Thread::kInEnter) return finish_enter(cpu, t);
@@ -264,6 +267,8 @@ arch::TrapFrame* leave_kernel(Cpu& cpu) {
         if (!cpu.alarms.empty()) expire_alarms(cpu, now);
         if (now >= cpu.watch_deadline) watch(cpu, now);
         account(cpu, now);
+        if (cpu.agent_ready && !cpu.current)
+            if (arch::TrapFrame* const frame = switch_to_agent_from_idle(cpu, now)) return frame;
         bool fresh = false;
         if (choose(cpu, now, fresh)) {
             if (fresh && !switch_in(cpu, now)) continue;

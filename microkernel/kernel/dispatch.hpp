@@ -14,6 +14,9 @@ arch::TrapFrame* leave_kernel(Cpu& cpu);
 // have changed.
 bool finish_wait(Cpu& cpu, Thread& thread);
 
+// The timer, so that it fires at that time at the latest; kNever: not at all.
+void arm_until(Cpu& cpu, std::uint64_t deadline, std::uint64_t now);
+
 // The current thread leaves the CPU: its context is saved, its time accounted, its reference handed to the caller.
 Thread& take_off(Cpu& cpu);
 

@@ -138,12 +138,12 @@ bool names_process(std::uint64_t slot, Process& process, abi::Rights needed) {
                                           std::uint64_t expected, std::uint64_t timeout_ns,
                                           std::uint64_t unused) {
     Thread& thread = current_thread();
+    const auto deadline = deadline_of(thread, timeout_ns);  // first: the time begins with the call
     if (!names_process(slot, *thread.process, abi::kRead)) [[clang::musttail]]
         return call_any(slot, op, address, expected, timeout_ns, unused);
     if (const auto wrong = check(address, expected)) return {wrong, 0};
     if (!know_page(thread, address)) return failed(Error::kBadAddress);
-    if (!stand(thread, *thread.process, address, expected, deadline_of(thread, timeout_ns)))
-        return failed(Error::kValueChanged);
+    if (!stand(thread, *thread.process, address, expected, deadline)) return failed(Error::kValueChanged);
     leave_to_wait(thread);
     return {0, 0};
 }

@@ -180,30 +180,9 @@ bool Ring::begin_wait(std::uint32_t wanted, std::uint64_t deadline) {
     return true;
 }
 
-bool Ring::begin_event_wait(std::uint64_t deadline) {
-    SpinGuard guard(lock_);
-    if (ready_locked() != 0 || released_locked()) return false;
-    wanted_ = 1;
-    deadline_ = deadline;
-    return for_events_ = true;
-}
-
-bool Ring::expire(std::uint64_t now) {
-    SpinGuard guard(lock_);
-    if (wanted_ == 0 || deadline_ > now) return false;
-    stop_waiting();
-    return true;
-}
-
 std::uint64_t Ring::deadline() {
     SpinGuard guard(lock_);
     return deadline_;
-}
-
-void Ring::stop_waiting() {
-    wanted_ = 0;
-    deadline_ = kNoDeadline;
-    for_events_ = false;
 }
 
 }  // namespace cox

@@ -191,7 +191,13 @@ public:
     }
     // The same for one completion, or for events of the scheduling domain (sched_domain.hpp), of which the ring knows nothing:
     // whoever brings them ends the wait. False: there is a completion, or entries were released.
-    [[nodiscard]] bool begin_event_wait(std::uint64_t deadline);
+    [[nodiscard]] bool begin_event_wait(std::uint64_t deadline) {
+        SpinGuard guard(lock_);
+        if (ready_locked() != 0 || released_locked()) return false;
+        wanted_ = 1;
+        deadline_ = deadline;
+        return for_events_ = true;
+    }
     // Any CPU. True: it waited for events, and does no more: the caller must wake it.
     [[nodiscard]] bool end_event_wait() {
         SpinGuard guard(lock_);
@@ -214,7 +220,12 @@ public:
         return true;
     }
     // Any CPU. True: it waited, and its deadline has passed: the caller must wake it.
-    [[nodiscard]] bool expire(std::uint64_t now);
+    [[nodiscard]] bool expire(std::uint64_t now) {
+        SpinGuard guard(lock_);
+        if (wanted_ == 0 || deadline_ > now) return false;
+        stop_waiting();
+        return true;
+    }
     // Of the present wait; kNever without one.
     std::uint64_t deadline();
 
@@ -225,7 +236,11 @@ private:
         return std::min(tail - header.cq_head.load(std::memory_order_acquire), abi::kCqEntries);
     }
     static constexpr std::uint32_t kParked = ~0u;
-    void stop_waiting() COX_REQUIRES(lock_);
+    void stop_waiting() COX_REQUIRES(lock_) {
+        wanted_ = 0;
+        deadline_ = kNoDeadline;
+        for_events_ = false;
+    }
     bool released_locked() const COX_REQUIRES(lock_) {
         return (abandoned_ || link_ == Link::kReleased || link_ == Link::kReleasedBroken) && !poller();
     }

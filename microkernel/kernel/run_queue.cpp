@@ -102,12 +102,10 @@ bool settle_queued(Cpu& cpu, Thread& t) {
     return false;
 }
 
-void accept(Cpu& cpu, Thread& t) {
-    if (agent_at_work(cpu, t) && !cpu.agent_ready) {
-        cpu.agent_ready = &t;
-        cpu.exit_work |= kAgentWoken;
-        return;
-    }
+namespace {
+
+// Not the agent.
+[[gnu::noinline]] void accept_thread(Cpu& cpu, Thread& t) {
     if (!settle_queued(cpu, t)) return;  // a request that came while it was on its way
     // Placed by the kernel just before a server attached.
     if (t.domain && placed_by_kernel(t) && t.domain->attached())
@@ -116,6 +114,14 @@ void accept(Cpu& cpu, Thread& t) {
     t.resume &= ~Thread::kInterrupted;
     if (t.place_flags & abi::kCommitPreempt) make_room(cpu);
     push_queued(cpu, t, t.place_flags & abi::kCommitHead);
+}
+
+}  // namespace
+
+void accept(Cpu& cpu, Thread& t) {
+    if (!agent_at_work(cpu, t) || cpu.agent_ready) return accept_thread(cpu, t);
+    cpu.agent_ready = &t;
+    cpu.exit_work |= kAgentWoken;
 }
 
 arch::TrapFrame* check_queued(const Thread& thread, bool queued) {

@@ -184,6 +184,15 @@ PendingOp SchedDomain::Agent::take_waiter() {
     return std::exchange(waiter, {});
 }
 
+// Who ends the wait wakes the agent, which sleeps no more.
+[[gnu::always_inline]] inline void SchedDomain::wake_sleeper(Agent& agent, std::uint64_t ref) {
+    Thread* const thread = hold_thread(abi::ThreadRef::from_raw(ref));
+    if (!thread) return;
+    if (!thread->ring.end_event_wait()) return thread->release();
+    agent.sleeps.store(false, std::memory_order_relaxed);
+    wake_agent(*thread);
+}
+
 bool SchedDomain::fall_back(const Process* server, Cause cause) {
     std::uint64_t agents;
     std::array<std::uint64_t, abi::kMaxCpus> refs;
@@ -216,39 +225,39 @@ void SchedDomain::look_at_every_thread(Cause cause) {
     });
 }
 
+// Apart, so that the common case saves no registers for them.
+namespace {
+[[gnu::noinline]] void post_again(SchedDomain& domain, std::uint32_t line, std::uint32_t cpu) {
+    domain.post_event(line, cpu);
+}
+[[gnu::noinline]] void trace_event(std::uint32_t line, std::uint32_t agent) {
+    trace(core::TraceEvent::kEvent, {}, line, agent);
+}
+}  // namespace
+
 void SchedDomain::post_event(std::uint32_t line, std::uint32_t cpu) {
     const auto head_of = [this](std::uint32_t a) {
         return agents_[a].header && agent_mask_.load() >> a & 1 ? agents_[a].header->head.load()
                                                                 : ~std::uint64_t{0};
     };
-    // Again only if a server was lost meanwhile, and its successor, which does not read what was posted before it, has come.
-    for (;;) {
-        const auto mask = agent_mask_.load();
-        if (!mask) return;
-        const auto index = agent_for(cpu, mask);
-        Agent& agent = agents_[index];
-        arch::full_fence();
-        const auto position = core::post_event(tokens_[line], index, *agent.ring, line, head_of);
-        if (!position) return;
-        ++this_cpu().stats.events_posted;
-        if (tracing(core::kTraceEvent)) trace(core::TraceEvent::kEvent, {}, line, index);
-        arch::full_fence();  // pairs with the fence in wait_events
-        // Others have relied on this entry for their changes since it was reserved; so somebody must be there to read it.
-        if (!(agent_mask_.load() >> index & 1) || *position < agent.first.load()) continue;
-        if (agent.sleeps.load()) wake_sleeper(agent, agent.ref.load());
-        if (!agent.waits.load()) return;
+    const auto mask = agent_mask_.load();
+    if (!mask) return;
+    const auto index = agent_for(cpu, mask);
+    Agent& agent = agents_[index];
+    arch::full_fence();
+    const auto position = core::post_event(tokens_[line], index, *agent.ring, line, head_of);
+    if (!position) return;
+    ++this_cpu().stats.events_posted;
+    if (tracing(core::kTraceEvent)) [[unlikely]]
+        trace_event(line, index);
+    arch::full_fence();  // pairs with the fence in wait_events
+    // Others have relied on this entry for their changes since it was reserved; so somebody must be there to read it. Else a server was
+    // lost meanwhile, and its successor, which does not read what was posted before it, may have come.
+    if (!(agent_mask_.load() >> index & 1) || *position < agent.first.load()) [[unlikely]]
+        return post_again(*this, line, cpu);
+    if (agent.waits.load()) [[unlikely]]
         if (const auto waiter = agent.take_waiter()) complete(waiter, 1);
-        return;
-    }
-}
-
-// Who ends the wait wakes the agent, which sleeps no more.
-void SchedDomain::wake_sleeper(Agent& agent, std::uint64_t ref) {
-    Thread* const thread = hold_thread(abi::ThreadRef::from_raw(ref));
-    if (!thread) return;
-    if (!thread->ring.end_event_wait()) return thread->release();
-    agent.sleeps.store(false, std::memory_order_relaxed);
-    wake_agent(*thread);
+    if (agent.sleeps.load()) wake_sleeper(agent, agent.ref.load());
 }
 
 bool SchedDomain::begin_sleep(Thread& thread, std::uint64_t deadline) {

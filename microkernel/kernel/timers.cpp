@@ -67,11 +67,15 @@ std::uint64_t first_timeout(const Cpu& cpu) {
 
 void expire_timeouts(Cpu& cpu, std::uint64_t now) {
     while (Thread* thread = cpu.timers.pop_expired(now)) {
-        const RefPtr<Thread> hold(*thread);
-        const bool expired = thread->ring.expire(now);
-        if (expired) thread->timed_out = true;
-        keep_or_let_go(cpu, *thread);
-        if (expired) wake(*thread);  // last: if a kill waits for the thread, it exits in there
+        thread->timer_cpu.store(Thread::kNoCpu);  // the node is free, before the ring is looked at
+        if (thread->ring.expire(now)) {           // with the wait the deadline has gone, too
+            thread->timed_out = true;
+            wake_held(
+                *thread);  // with the node's reference. If a kill waits for the thread, it exits in there
+            continue;
+        }
+        if (thread->ring.deadline() != kNever && take_over(cpu, *thread)) keep_or_let_go(cpu, *thread);
+        thread->release();
     }
 }
 

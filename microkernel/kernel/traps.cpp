@@ -20,8 +20,6 @@ namespace {
 
 using arch::TrapFrame;
 
-constexpr std::uint64_t kFirstInterrupt = 32;
-
 // False: an exception. Users can raise none of the other vectors, so one that nobody has asked for is a stray interrupt.
 bool handle_interrupt(Cpu& cpu, std::uint64_t vector) {
     if (tracing(core::kTraceInterrupt)) trace(core::TraceEvent::kInterrupt, {}, vector);
@@ -32,7 +30,7 @@ bool handle_interrupt(Cpu& cpu, std::uint64_t vector) {
             break;
         case arch::kVectorReschedule: ++cpu.stats.ipis_received; break;
         case arch::kVectorSpurious: return true;  // wants no end-of-interrupt
-        default: return vector >= kFirstInterrupt && (handle_line(vector) || true);
+        default: return vector >= FIRST_INTERRUPT && (handle_line(vector) || true);
     }
     arch::lapic_end_of_interrupt();
     return true;
@@ -72,9 +70,11 @@ TrapFrame* trap_from_user(TrapFrame* frame) {
     return leave_kernel(cpu);
 }
 
-// Only the idle loop takes interrupts in kernel mode; whatever else arrives there is a kernel bug.
-void trap_from_kernel(TrapFrame* frame) {
-    if (handle_interrupt(this_cpu(), frame->vector)) return;
+// Only the idle loop takes interrupts in kernel mode.
+void interrupt_idle(std::uint64_t vector) { handle_interrupt(this_cpu(), vector); }
+
+// An exception in kernel mode.
+[[noreturn]] void trap_from_kernel(const TrapFrame* frame) {
     const char* undefined = undefined_behaviour(*frame);
     panic(undefined ? undefined : "exception in the kernel", frame);
 }

@@ -41,9 +41,27 @@ void write_kernel_placement(Thread& thread) {
         .fetch_add(1, std::memory_order_release);
 }
 
+[[gnu::always_inline]] inline void unplaced(Thread& thread, abi::ThreadWord word) {
+    Cpu& self = this_cpu();
+    Cpu& home = word.cpu() == self.number ? self : online_cpus()[word.cpu()];
+    // The CPU watches over what waits there, from the first on.
+    if (home.unplaced_here.fetch_add(1, std::memory_order_relaxed) <= 0 && thread.domain) {
+        if (&home == &self)
+            self.exit_work |= kWatch;
+        else
+            send_attention(home);
+    }
+    // Pairs with the fence in SchedDomain::fall_back: it sees the thread unplaced, or this sees the domain fallen back.
+    arch::full_fence();
+    if (thread.domain && thread.domain->attached())
+        thread.domain->post_event(thread.ref.index, word.cpu());
+    else
+        place_by_kernel(thread, word, Cause::kNoServer);
+}
+
 [[gnu::always_inline]] inline void runnable(Thread& thread, abi::ThreadWord word, std::uint64_t since) {
     if (tracing(core::kTraceWake)) trace(core::TraceEvent::kWake, thread.ref, word.raw, 0, since);
-    if (word.state() == ThreadState::kUnplaced) return became_unplaced(thread, word);
+    if (word.state() == ThreadState::kUnplaced) return unplaced(thread, word);
     WakeCounts::add(thread.wake_counts.by_kernel);
     write_kernel_placement(thread);
     enqueue_on(word.cpu(), thread);
@@ -57,6 +75,25 @@ void write_kernel_placement(Thread& thread) {
 }
 
 [[gnu::noinline]] void give_up(Thread& thread) { thread.release(); }
+
+[[gnu::noinline]] void send_over(Cpu& self, std::uint32_t number, Thread& thread) {
+    Cpu& target = online_cpus()[number];
+    if (target.inbox.push(thread.place) == core::PushResult::kNotify) send_reschedule(self, target);
+}
+
+[[gnu::always_inline]] inline void queue_agent(Thread& agent, abi::ThreadWord word) {
+    WakeCounts::add(agent.wake_counts.by_kernel);
+    write_kernel_placement(agent);
+    hand_over(word.cpu(), agent);
+}
+[[gnu::noinline]] void queue_agent_traced(Thread& agent, abi::ThreadWord word, std::uint64_t now) {
+    trace(core::TraceEvent::kWake, agent.ref, word.raw, 0, now);
+    queue_agent(agent, word);
+}
+[[gnu::noinline]] void queue_no_agent(Thread& agent, core::Transition woken) {
+    place_nobody(agent, woken.done, woken.word);
+    give_up(agent);
+}
 
 }  // namespace
 
@@ -119,33 +156,14 @@ void wake_held(Thread& thread) {
 void wake_agent(Thread& agent) {
     const auto now = begin_wake(agent);
     const auto woken = agent.word().wake_to_queue();
-    if (!woken.done || woken.word.wake_pending()) {
-        place_nobody(agent, woken.done, woken.word);
-        return give_up(agent);
-    }
-    if (tracing(core::kTraceWake)) trace(core::TraceEvent::kWake, agent.ref, woken.word.raw, 0, now);
-    WakeCounts::add(agent.wake_counts.by_kernel);
-    write_kernel_placement(agent);
-    hand_over(woken.word.cpu(), agent);
+    if (!woken.done || woken.word.wake_pending()) [[unlikely]]
+        return queue_no_agent(agent, woken);
+    if (tracing(core::kTraceWake)) [[unlikely]]
+        return queue_agent_traced(agent, woken.word, now);
+    queue_agent(agent, woken.word);
 }
 
-void became_unplaced(Thread& thread, abi::ThreadWord word) {
-    Cpu& self = this_cpu();
-    Cpu& home = online_cpus()[word.cpu()];
-    // The CPU watches over what waits there, from the first on.
-    if (home.unplaced_here.fetch_add(1, std::memory_order_relaxed) <= 0 && thread.domain) {
-        if (&home == &self)
-            self.exit_work |= kWatch;
-        else
-            send_attention(home);
-    }
-    // Pairs with the fence in SchedDomain::fall_back: it sees the thread unplaced, or this sees the domain fallen back.
-    arch::full_fence();
-    if (thread.domain && thread.domain->attached())
-        thread.domain->post_event(thread.ref.index, word.cpu());
-    else
-        place_by_kernel(thread, word, Cause::kNoServer);
-}
+void became_unplaced(Thread& thread, abi::ThreadWord word) { unplaced(thread, word); }
 
 void left_unplaced(abi::ThreadWord word) {
     online_cpus()[word.cpu()].unplaced_here.fetch_sub(1, std::memory_order_relaxed);
@@ -166,8 +184,7 @@ void place_by_kernel(Thread& thread, abi::ThreadWord word, Cause cause) {
 void hand_over(std::uint32_t number, Thread& thread) {
     Cpu& self = this_cpu();
     if (number == self.number) return accept(self, thread);
-    Cpu& target = online_cpus()[number];
-    if (target.inbox.push(thread.place) == core::PushResult::kNotify) send_reschedule(self, target);
+    send_over(self, number, thread);
 }
 
 void enqueue_on(std::uint32_t number, Thread& thread) {

@@ -210,13 +210,19 @@ trap_common:
 1:  call trap_from_user
     jmp leave_to_user
 
+// An interrupt, which only the idle loop takes: there wait_for_interrupt() expects of the registers no more than of a function that it
+// calls. An exception is a kernel bug.
 trap_from_kernel_mode:
-    PUSH_REGISTERS
-    movq %rsp, %rdi
-    call trap_from_kernel
-    POP_REGISTERS
-    addq $16, %rsp
+    cmpq $FIRST_INTERRUPT, (%rsp)                     // vector
+    jb 1f
+    movq (%rsp), %rdi
+    subq $8, %rsp                                     // the CPU has aligned the stack, and pushed five words
+    call interrupt_idle
+    addq $24, %rsp
     iretq
+1:  PUSH_REGISTERS
+    movq %rsp, %rdi
+    call trap_from_kernel                             // does not return
 
 // The same on an IST stack. RBX: 1 if swapgs restores GS, else R12 holds the base to put back.
 ist_common:

@@ -96,8 +96,12 @@ inline void invalidate_page(std::uint64_t address) { asm volatile("invlpg (%0)" 
 inline void full_fence() { asm volatile("lock orl $0, (%%rsp)" ::: "memory", "cc"); }
 
 inline void pause() { asm volatile("pause" ::: "memory"); }
-// Sleeps until the next interrupt and takes it. The shadow of sti closes the gap before hlt.
-inline void wait_for_interrupt() { asm volatile("sti; hlt; cli" ::: "memory"); }
+// Sleeps until the next interrupt and takes it. The shadow of sti closes the gap before hlt. What the interrupt's function may overwrite
+// is given up here, so that its entry (entry.S, trap_from_kernel_mode) saves nothing.
+inline void wait_for_interrupt() {
+    asm volatile("sti; hlt; cli" ::
+                     : "memory", "cc", "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11");
+}
 [[noreturn]] inline void halt_forever() {
     for (;;) asm volatile("cli; hlt");
 }

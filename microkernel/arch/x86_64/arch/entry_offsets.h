@@ -34,6 +34,7 @@
 #define TSS_SELECTOR 0x28
 
 #define VECTOR_SYSCALL 256
+#define FIRST_INTERRUPT 32  // vectors below are exceptions
 #define CALL_COUNT 3
 #define RFLAGS_AC 0x40000
 #define MSR_GS_BASE 0xc0000101
