@@ -151,7 +151,7 @@ choose:
 #endif
 #ifdef STI_EARLY
     if
-    :: ipi -> ipi = false /* taken between sti and hlt: trap_from_kernel goes back, and hlt follows */
+    :: ipi -> ipi = false /* taken between sti and hlt: interrupt_idle goes back, and hlt follows */
     :: true
     fi;
 #endif
