@@ -16,7 +16,7 @@ namespace {
 namespace abi = cox::abi;
 using abi::Op;
 
-constexpr std::uint64_t kCalls = 10'000;
+constexpr std::uint64_t kCalls = 4'000;
 constexpr std::uint32_t kMaxPairs = 8;
 constexpr std::string_view kServes = "serves";
 

@@ -133,9 +133,9 @@ cap::Result<void> wake_to_run(const cap::Env& env, std::uint64_t count) {
 }
 
 constexpr Operation kOperations[] = {
-    {"notification_ping_pong", 5'000, ping_pong},   {"yield_ping_pong", 5'000, yield_ping_pong},
-    {"park_ping_pong", 5'000, park_ping_pong},      {"wake", 5'000, wake, &wake_ticks},
-    {"timed_wake", 5'000, timed_wake, &wake_ticks}, {"wake_to_run", 5'000, wake_to_run, &wake_ticks},
+    {"notification_ping_pong", 2'000, ping_pong},   {"yield_ping_pong", 2'000, yield_ping_pong},
+    {"park_ping_pong", 2'000, park_ping_pong},      {"wake", 2'000, wake, &wake_ticks},
+    {"timed_wake", 2'000, timed_wake, &wake_ticks}, {"wake_to_run", 2'000, wake_to_run, &wake_ticks},
 };
 
 }  // namespace

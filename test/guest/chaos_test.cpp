@@ -54,7 +54,7 @@ void take_in_advance(Case& t) {
 }
 
 std::uint64_t duration_ns(const Case& t) {
-    const auto text = cox::core::CommandLine(t.env.arguments()).find("ms").value_or("5000");
+    const auto text = cox::core::CommandLine(t.env.arguments()).find("ms").value_or("3000");
     return cox::core::parse_u64(text).value_or(0) * kMillisecond;
 }
 
