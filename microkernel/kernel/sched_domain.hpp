@@ -213,7 +213,7 @@ private:
 };
 
 extern SchedDomain domains[abi::kMaxDomains];
-inline constexpr SchedDomain& root_domain = domains[0];
+inline SchedDomain& root_domain = domains[0];
 
 inline std::uint16_t SchedDomain::number() const { return static_cast<std::uint16_t>(this - domains + 1); }
 

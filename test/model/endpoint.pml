@@ -25,6 +25,7 @@
  *                       NOT_WITHDRAWN   a caller whose time has passed leaves its call with the server
  *                       NOT_REMOVED     ... or in the queue
  *                       REPLY_BLIND     claim_caller does not ask whether the caller's time has passed
+ *                       ANY_WAIT        ... or whether it waits for another reply by now
  *                       TAKE_BLIND      take_receiver does not ask whether the receiver's time has passed
  *                       FORGETS_CALLER  a server that exits leaves whom it owes a reply
  *                       WAKE_FIRST      finish_call wakes, then writes the result
@@ -181,11 +182,15 @@ inline claim_caller(s) {
 #endif
     if
     :: other != NOBODY && IS_TIMED(other) ->
-        atomic { /* end_park */
+        atomic { /* end_park: of the wait with the deadline that came with the message, which is no later call's */
             if
+#ifdef ANY_WAIT
             :: parked[other] -> parked[other] = false
+#else
+            :: parked[other] && number[other] == number[s] -> parked[other] = false
+#endif
 #ifndef REPLY_BLIND
-            :: !parked[other] -> release(other); other = NOBODY
+            :: else -> release(other); other = NOBODY
 #else
             :: else
 #endif
