@@ -74,6 +74,7 @@ void two_servers(Case& t) {
     REQUIRE(t, sides[1].server->is_ready() && look(50));
 }
 
+// `until=intruder`: nothing is enough but the fault that must be found.
 // CPUs go to and fro at random, mostly without being waited for, between two servers that place at random, each with a load.
 void storm(Case& t, Manner manner, std::uint64_t rounds) {
     if (t.cpus() == 1) {
@@ -81,6 +82,7 @@ void storm(Case& t, Manner manner, std::uint64_t rounds) {
     }
     const cap::SchedDomain root = root_domain(t);
     const auto child = MUST(t, make_child(root));
+    const bool any_amount = cox::core::CommandLine(t.env.arguments()).find("until") != "intruder";
     static std::optional<WakeLedgerCheck> check;
     check.emplace(root, t.env.clock);
     {
@@ -98,13 +100,16 @@ void storm(Case& t, Manner manner, std::uint64_t rounds) {
             (void)root.reclaim_cpu(0);
             return lenders.all_progress() && borrowers.all_progress();
         };
-        for (std::uint64_t round = 0; reclaimed < rounds; ++round) {
+        for (std::uint64_t round = 0; !any_amount || reclaimed < rounds; ++round) {
             const auto cpu = static_cast<std::uint32_t>(random.below(t.cpus()));
-            if (root.lend_cpu(cpu, *child)) {
-                ++lent;
-            } else {
-                REQUIRE_OK(t, root.reclaim_cpu(cpu));
-                ++reclaimed;
+            const bool lends = root.lend_cpu(cpu, *child).has_value();
+            REQUIRE(t, lends || root.reclaim_cpu(cpu));
+            ++(lends ? lent : reclaimed);
+            if (random.one_in(8)) {  // waited for: nobody of the other domain is there any more
+                const cap::SchedDomain owner = lends ? *child : root;
+                REQUIRE(t, eventually(t.env.clock, [&] { return has(owner, cpu); }));
+                REQUIRE(t, !(lends ? intruder(t, lender.server(), lenders)
+                                   : intruder(t, borrower.server(), borrowers)));
             }
             REQUIRE(t, random.one_in(2) || !(intruder(t, lender.server(), lenders) ||
                                              intruder(t, borrower.server(), borrowers)));
