@@ -22,8 +22,7 @@
  *
  * Broken variants (-D): LOOK_OUTSIDE    receive looks for a caller before it takes the lock
  *                       CLAIM_BY_LOOK   claim_caller reads, then clears
- *                       NOT_WITHDRAWN   a caller whose time has passed leaves its call with the server
- *                       NOT_REMOVED     ... or in the queue
+ *                       NOT_REMOVED     a caller whose time has passed leaves its call in the queue
  *                       REPLY_BLIND     claim_caller does not ask whether the caller's time has passed
  *                       ANY_WAIT        ... or whether it waits for another reply by now
  *                       TAKE_BLIND      take_receiver does not ask whether the receiver's time has passed
@@ -34,7 +33,9 @@
  *                       CONTINUE_BLIND  call_directly goes on in a server that has been killed
  *
  * NO_SECOND_LOOK, finish_receive not looking whether the receiver has gone meanwhile, breaks nothing here: who kills it takes the lock
- * after its state has changed, so finds either no call, or one to be told. The code looks nevertheless. */
+ * after its state has changed, so finds either no call, or one to be told. The code looks nevertheless. NOT_WITHDRAWN, a caller whose
+ * time has passed leaving its call with the server, breaks nothing either: the reply finds another wait, or none. The code withdraws it,
+ * so that nothing refers to the caller any longer than it waits. */
 #ifndef CLIENTS
 #define CLIENTS 2
 #endif
