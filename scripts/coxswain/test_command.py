@@ -35,7 +35,7 @@ class Stage:
 def _ctest(name: str, where: list[str], filters: list[str], jobs: int, seed: int | None = None) -> Stage:
     report = _BUILD / "junit" / f"ctest-{name}.xml"
     command = ["ctest", *where, *filters, "-j", str(jobs), "--output-on-failure", "--no-tests=error"]
-    environment = dict(_BYTECODE) if seed is None else {**_BYTECODE, "COXSWAIN_SEED": str(seed)}
+    environment = _BYTECODE if seed is None else _BYTECODE | {"COXSWAIN_SEED": str(seed)}
     needs = f"build {where[1]}" if where[0] == "--preset" else "build"
     return Stage(name, [*command, "--output-junit", str(report)], report, environment, needs)
 

@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import traceback
 import unittest
 from pathlib import Path
 
@@ -41,16 +40,7 @@ def _become(arguments, environment, out, err):
     sys.stdout, sys.stderr = (open(fd, "w", encoding="utf-8", closefd=False) for fd in (1, 2))
     os.environ.clear()
     os.environ.update(environment)
-    code = 1
-    try:
-        code = coxswain.main(arguments)
-    except SystemExit as end:
-        code = end.code or 0
-    except BaseException:
-        traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    sys.exit(coxswain.main(arguments))
 
 
 def fork(arguments, environment) -> subprocess.CompletedProcess:
