@@ -30,8 +30,7 @@ void InversionWatch::look() {
 // At the end of the chain; nullptr: no server has been there yet.
 SimThread* InversionWatch::worker_for(SimThread& caller) {
     SimThread* thread = &caller;
-    while (thread != nullptr && thread->state == abi::ThreadState::kWaiting &&
-           thread->cause == abi::Cause::kCalls) {
+    while (thread != nullptr && waits_for_reply(*thread)) {
         thread = thread->server != nullptr ? thread->server : thread->named;
     }
     return thread;

@@ -13,10 +13,6 @@ namespace {
 
 constexpr std::uint32_t kMostLoans = 8;  // as in the kernel
 
-bool waits_for_reply(const SimThread& thread) {
-    return thread.state == abi::ThreadState::kWaiting && thread.cause == abi::Cause::kCalls;
-}
-
 }  // namespace
 
 // The current thread has come to its call.

@@ -5,14 +5,6 @@
 
 namespace sim {
 
-namespace {
-
-bool waits_for_reply(const SimThread& thread) {
-    return thread.state == abi::ThreadState::kWaiting && thread.cause == abi::Cause::kCalls;
-}
-
-}  // namespace
-
 bool ServerModel::lends_its_time(const SimThread& thread) { return waits_for_reply(thread) && thread.lends; }
 
 // One that runs, on its own time or on somebody else's, is queued, or waits for a reply and lends its time meanwhile.

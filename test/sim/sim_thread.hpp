@@ -83,4 +83,8 @@ struct SimThread : sched::CallNode {
 using RunQueue = cox::core::IntrusiveQueue<SimThread, &SimThread::run_node>;
 using PlacedList = cox::core::IntrusiveQueue<SimThread, &SimThread::placed_node>;
 
+inline bool waits_for_reply(const SimThread& thread) {
+    return thread.state == abi::ThreadState::kWaiting && thread.cause == abi::Cause::kCalls;
+}
+
 }  // namespace sim
