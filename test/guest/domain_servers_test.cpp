@@ -7,6 +7,7 @@
 #include "support/intruder.hpp"
 #include "support/load.hpp"
 #include "support/observe.hpp"
+#include "support/option.hpp"
 #include "support/race.hpp"
 #include "support/server_process.hpp"
 #include "support/wake_ledger.hpp"
@@ -15,11 +16,6 @@ namespace {
 
 using namespace test;
 using abi::ThreadState;
-
-std::uint64_t argument(const Case& t, std::string_view name, std::uint64_t otherwise) {
-    const auto text = cox::core::CommandLine(t.env.arguments()).find(name);
-    return text ? cox::core::parse_u64(*text).value_or(otherwise) : otherwise;
-}
 
 // Two real servers with different policies on disjoint sets of CPUs: no thread is seen on a CPU of the other set. One server dies: the other's
 // threads do not notice, its own run on, where they were.
@@ -132,8 +128,8 @@ void storm(Case& t, Manner manner, std::uint64_t rounds) {
     check->report(t);
 }
 
-void storm_chaos(Case& t) { storm(t, Manner::kChaos, argument(t, "rounds", 100)); }
-void storm_hints(Case& t) { storm(t, Manner::kHints, argument(t, "rounds", 100)); }
+void storm_chaos(Case& t) { storm(t, Manner::kChaos, option(t, "rounds", 100)); }
+void storm_hints(Case& t) { storm(t, Manner::kHints, option(t, "rounds", 100)); }
 
 // Kills one server after the other, when another thread reclaims its CPU.
 struct Killer {
@@ -177,7 +173,7 @@ void killed_and_reclaimed(Case& t) {
         std::optional<Load> borrowers;
         Random random(t.seed);
         Aim aim(random);
-        const std::uint64_t kills = argument(t, "kills", 4);
+        const std::uint64_t kills = option(t, "kills", 4);
         const bool many = kills >= 40;  // enough to see both come first
         for (std::uint64_t round = 1; round <= kills || (many && !killer.race.exercised() && round < 90);
              ++round) {

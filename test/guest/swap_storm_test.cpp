@@ -5,6 +5,7 @@
 // is lost. docs/server-control.md says what is measured. drop_wake=N: each server forgets its Nth wake.
 #include "support/free_pages.hpp"
 #include "support/observe.hpp"
+#include "support/option.hpp"
 #include "support/server_seat.hpp"
 #include "support/storm_load.hpp"
 #include "support/wake_ledger.hpp"
@@ -23,11 +24,6 @@ constexpr std::uint32_t kLinesOfAServer = 2 * (1 + abi::kMaxCpus);
 constexpr std::uint64_t kHeapPages = 4;
 constexpr std::size_t kMaxEvents = 65536;
 std::array<Kind, kMaxEvents> plan;  // too large for a stack
-
-std::uint64_t option(const Case& t, std::string_view name, std::uint64_t otherwise) {
-    const auto text = cox::core::CommandLine(t.env.arguments()).find(name);
-    return text ? cox::core::parse_u64(*text).value_or(otherwise) : otherwise;
-}
 
 // The names of the policies that the server has.
 class Policies {

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+//
+// Numbers among the words that a test was started with.
+#pragma once
+
+#include "core/command_line.hpp"
+#include "suite.hpp"
+
+#include <cstdint>
+#include <string_view>
+
+namespace test {
+
+// `otherwise` where it is not there, or no number.
+inline std::uint64_t option(const Case& t, std::string_view name, std::uint64_t otherwise) {
+    const auto text = cox::core::CommandLine(t.env.arguments()).find(name);
+    return text ? cox::core::parse_u64(*text).value_or(otherwise) : otherwise;
+}
+
+}  // namespace test
