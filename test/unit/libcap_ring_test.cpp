@@ -103,6 +103,16 @@ abi::Submission nop(std::uint64_t user_data, std::uint64_t value) {
 }
 abi::Submission slow(std::uint64_t user_data) { return submission(abi::Op::kWaitBits, {}, user_data); }
 
+// A call whose time passes, and which cannot be cancelled: its completion comes at last, between two others.
+void time_out_past_cancelling(RingModel& model, TestRing& ring) {
+    model.time_out = true;
+    model.cancel_outcome = RingModel::Cancel::kTooLate;
+    CHECK(ring.call(slow(0), 1).error() == abi::Error::kTimedOut);
+    model.complete(1, 11);
+    model.finish(5);
+    model.complete(2, 22);
+}
+
 }  // namespace
 
 TEST_CASE("libcap ring: nothing reaches the kernel before it is submitted") {
@@ -245,12 +255,7 @@ TEST_CASE("libcap ring: the completion of a call past cancelling is dropped, by 
     for (const bool by_next : {true, false}) {
         RingModel model;
         TestRing ring(model.address());
-        model.time_out = true;
-        model.cancel_outcome = RingModel::Cancel::kTooLate;
-        CHECK(ring.call(slow(0), 1).error() == abi::Error::kTimedOut);
-        model.complete(1, 11);
-        model.finish(5);
-        model.complete(2, 22);
+        time_out_past_cancelling(model, ring);
         if (!by_next) {
             CHECK(ring.call(nop(0, 7)) == 7);
         }
@@ -263,12 +268,7 @@ TEST_CASE("libcap ring: the completion of a call past cancelling is dropped, by 
 TEST_CASE("libcap ring: the completion of a call past cancelling is not answered") {
     RingModel model;
     TestRing ring(model.address());
-    model.time_out = true;
-    model.cancel_outcome = RingModel::Cancel::kTooLate;
-    CHECK(ring.call(slow(0), 1).error() == abi::Error::kTimedOut);
-    model.complete(1, 11);
-    model.finish(5);
-    model.complete(2, 22);
+    time_out_past_cancelling(model, ring);
     CHECK(ring.prepare_answers([](const abi::Completion& come) { return nop(come.user_data, 0); }) == 2);
     REQUIRE(ring.submit_and_wait(2));
     CHECK(ring.next()->user_data == 1);
