@@ -246,6 +246,21 @@ void each_allocation_refused(Case& t) {
     REQUIRE_EQUAL(t, free_pages(t.env), pages);
 }
 
+// A program in a quota of its own of so much memory and one thread -> its exit code.
+cap::Result<std::uint64_t> run_within(const Case& t, std::string_view arguments, std::uint64_t memory,
+                                      std::span<const cap::GivenCap> caps = {}) {
+    const Owned quota(TRY(t.env.process.create_quota(memory, 1)));
+    return TRY(Child::create(t.env, arguments, {.caps = caps, .quota = quota->slot()})).run(t.env);
+}
+
+// From `memory` on, by pages, the least with which it can be loaded.
+std::uint64_t enough_to_load(const Case& t, std::uint64_t memory, std::span<const cap::GivenCap> caps = {}) {
+    while (error_of(run_within(t, "mode=exit", memory, caps)) == Error::kQuota) {
+        memory += abi::kPageSize;
+    }
+    return memory;
+}
+
 // In the caller's own table, and a poller: by a program that has little left.
 void own_table(Case& t) {
     const std::uint64_t enough = [&] {
@@ -254,21 +269,13 @@ void own_table(Case& t) {
         return child ? memory_used(*quota) : 0;
     }();
     REQUIRE(t, enough > 10 * abi::kPageSize);
-    const auto run = [&](std::string_view arguments, std::uint64_t memory) -> cap::Result<std::uint64_t> {
-        const Owned quota(TRY(t.env.process.create_quota(memory, 1)));
-        const auto child = TRY(Child::create(t.env, arguments, {.quota = quota->slot()}));
-        return child.run(t.env);
-    };
     // Being loaded takes some more for a while, which is left over then.
-    std::uint64_t memory = enough;
-    while (error_of(run("mode=exit", memory)) == Error::kQuota) {
-        memory += abi::kPageSize;
-    }
+    const std::uint64_t memory = enough_to_load(t, enough);
     // It says how many it could derive until kQuota came: a frame of its table holds 64.
-    const std::uint64_t derived = MUST(t, run("mode=fill_table", memory));
+    const std::uint64_t derived = MUST(t, run_within(t, "mode=fill_table", memory));
     REQUIRE(t, derived > 50);
-    REQUIRE_EQUAL(t, MUST(t, run("mode=fill_table", memory + abi::kPageSize)), derived + 64);
-    REQUIRE_EQUAL(t, MUST(t, run("mode=poll", memory)),
+    REQUIRE_EQUAL(t, MUST(t, run_within(t, "mode=fill_table", memory + abi::kPageSize)), derived + 64);
+    REQUIRE_EQUAL(t, MUST(t, run_within(t, "mode=poll", memory)),
                   static_cast<std::uint64_t>(-static_cast<std::int64_t>(Error::kQuota)));
 }
 
@@ -277,18 +284,11 @@ void own_table(Case& t) {
 void domain_refused(Case& t) {
     const cap::GivenCap caps[] = {{"domain", *t.env.find_slot("domain"), abi::kManage}};
     const auto own = MUST(t, t.env.process.quota_status());
-    const auto run = [&](std::string_view arguments, std::uint64_t memory) -> cap::Result<std::uint64_t> {
-        const Owned quota(TRY(t.env.process.create_quota(memory, 1)));
-        return TRY(Child::create(t.env, arguments, {.caps = caps, .quota = quota->slot()})).run(t.env);
-    };
-    std::uint64_t memory = 10 * abi::kPageSize;
-    while (error_of(run("mode=exit", memory)) == Error::kQuota) {
-        memory += abi::kPageSize;
-    }
+    std::uint64_t memory = enough_to_load(t, 10 * abi::kPageSize, caps);
     constexpr auto kRefused = static_cast<std::uint64_t>(-static_cast<std::int64_t>(Error::kQuota));
     std::uint64_t refused = 0, result = kRefused;
     for (; result == kRefused; memory += abi::kPageSize) {
-        result = MUST(t, run("mode=create_domain", memory));
+        result = MUST(t, run_within(t, "mode=create_domain", memory, caps));
         refused += result == kRefused;
     }
     t.env.log.print("quota: making=domain refused={}", refused);
