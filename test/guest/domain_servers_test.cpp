@@ -70,7 +70,6 @@ void two_servers(Case& t) {
     REQUIRE(t, sides[1].server->is_ready() && look(50));
 }
 
-// `until=intruder`: nothing is enough but the fault that must be found.
 // CPUs go to and fro at random, mostly without being waited for, between two servers that place at random, each with a load.
 void storm(Case& t, Manner manner, std::uint64_t rounds) {
     if (t.cpus() == 1) {
@@ -78,7 +77,7 @@ void storm(Case& t, Manner manner, std::uint64_t rounds) {
     }
     const cap::SchedDomain root = root_domain(t);
     const auto child = MUST(t, make_child(root));
-    const bool any_amount = cox::core::CommandLine(t.env.arguments()).find("until") != "intruder";
+    const bool any_amount = any_amount_is_enough(t, "intruder");
     static std::optional<WakeLedgerCheck> check;
     check.emplace(root, t.env.clock);
     {

@@ -5,6 +5,7 @@
 #include "support/agents.hpp"
 #include "support/free_pages.hpp"
 #include "support/observe.hpp"
+#include "support/option.hpp"
 #include "support/owned.hpp"
 #include "support/sibling.hpp"
 
@@ -124,12 +125,10 @@ std::uint64_t change_and_look(Station& station, cap::Ring&) {
 }
 
 // Both sides of each race: a CPU has the space when another shoots, or not; a worker stays where it is, or moves.
-// `until=stale`: nothing is enough but the fault that must be found.
 bool enough(Case& t, const Frames& frames, const abi::CpuStats& before) {
     const auto now = sum_of_stats(t);
-    const bool any_amount = cox::core::CommandLine(t.env.arguments()).find("until") != "stale";
     return !now || frames.stale != 0 || frames.failures != 0 ||
-           (any_amount && frames.changes >= kEnough && frames.looks >= kEnough &&
+           (any_amount_is_enough(t, "stale") && frames.changes >= kEnough && frames.looks >= kEnough &&
             frames.moves >= kEnough / 2 && now->shootdown_ipis - before.shootdown_ipis >= 3 * kEnough &&
             now->shootdown_ipis_avoided - before.shootdown_ipis_avoided >= kEnough);
 }

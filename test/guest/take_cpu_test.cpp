@@ -8,6 +8,7 @@
 #include "support/intruder.hpp"
 #include "support/load.hpp"
 #include "support/observe.hpp"
+#include "support/option.hpp"
 #include "support/wake_ledger.hpp"
 
 namespace {
@@ -253,8 +254,9 @@ void storm(Case& t, Manner manner, std::uint64_t rounds) {
         REQUIRE(t, !t.failed());
         const cap::SchedDomain domain = root_domain(t);
         Random random(t.seed);
+        const bool any_amount = any_amount_is_enough(t, "intruder");
         std::uint64_t taken = 0, returned = 0, last = 0, seen_gone = 0;
-        for (std::uint64_t round = 0; taken < rounds; ++round) {
+        for (std::uint64_t round = 0; !any_amount || taken < rounds; ++round) {
             const auto cpu = static_cast<std::uint32_t>(random.below(t.cpus()));
             if (const auto done = domain.take_cpu(cpu)) {
                 ++taken;
