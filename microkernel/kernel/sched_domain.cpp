@@ -77,7 +77,7 @@ core::Result<void> SchedDomain::make_ring(Agent& agent) {
     for (std::uint32_t i = 1; i < abi::kEventRingPages; ++i) {
         at.pages[i - 1] = arch::physical_to_virtual<std::atomic<std::uint64_t>>(agent.memory->frame(i));
     }
-    agent.ring.emplace(at, core::EventRingShape{std::countr_zero(abi::kEventEntries)}, 0);
+    agent.ring.emplace(at, 0);
     return {};
 }
 

@@ -12,6 +12,7 @@
 #pragma once
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <optional>
 
 #include "abi/sched.hpp"
@@ -126,6 +127,7 @@ private:
     struct Batch;  // commit.cpp
     enum class Mode : std::uint8_t { kKernel, kServer };
 
+    static constexpr core::EventRingShape kEventShape{std::countr_zero(abi::kEventEntries)};
     struct EntryAt {
         std::atomic<std::uint64_t>* pages[abi::kEventRingPages - 1];
         std::atomic<std::uint64_t>& operator()(std::uint64_t index) const {
@@ -136,7 +138,7 @@ private:
     struct Agent {
         RefPtr<MemoryObject> memory;  // once made, for good
         abi::EventRingHeader* header = nullptr;
-        std::optional<core::EventRingProducer<EntryAt>> ring;
+        std::optional<core::EventRingProducer<EntryAt, kEventShape>> ring;
         std::atomic<std::uint64_t> first{0};  // position from which on the present agent reads
         std::atomic<std::uint64_t> ref{0};    // ThreadRef of the agent; 0: none
 
