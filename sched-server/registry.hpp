@@ -33,16 +33,15 @@ struct PolicyEntry {
 // A member that T has not overridden is of the type of Policy's. One that cannot be looked at, since it is private, counts as overridden.
 template <class T>
 constexpr Questions questions_of() {
-    constexpr auto same = []<class U, class V>(U, V) { return std::is_same_v<U, V>; };
     Questions questions;
     if constexpr (requires { &T::next_tick_ns; }) {
-        questions.next_tick = !same(&T::next_tick_ns, &Policy::next_tick_ns);
+        questions.next_tick = !std::is_same_v<decltype(&T::next_tick_ns), decltype(&Policy::next_tick_ns)>;
     }
     if constexpr (requires { &T::preempt; }) {
-        questions.preempt = !same(&T::preempt, &Policy::preempt);
+        questions.preempt = !std::is_same_v<decltype(&T::preempt), decltype(&Policy::preempt)>;
     }
     if constexpr (requires { &T::recall; }) {
-        questions.recall = !same(&T::recall, &Policy::recall);
+        questions.recall = !std::is_same_v<decltype(&T::recall), decltype(&Policy::recall)>;
     }
     return questions;
 }
