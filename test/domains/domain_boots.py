@@ -48,31 +48,50 @@ def strays(timeline: Timeline, places: Places) -> list[str]:
     return sorted(set(found)) + [f"{program} never ran where it should" for program in sorted(places.keys() - ran)]
 
 
+def servers_astray(timeline: Timeline, places: Places) -> list[str]:
+    """Threads of the scheduler servers, agents and others, that ran on CPUs of more than one domain, or of none. They are system threads: the
+    kernel would let them run anywhere, so it is the root task that has put them there."""
+    cpus: dict[object, set[int]] = {}
+    for each in timeline.slices:
+        name = timeline.trace.names.get(each.ref)
+        if name is not None and name.process == "sched-server":
+            cpus.setdefault(each.ref, set()).add(each.cpu)
+    if len(cpus) < 2 * len(places):  # a main thread and an agent for each
+        return [f"only {len(cpus)} threads of servers ran"]
+    return [f"{ref} of a server ran on {sorted(on)}" for ref, on in cpus.items() if not any(on <= own for own in places.values())]
+
+
 ON_TWO: Places = {"workers/task_tree": {0}, "workers/crowd": {1}}
 ON_FOUR: Places = {"workers/task_tree": {0}, "workers/crowd": {1}, "workers/messaging": {2, 3}}
 
 
 def two(build: Path) -> None:
     """Two domains on 2 CPUs: each thread ran on its domain's CPU only."""
-    found = strays(boot(build, "domains-two", 2), ON_TWO)
+    timeline = boot(build, "domains-two", 2)
+    found = strays(timeline, ON_TWO) + servers_astray(timeline, ON_TWO)
     need(not found, "\n".join(found))
 
 
 def four(build: Path) -> None:
     """Three domains on 4 CPUs; and each CPU of the domain that has two was used."""
     timeline = boot(build, "domains", 4)
-    found = strays(timeline, ON_FOUR)
+    found = strays(timeline, ON_FOUR) + servers_astray(timeline, ON_FOUR)
     need(not found, "\n".join(found))
     used = {each.cpu for each in timeline.slices if timeline.trace.names[each.ref].process == "workers/messaging"}
     need(used == {2, 3}, f"of CPU 2 and 3 messaging used {used}")
 
 
 def wrong_domain(build: Path) -> None:
-    """The negative control: crowd was put in the wrong domain, and that is what is said, and nothing else."""
-    found = strays(boot(build, "domains-wrong", 4), ON_FOUR)
+    """The negative control: crowd was put in the wrong domain, and that is what is said, and nothing else. And servers where no domain should
+    be are seen."""
+    timeline = boot(build, "domains-wrong", 4)
+    found = strays(timeline, ON_FOUR)
     need("workers/crowd never ran where it should" in found, f"found: {found}")
     need(any(text.startswith("workers/crowd ran on CPU ") for text in found), f"found: {found}")
     need(all(text.startswith("workers/crowd ") for text in found), f"found: {found}")
+    without_root = {program: cpus for program, cpus in ON_FOUR.items() if cpus != {0}}
+    need(all(text.endswith(" ran on [0]") for text in servers_astray(timeline, without_root)), "servers of other domains are on CPU 0")
+    need(servers_astray(timeline, without_root), "the root domain's server on CPU 0 is not seen")
 
 
 sys.exit(run_case("domains", __doc__, (two, four, wrong_domain)))
