@@ -34,13 +34,14 @@ abi::EventRingHeader& header_at(std::uint64_t address) {
 Agent::Agent(Server& server, cap::Ring& ring, std::uint64_t event_ring_address, cap::Notification nudge)
     : server_(server),
       ring_(ring),
-      events_(header_at(event_ring_address).head, {event_ring_address}, cap::kEventShape),
-      nudge_(nudge) {}
+      events_(header_at(event_ring_address).head, {event_ring_address}),
+      nudge_(nudge),
+      faulty_(server.fault.planned()) {}
 
 void Agent::run() {
     for (;;) {
         // Acquire: pairs with the main thread's release.
-        if (server_.retiring.load(std::memory_order_acquire)) [[unlikely]] {
+        if (told_ && server_.retiring.load(std::memory_order_acquire)) [[unlikely]] {
             server_.stop_agent();
             for (;;) {  // an agent that ends ends the server
                 (void)cap::cap_enter(abi::kCqEntries, abi::kForever);
@@ -52,12 +53,12 @@ void Agent::run() {
             const SpinGuard guard(server_.lock);
             wait_ns = take_and_decide();
         }
-        if (fatal_ == abi::Error::kOk) {
+        if (fatal_ == abi::Error::kOk) [[likely]] {
             const auto sent = send(wait_ns);
-            if (server_.fault.time_to_exit(batch_.requests().size())) [[unlikely]] {
+            if (faulty_ && server_.fault.time_to_exit(batch_.requests().size())) [[unlikely]] {
                 server_.env.exit(kFaultExit);
             }
-            if (sent) {
+            if (sent) [[likely]] {
                 continue;
             }
             fatal_ = sent.error();
@@ -71,26 +72,38 @@ void Agent::run() {
 
 [[gnu::always_inline]] inline std::uint64_t Agent::take_and_decide() {
     const std::uint64_t now_ns = server_.env.clock.now_ns();
-    while (const auto completion = ring_.next()) {
-        take_completion(*completion, now_ns);
-    }
-    if (refused_) [[unlikely]] {
-        take_refusal(refused_->tag, refused_->error, now_ns);
-        refused_.reset();
+    if (told_) [[unlikely]] {
+        hear(now_ns);
     }
     bool drained = false;
     for (int i = 0; i < kEventsPerRound && !drained; ++i) {
         const auto line = events_.take();
         drained = !line;
-        if (line && !server_.fault.ignores_events() && !forgotten(*line)) {
+        if (line && !(faulty_ && passes_over(*line))) {
             server_.dispatcher.observe(*line, now_ns);
         }
     }
-    run_errand(now_ns);
-    if (server_.fault.ignores_events()) [[unlikely]] {
+    if (faulty_ && server_.fault.ignores_events()) [[unlikely]] {
         return drained ? abi::kForever : 0;
     }
     return server_.dispatcher.fill(batch_, now_ns) && drained ? await_tick(now_ns) : 0;
+}
+
+// Whatever the main thread wants comes with the completion of a nudge.
+void Agent::hear(std::uint64_t now_ns) {
+    told_ = false;
+    while (const auto completion = ring_.next()) {
+        take_completion(*completion, now_ns);
+    }
+    if (refused_) {
+        take_refusal(refused_->tag, refused_->error, now_ns);
+        refused_.reset();
+    }
+    // Acquire: pairs with the main thread's release.
+    if (Errand* const errand = server_.errand.exchange(nullptr, std::memory_order_acquire)) {
+        sched::run_errand(*errand, server_.dispatcher, now_ns);
+        errand_done_ = true;
+    }
 }
 
 std::uint64_t Agent::await_tick(std::uint64_t now_ns) {
@@ -131,20 +144,10 @@ void Agent::take_refusal(CommitTag tag, abi::Error error, std::uint64_t now_ns) 
     }
 }
 
-void Agent::run_errand(std::uint64_t now_ns) {
-    if (server_.errand.load(std::memory_order_relaxed) == nullptr) [[likely]] {
-        return;
-    }
-    // Acquire: pairs with the main thread's release.
-    if (Errand* const errand = server_.errand.exchange(nullptr, std::memory_order_acquire)) {
-        sched::run_errand(*errand, server_.dispatcher, now_ns);
-        errand_done_ = true;
-    }
-}
-
-bool Agent::forgotten(std::uint32_t line) {
-    return server_.fault.forgets_wakes() && line < abi::kStatusLines &&
-           server_.fault.forgets({server_.table[line].word.load(std::memory_order_acquire)});
+bool Agent::passes_over(std::uint32_t line) {
+    return server_.fault.ignores_events() ||
+           (server_.fault.forgets_wakes() && line < abi::kStatusLines &&
+            server_.fault.forgets({server_.table[line].word.load(std::memory_order_acquire)}));
 }
 
 // The queue is empty here and holds a whole batch, the wait and the message, since the call before took everything.
@@ -174,18 +177,24 @@ cap::Result<void> Agent::submit() {
 }
 
 [[gnu::always_inline]] inline cap::Result<void> Agent::send(std::uint64_t wait_ns) {
-    CommitRequest last;
-    if (batch_.requests().size() == 1 && nudge_under_way_ && !errand_done_) [[likely]] {
-        last = batch_.requests().front();
-    } else if (!batch_.requests().empty() || !nudge_under_way_ || errand_done_) {
+    static constexpr CommitRequest kNone;
+    const CommitRequest* last = &kNone;
+    const auto requests = batch_.requests();
+    if (requests.size() == 1 && nudge_under_way_ && !errand_done_) [[likely]] {
+        last = &requests.front();
+    } else if (!requests.empty() || !nudge_under_way_ || errand_done_) {
         TRY(submit());
     }
-    const auto waited = server_.domain.commit_and_wait(last.ref, last.word(), last.slice_ns, wait_ns);
-    if (!waited && waited.error() != abi::Error::kTimedOut) [[unlikely]] {
-        if (last.ref.raw() == 0) {
+    const auto waited = server_.domain.commit_and_wait(last->ref, last->word(), last->slice_ns, wait_ns);
+    if (waited && *waited == 0) [[likely]] {
+        return {};
+    }
+    told_ = true;
+    if (!waited && waited.error() != abi::Error::kTimedOut) {
+        if (last == &kNone) {
             return cap::fail(waited.error());
         }
-        refused_ = Refusal{last.tag(), waited.error()};
+        refused_ = Refusal{last->tag(), waited.error()};
     }
     return {};
 }

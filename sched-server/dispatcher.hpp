@@ -73,7 +73,9 @@ public:
     [[nodiscard]] bool fill(CommitBatch& batch, std::uint64_t now_ns);
 
     // When fill() should be called even if nothing has happened.
-    [[nodiscard]] std::uint64_t next_tick_ns() const { return policy_->next_tick_ns(); }
+    [[nodiscard]] std::uint64_t next_tick_ns() const {
+        return policy_->questions.next_tick ? policy_->next_tick_ns() : kNever;
+    }
 
     [[nodiscard]] const CpuLoad& load() const { return load_; }
     [[nodiscard]] std::uint32_t enqueued() const { return enqueued_; }

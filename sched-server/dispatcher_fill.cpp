@@ -56,7 +56,8 @@ void Dispatcher::write_hint(Record& record, const Pick& pick) {
 }
 
 bool Dispatcher::fill(CommitBatch& batch, std::uint64_t now_ns) {
-    if (policy_->next_tick_ns() <= now_ns) {
+    const Questions asked = policy_->questions;
+    if (asked.next_tick && policy_->next_tick_ns() <= now_ns) {
         policy_->tick(now_ns);
     }
     if (some_inherited_ && !recall_inherited(batch)) {
@@ -68,7 +69,7 @@ bool Dispatcher::fill(CommitBatch& batch, std::uint64_t now_ns) {
     if (load_.at_least(2) != 0 && !feed_idle(batch, now_ns)) {
         return false;
     }
-    return preempt(batch, now_ns) && recall_wanted(batch, now_ns);
+    return (!asked.preempt || preempt(batch, now_ns)) && (!asked.recall || recall_wanted(batch, now_ns));
 }
 
 [[gnu::always_inline]] inline bool Dispatcher::fill_level(std::uint32_t level, CommitBatch& batch,

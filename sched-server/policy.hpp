@@ -36,8 +36,16 @@ struct Pick {
     std::uint32_t hints = 0;  // abi::kHintWake, kHintRotate: what the kernel shall do by itself from now on
 };
 
+// Which of the questions that come every round a policy has an answer of its own to: the server asks no others. Found by
+// construct_policy(); a policy that is made in another way is asked all of them.
+struct Questions {
+    bool next_tick = true, preempt = true, recall = true;
+};
+
 class Policy {
 public:
+    Questions questions;
+
     [[nodiscard]] virtual std::string_view name() const = 0;
 
     // `task` has become runnable; why is the cause.

@@ -65,6 +65,34 @@ struct SchedDomain::Batch {
     std::uint64_t slice_before_ns = abi::kNoSlice, slice = 0;
 };
 
+// The same of one commit, for this CPU, whose queue is empty and whose switches are direct: the thread is running in its word, and the
+// caller has its reference. It is to be switched to, or given to take_back(). nullptr: nothing has changed.
+[[gnu::always_inline]] inline Thread* SchedDomain::run_plainly(Cpu& self, abi::ThreadRef ref,
+                                                               std::uint64_t commit, std::uint64_t slice_ns) {
+    const std::uint32_t number = self.number;
+    if (commit >> 32 != number || ref.index >= detail::high_water.load(std::memory_order_acquire))
+        return nullptr;
+    Thread& thread = detail::thread_slot(ref.index);
+    abi::StatusLine& line = status_line(ref.index);
+    core::ThreadStateWord state(line.word);
+    const auto word = state.load();
+    if (thread.ref != ref || thread.domain != this || thread.polls ||
+        word.sequence() != sequence_of(commit) ||
+        !(line.affinity.load(std::memory_order_relaxed) & self.own_bit) ||
+        !state.place_and_dispatch(word, number).done)
+        return nullptr;
+    if (!(line.affinity.load(std::memory_order_relaxed) & self.own_bit)) [[unlikely]]
+        ask_misfit(thread, number);
+    if (word.wake_owed()) WakeCounts::add(thread.wake_counts.committed);
+    thread.slice = slice_ticks(slice_ns);
+    thread.slice_used = thread.turn_used = 0;
+    thread.resume &= ~Thread::kInterrupted;
+    thread.retain();
+    ++self.stats.commits_accepted;
+    self.unplaced_here.fetch_sub(1, std::memory_order_relaxed);
+    return &thread;
+}
+
 [[gnu::always_inline]] inline bool SchedDomain::commit_plainly(const Process& server, abi::ThreadRef ref,
                                                                std::uint64_t commit, std::uint64_t slice_ns) {
     if (!takes_commits(server)) return false;

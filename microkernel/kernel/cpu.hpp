@@ -29,14 +29,15 @@ inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
 // What is left to do when a system call's function returns, once the thread's frame is complete.
 enum ExitWork : std::uint32_t {
     kNothing = 0,
-    kLook = 1,            // who runs here, or until when, may have changed: leave_kernel
-    kExitThread = 2,      // thread_exit
-    kWaitInEnter = 4,     // cap_enter waits
-    kPark = 8,            // kPark waits
-    kYield = 16,          // kYield
-    kAgentWoken = 32,     // the CPU's agent is to run (direct_agent.cpp)
-    kWaitForEvents = 64,  // kCommitAndWait waits
-    kAtEndpoint = 512,    // an operation of an endpoint
+    kLook = 1,                // who runs here, or until when, may have changed: leave_kernel
+    kExitThread = 2,          // thread_exit
+    kWaitInEnter = 4,         // cap_enter waits
+    kPark = 8,                // kPark waits
+    kYield = 16,              // kYield
+    kAgentWoken = 32,         // the CPU's agent is to run (direct_agent.cpp)
+    kWaitForEvents = 64,      // kCommitAndWait waits
+    kAtEndpoint = 512,        // an operation of an endpoint
+    kCommitAndSwitch = 1024,  // kCommitAndWait commits, and waits: switch_from_agent
     // Of these it is enough to look at the queue, and at the timer for it:
     kQueued = 128,  // a thread was queued
     kWatch =

@@ -42,6 +42,9 @@ void make_room(Cpu& cpu) {
 
 }  // namespace
 
+arch::TimerSpan agent_budget_span;
+void agent_budget_init() { agent_budget_span = arch::timer_span(abi::kAgentBudgetNs); }
+
 bool placed_by_kernel(Thread& thread) { return thread.word().load().placed_by_kernel(); }
 
 bool agent_is_in_time(const Cpu& cpu, const Thread& t) {

@@ -57,6 +57,8 @@ bool agent_is_in_time(const Cpu& cpu, const Thread& thread);
 inline bool agent_at_work(const Cpu& cpu, const Thread& thread) {
     return thread.agent_cpu.load(std::memory_order_relaxed) == cpu.number && agent_is_in_time(cpu, thread);
 }
-inline std::uint64_t agent_budget() { return arch::clock.to_ticks(abi::kAgentBudgetNs); }
+extern arch::TimerSpan agent_budget_span;
+void agent_budget_init();  // boot, when the clock is what it will be
+inline std::uint64_t agent_budget() { return agent_budget_span.ticks; }
 
 }  // namespace cox

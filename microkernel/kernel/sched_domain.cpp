@@ -77,7 +77,7 @@ core::Result<void> SchedDomain::make_ring(Agent& agent) {
     for (std::uint32_t i = 1; i < abi::kEventRingPages; ++i) {
         at.pages[i - 1] = arch::physical_to_virtual<std::atomic<std::uint64_t>>(agent.memory->frame(i));
     }
-    agent.ring.emplace(at, core::EventRingShape{std::countr_zero(abi::kEventEntries)}, 0);
+    agent.ring.emplace(at, 0);
     return {};
 }
 
@@ -262,13 +262,8 @@ void SchedDomain::post_event(std::uint32_t line, std::uint32_t cpu) {
 
 bool SchedDomain::begin_sleep(Thread& thread, std::uint64_t deadline) {
     const auto cpu = thread.agent_cpu.load();
-    if (cpu == Thread::kNoCpu || thread.agent_of.load() != this || !thread.ring.begin_event_wait(deadline))
-        return false;
-    Agent& agent = agents_[cpu];
-    // A full fence. Pairs with the one in post_event, and with fall_back, which clears `ref` before it looks whether somebody sleeps.
-    agent.sleeps.store(true);
-    if (agent.ref.load() == thread.ref.raw() && !agent.ring->pending(agent.header->head.load())) return true;
-    return !thread.ring.end_event_wait();  // else somebody has, and wakes it
+    return cpu != Thread::kNoCpu && thread.agent_of.load() == this &&
+           sleep_as(agents_[cpu], thread, deadline);
 }
 
 PendingOp SchedDomain::withdraw(Thread& thread, std::uint64_t user_data) {

@@ -67,6 +67,9 @@ const std::vector<Rule>& rules() {
              return w.place_again(seen, kCpu, ThreadStateWord::queued_by_commit(kCpu));
          },
          {{S::kUnplaced, {S::kQueued, 1}}}},
+        {"commit, and dispatch",
+         [](auto& w, auto seen) { return w.place_and_dispatch(seen, kCpu); },
+         {{S::kUnplaced, {S::kRunning, 1}}}},
         {"kernel placement",
          [](auto& w, auto seen) { return w.place_by_kernel(seen, kCpu, Cause::kWatchdog); },
          {{S::kUnplaced, {S::kQueued, 0}}}},
@@ -289,6 +292,19 @@ TEST_CASE("a commit to the CPU where the thread was is like any, and not for one
     CHECK(ThreadStateWord(one).place_again(before, kCpu, to(kCpu)).word ==
           ThreadStateWord(other).place(before, kCpu).word);
     CHECK(ThreadWord{one}.cause() == before.cause());
+}
+
+TEST_CASE("a commit that dispatches is a commit and a dispatch", "[thread_word]") {
+    const ThreadWord before =
+        word(ThreadState::kUnplaced, ThreadStateWord::kWakeOwed | std::uint64_t{7} << 26);
+    std::atomic<std::uint64_t> one{before.raw};
+    std::atomic<std::uint64_t> other{before.raw};
+    CHECK_FALSE(ThreadStateWord(one).place_and_dispatch(before, kCpu + 1).done);
+    CHECK_FALSE(ThreadStateWord(one).place_and_dispatch(word(ThreadState::kUnplaced), kCpu).done);
+    CHECK(one == before.raw);
+    REQUIRE(ThreadStateWord(other).place(before, kCpu).done);
+    CHECK(ThreadStateWord(one).place_and_dispatch(before, kCpu).word ==
+          ThreadStateWord(other).dispatch().word);
 }
 
 TEST_CASE("a wake is owed until somebody places the thread", "[thread_word]") {
