@@ -54,14 +54,16 @@ void Agent::run() {
             wait_ns = take_and_decide();
         }
         if (fatal_ == abi::Error::kOk) [[likely]] {
-            const auto sent = send(wait_ns);
+            send(wait_ns);
             if (faulty_ && server_.fault.time_to_exit(batch_.requests().size())) [[unlikely]] {
                 server_.env.exit(kFaultExit);
             }
-            if (sent) [[likely]] {
+            if (!told_) [[likely]] {
                 continue;
             }
-            fatal_ = sent.error();
+            if (fatal_ == abi::Error::kOk) {
+                continue;
+            }
         }
         if (!server_.fault.ignores_events()) {
             server_.fail(fatal_);
@@ -75,18 +77,19 @@ void Agent::run() {
     if (told_) [[unlikely]] {
         hear(now_ns);
     }
-    bool drained = false;
-    for (int i = 0; i < kEventsPerRound && !drained; ++i) {
-        const auto line = events_.take();
-        drained = !line;
-        if (line && !(faulty_ && passes_over(*line))) {
-            server_.dispatcher.observe(*line, now_ns);
+    Dispatcher& dispatcher = server_.dispatcher;
+    int room = kEventsPerRound;
+    while (const auto line = room != 0 ? events_.take() : std::nullopt) {
+        --room;
+        if (!(faulty_ && passes_over(*line))) {
+            dispatcher.observe(*line, now_ns);
         }
     }
+    const bool drained = room != 0;
     if (faulty_ && server_.fault.ignores_events()) [[unlikely]] {
         return drained ? abi::kForever : 0;
     }
-    return server_.dispatcher.fill(batch_, now_ns) && drained ? await_tick(now_ns) : 0;
+    return dispatcher.fill(batch_, now_ns) && drained ? await_tick(now_ns) : 0;
 }
 
 // Whatever the main thread wants comes with the completion of a nudge.
@@ -176,27 +179,32 @@ cap::Result<void> Agent::submit() {
     return {};
 }
 
-[[gnu::always_inline]] inline cap::Result<void> Agent::send(std::uint64_t wait_ns) {
+// Sets `told_` if there is more to look at than events, and then `fatal_`, if the server cannot go on.
+[[gnu::always_inline]] inline void Agent::send(std::uint64_t wait_ns) {
     static constexpr CommitRequest kNone;
     const CommitRequest* last = &kNone;
     const auto requests = batch_.requests();
     if (requests.size() == 1 && nudge_under_way_ && !errand_done_) [[likely]] {
         last = &requests.front();
     } else if (!requests.empty() || !nudge_under_way_ || errand_done_) {
-        TRY(submit());
+        told_ = true;
+        if (const auto submitted = submit(); !submitted) {
+            fatal_ = submitted.error();
+            return;
+        }
     }
     const auto waited = server_.domain.commit_and_wait(last->ref, last->word(), last->slice_ns, wait_ns);
     if (waited && *waited == 0) [[likely]] {
-        return {};
+        return;
     }
     told_ = true;
     if (!waited && waited.error() != abi::Error::kTimedOut) {
         if (last == &kNone) {
-            return cap::fail(waited.error());
+            fatal_ = waited.error();
+        } else {
+            refused_ = Refusal{last->tag(), waited.error()};
         }
-        refused_ = Refusal{last->tag(), waited.error()};
     }
-    return {};
 }
 
 }  // namespace sched

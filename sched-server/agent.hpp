@@ -39,7 +39,7 @@ private:
     void take_refusal(CommitTag tag, abi::Error error, std::uint64_t now_ns)
         __attribute__((requires_capability(server_.lock)));
     [[nodiscard]] cap::Result<void> submit();
-    [[nodiscard]] cap::Result<void> send(std::uint64_t wait_ns);
+    void send(std::uint64_t wait_ns);
     // What the kernel has said besides events, and what the main thread wants.
     [[gnu::noinline]] void hear(std::uint64_t now_ns) __attribute__((requires_capability(server_.lock)));
     [[nodiscard]] [[gnu::noinline]] bool passes_over(std::uint32_t line);

@@ -89,7 +89,7 @@ public:
     // For what a policy keeps of threads that wait. Its Task is the next thread's.
     virtual void gone(Task& /*task*/, std::uint64_t /*now_ns*/) {}
 
-    // How many threads the server keeps at a CPU, the running one included. With 1 a CPU has nothing to
+    // How many threads the server keeps at a CPU, the running one included; asked when the policy takes over, and when a parameter was set. With 1 a CPU has nothing to
     // switch to until the server hears that it is free. With 2 the kernel goes on at once, and slices count:
     // it arms one only while another thread waits there. kUnlimitedDepth: all that pick_next() gives.
     [[nodiscard]] virtual std::uint32_t depth() const { return 1; }

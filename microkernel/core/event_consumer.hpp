@@ -43,8 +43,9 @@ public:
 
     // The slot at the head, left in place; nullopt when nothing is published there.
     [[nodiscard]] std::optional<std::uint32_t> peek() const {
-        const std::uint64_t entry = entry_at_(Shape.index(position_)).load(std::memory_order_acquire);
-        if (static_cast<std::uint32_t>(entry >> 32) != Shape.lap(position_)) {
+        const std::uint64_t position = position_;
+        const std::uint64_t entry = entry_at_(Shape.index(position)).load(std::memory_order_acquire);
+        if (static_cast<std::uint32_t>(entry >> 32) != Shape.lap(position)) {
             return std::nullopt;
         }
         return static_cast<std::uint32_t>(entry);

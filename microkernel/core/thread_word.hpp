@@ -93,8 +93,11 @@ public:
     static constexpr std::uint64_t running_by_commit(std::uint32_t cpu) {
         return make(ThreadState::kRunning, cpu, 1, Cause::kNone);
     }
-    Transition place_and_dispatch(ThreadWord expected, std::uint32_t cpu) {
-        return place_again(expected, cpu, running_by_commit(cpu));
+    Transition place_and_dispatch(ThreadWord expected, std::uint64_t to) {
+        constexpr auto kWait = static_cast<std::uint64_t>(ThreadState::kUnplaced) -
+                               static_cast<std::uint64_t>(ThreadState::kRunning);
+        return change_from(expected, (expected.raw & 0xffff) == (to & 0xffff) + kWait,
+                           (expected.raw & (kSequence | kCauseMask)) + to);
     }
     Transition place_by_kernel(ThreadWord expected, std::uint32_t cpu, Cause cause) {
         return place_as(expected,

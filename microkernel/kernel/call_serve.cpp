@@ -62,7 +62,7 @@ CallResult call_commit_and_wait(std::uint64_t slot, std::uint64_t op, std::uint6
         !domain.is_agent_of(agent, this_cpu().number)) [[unlikely]]
         [[clang::musttail]] return commit_and_wait_further(slot, op, ref, word, slice_ns, timeout_ns);
     if (ref == 0) return wait(agent, timeout_ns);
-    if (timeout_ns != abi::kForever || something_to_do() || tracing(core::kTraceCommit)) [[unlikely]]
+    if (timeout_ns != abi::kForever || something_to_do()) [[unlikely]]
         [[clang::musttail]] return commit_first(slot, op, ref, word, slice_ns, timeout_ns);
     // Left to do with the switch: `word` and `slice_ns` stand in the frame, and `ref` where a second result does.
     agent.enter = {Thread::kForEvents, 0, abi::kForever, kNever};

@@ -95,6 +95,7 @@ bool timed_for(const Cpu& cpu, const Thread& next, std::uint64_t now) {
 
 // One that is running in its word alone is queued instead, or what it was asked for meanwhile is done.
 [[gnu::noinline]] void take_back(Cpu& cpu, Thread& thread) {
+    ask_misfit(thread, cpu.number);
     while (!thread.word().requeue(thread.word().load().cause()).done)
         if (!settle_queued(cpu, thread)) return;
     push_queued(cpu, thread, false);
@@ -122,7 +123,7 @@ bool timed_for(const Cpu& cpu, const Thread& next, std::uint64_t now) {
 [[gnu::always_inline]] inline arch::TrapFrame* go_on(Cpu& cpu, Thread& thread) {
     if (thread.resume == Thread::kInPark)
         finish_park(cpu, thread);
-    else if (!finish_wait(cpu, thread))
+    else if (thread.resume & Thread::kPolls || !finish_wait(cpu, thread))
         return leave_kernel(cpu);
     return &thread.frame;
 }
@@ -191,15 +192,16 @@ arch::TrapFrame* commit_and_switch(Cpu& cpu) {
     Thread& agent = *cpu.current;
     SchedDomain& domain = *agent.agent_of.load(std::memory_order_relaxed);
     const auto now = arch::rdtsc();
+    bool fits = false;
     // One more is unplaced here: the thread itself.
     Thread* const next = cpu.queue.empty() && cpu.direct_domain == &domain &&
                                  cpu.unplaced_here.load(std::memory_order_relaxed) <= 1
                              ? domain.run_plainly(cpu, abi::ThreadRef::from_raw(agent.frame.rdx),
-                                                  agent.frame.r10, agent.frame.r8)
+                                                  agent.frame.r10, agent.frame.r8, fits)
                              : nullptr;
     if (!next) [[unlikely]]
         return commit_then_switch(cpu);
-    if (next->word().load().requests() || !put_to_sleep(cpu, agent, now)) [[unlikely]] {
+    if (!fits || !put_to_sleep(cpu, agent, now)) [[unlikely]] {
         take_back(cpu, *next);
         return wake_at_once(cpu, agent);
     }

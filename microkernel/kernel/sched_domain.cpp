@@ -82,7 +82,7 @@ core::Result<void> SchedDomain::make_ring(Agent& agent) {
 }
 
 void SchedDomain::set_mode(Mode mode) {
-    constexpr auto kSeen = core::kTraceStop | core::kTraceDispatch | core::kTraceWake;
+    constexpr auto kSeen = core::kTraceStop | core::kTraceDispatch | core::kTraceWake | core::kTraceCommit;
     if (mode_.exchange(mode) != mode) attached_count.fetch_add(mode == Mode::kServer ? 1 : ~0u);
     direct_.store(mode == Mode::kServer && arch::features.xsaveopt && !tracing(kSeen));
 }
@@ -237,8 +237,7 @@ namespace {
 
 void SchedDomain::post_event(std::uint32_t line, std::uint32_t cpu) {
     const auto head_of = [this](std::uint32_t a) {
-        return agents_[a].header && agent_mask_.load() >> a & 1 ? agents_[a].header->head.load()
-                                                                : ~std::uint64_t{0};
+        return agent_mask_.load() >> a & 1 ? agents_[a].header->head.load() : ~std::uint64_t{0};
     };
     const auto mask = agent_mask_.load();
     if (!mask) return;
@@ -296,17 +295,12 @@ core::Result<bool> SchedDomain::wait_events(Thread& thread, PendingOp waiter) {
     return true;
 }
 
-void set_cpu_line(std::uint32_t cpu, abi::ThreadState state) {
-    auto& line = status_line(abi::kMaxThreads + cpu);
-    const auto sequence = (line.word.load() >> 32) + 1;
-    line.ref.store(cpu, std::memory_order_relaxed);
-    line.word.store(sequence << 32 | std::uint64_t{cpu} << 8 | static_cast<std::uint8_t>(state));
-}
-
 void SchedDomain::init_cpu_line(std::uint32_t cpu, abi::TopologyWord place) {
     auto& line = status_line(abi::kMaxThreads + cpu);
     line.label.store(place.raw, std::memory_order_relaxed);
     line.domain.store(number(), std::memory_order_relaxed);
+    line.ref.store(cpu, std::memory_order_relaxed);
+    line.word.store(std::uint64_t{cpu} << 8);
     cpus_.fetch_or(std::uint64_t{1} << cpu);
     has_cpu_[cpu].store(true);
     set_cpu_line(cpu, abi::ThreadState::kWaiting);

@@ -23,6 +23,7 @@
 #include "kernel/memory_object.hpp"
 #include "kernel/process.hpp"
 #include "kernel/thread.hpp"
+#include "kernel/thread_table.hpp"
 
 namespace cox {
 
@@ -54,14 +55,15 @@ public:
     // The calling agent's wait for events, or a completion, in its ring. False: it need not wait.
     bool begin_sleep(Thread& agent, std::uint64_t deadline);
     // The same for as long as it takes, of one that has just been seen to be the agent of this CPU.
-    bool begin_sleep_here(Thread& agent, std::uint32_t cpu) {
+    [[gnu::always_inline]] bool begin_sleep_here(Thread& agent, std::uint32_t cpu) {
         return sleep_as(agents_[cpu], agent, ~std::uint64_t{0});
     }
     // The common case of a commit: without flags, of a thread that is unplaced. False: nothing has changed, and commit() does it
     // or says why not.
     bool commit_plainly(const Process& server, abi::ThreadRef ref, std::uint64_t word,
                         std::uint64_t slice_ns);
-    Thread* run_plainly(Cpu& self, abi::ThreadRef ref, std::uint64_t commit, std::uint64_t slice_ns);
+    Thread* run_plainly(Cpu& self, abi::ThreadRef ref, std::uint64_t commit, std::uint64_t slice_ns,
+                        bool& fits);
     // Such commits in the caller's submission queue, `limit` at most, up to the first that is none -> how many there were.
     std::uint32_t commit_plainly(Thread& caller, std::uint32_t limit);
     // Counted, and traced.
@@ -110,8 +112,11 @@ public:
         return says(thread, word, abi::kHintWake) && (word >> 8 & 0xff) == cpu;
     }
     bool is_agent_of(const Thread& thread, std::uint32_t cpu) const {
-        return thread.agent_cpu == cpu &&
-               agents_[cpu].ref.load(std::memory_order_relaxed) == thread.ref.raw();
+        return thread.agent_cpu == cpu && answers_by(thread, cpu);
+    }
+    // The same of a thread whose `agent_cpu` that is.
+    bool answers_by(const Thread& thread, std::uint32_t cpu) const {
+        return agents_[cpu].ref.load(std::memory_order_relaxed) == thread.ref.raw();
     }
 
     // The caller has changed the line's state, with a seq_cst operation.
@@ -231,7 +236,12 @@ void look_at_domain(Cpu& cpu);
 void cpu_idle(Cpu& cpu);
 
 // That CPU, or the boot: the line's other fields are written; its sequence rises.
-void set_cpu_line(std::uint32_t cpu, abi::ThreadState state);
+inline void set_cpu_line(std::uint32_t cpu, abi::ThreadState state) {
+    auto& word = status_line(abi::kMaxThreads + cpu).word;
+    constexpr std::uint64_t kStateMask = 0xff, kNextSequence = std::uint64_t{1} << 32;
+    word.store((word.load(std::memory_order_relaxed) & ~kStateMask) + kNextSequence +
+               static_cast<std::uint8_t>(state));
+}
 
 // As commits and hints give it; 0: none.
 inline std::uint64_t slice_ticks(std::uint64_t slice_ns) {
