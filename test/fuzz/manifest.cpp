@@ -39,7 +39,30 @@ void check_expansion(const Manifest& from, std::string_view arguments) {
     }
 }
 
+// CPUs have one owner each, and whatever belongs to a domain can run there.
+void check_domains(const Manifest& from) {
+    std::uint64_t lent = 0;
+    for (const Domain& domain : from.domains) {
+        FUZZ_CHECK(from.run.server && from.run.flow == Flow::kPrograms);
+        FUZZ_CHECK(from.find_domain(domain.name) == &domain && domain.name.size() <= kMaxName);
+        FUZZ_CHECK(domain.cpus != 0 && (domain.cpus & 1) == 0 && (domain.cpus & lent) == 0);
+        lent |= domain.cpus;
+        std::array<char, 64> small;
+        const auto expanded = expand_arguments(domain, from, small);
+        FUZZ_CHECK(!expanded || expanded->size() <= small.size());
+    }
+    FUZZ_CHECK(from.lent_cpus() == lent && (from.server.cpus == 0 || (from.server.cpus & ~lent) != 0));
+    for (const Program& program : from.programs) {
+        const Domain* const domain = from.find_domain(program.domain_name);
+        FUZZ_CHECK((domain != nullptr) == !program.domain_name.empty());
+        FUZZ_CHECK(!program.domain || program.cpus == 0 ||
+                   (program.cpus & (domain != nullptr ? domain->cpus : ~lent)) != 0);
+    }
+}
+
 void check_consistent(const Manifest& from) {
+    check_domains(from);
+
     FUZZ_CHECK(from.run.workers >= 1 && from.run.workers <= kMaxInstances);
     FUZZ_CHECK(from.run.ready_timeout_s >= 1 && from.run.run_timeout_s >= 1);
     FUZZ_CHECK(from.server.line != 0 || !from.run.server);
@@ -70,6 +93,7 @@ void check_same(const Manifest& a, const Manifest& b, std::uint32_t lines) {
     FUZZ_CHECK(a.run.flow == b.run.flow && a.run.workers == b.run.workers && a.run.size == b.run.size);
     FUZZ_CHECK(a.run.seed == b.run.seed && a.run.server == b.run.server && a.run.fault == b.run.fault);
     FUZZ_CHECK(a.server.program == b.server.program && a.server.cpus == b.server.cpus);
+    FUZZ_CHECK(a.domains.size() == b.domains.size() && a.lent_cpus() == b.lent_cpus());
     FUZZ_CHECK(a.objects.size() == b.objects.size() && a.programs.size() == b.programs.size());
     for (std::size_t i = 0; i < a.programs.size(); ++i) {
         const Program& one = a.programs[i];
@@ -137,7 +161,24 @@ cap.result = read write
         bytes_of("[run]\nflow = thread-scale\nserver = off\n[program hello]\nprogram = "
                  "workers/hello\ncount = 2\n"),
         bytes_of("[server]\nprogram = s\ncap.ready = b write\n[notification b]\n[event e]\nat_ms = 9\ndo = "
-                 "kill\n")};
+                 "kill\n"),
+        bytes_of(R"([server]
+program = s
+policy = fifo
+cap.ready = b write
+[notification b]
+[domain one]
+cpus = 1,4-5
+[domain two]
+cpus = 2
+program = t
+policy = fair
+arguments = policy={policy} request_us=2000 cpus={cpus}
+[program p]
+program = x
+domain = two
+cpus = 2,7
+)")};
 }
 
 }  // namespace

@@ -1,32 +1,21 @@
 // SPDX-License-Identifier: MIT
-#include "root/manifest.hpp"
+#include "manifest_parsed.hpp"
 
 #include "abi/sched_label.hpp"
-
-#include <catch2/catch.hpp>
 
 #include <array>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <memory>
 #include <random>
 #include <string>
 
 namespace {
 
 using namespace cox;
-using manifest::Error;
+using namespace test;
 using manifest::Event;
 using manifest::Manifest;
-
-struct Parsed {
-    std::string text;  // what the manifest refers to
-    std::unique_ptr<Manifest> manifest = std::make_unique<Manifest>();
-    manifest::Result<void> result;
-
-    explicit Parsed(std::string from) : text(std::move(from)), result(manifest::parse(text, *manifest)) {}
-};
 
 constexpr const char* kGood = R"(# comment
 [run]
@@ -69,18 +58,6 @@ cap.page = result read write
 program = workers/hello
 count = 3
 )";
-
-std::string with(const std::string& line) { return "[run]\nserver = off\n" + line + "\n"; }
-
-void check_error(const std::string& text, std::uint32_t line, const std::string& key,
-                 const std::string& part) {
-    const Parsed parsed(text);
-    CAPTURE(text);
-    REQUIRE_FALSE(parsed.result.has_value());
-    CHECK(parsed.result.error().line == line);
-    CHECK(parsed.result.error().key == key);
-    CHECK_THAT(std::string(parsed.result.error().message), Catch::Contains(part));
-}
 
 }  // namespace
 
@@ -246,15 +223,18 @@ TEST_CASE("manifest: lists have their limits", "[manifest]") {
     std::string objects = "[run]\nserver = off\n";
     std::string programs = objects;
     std::string events = objects;
+    std::string domains = objects;
     std::string grants = objects + "[program p]\nprogram = x\n";
     for (int i = 0; i < 17; ++i) {
         objects += "[memory m" + std::to_string(i) + "]\n";
         programs += "[program p" + std::to_string(i) + "]\nprogram = x\n";
+        domains += "[domain d" + std::to_string(i) + "]\n";
         events += "[event e" + std::to_string(i) + "]\n";
         grants += "cap.c" + std::to_string(i) + " = log write\n";
     }
     check_error(objects, 19, "m16", "at most 16");
     check_error(programs, 19, "p8", "at most 8");
+    check_error(domains, 10, "d7", "at most 7");
     check_error(events, 19, "e16", "at most 16");
     check_error(grants, 21, "cap.c16", "at most 16");
 }

@@ -37,6 +37,8 @@ inline constexpr std::uint64_t kBell = 3;
 inline constexpr std::uint64_t kSignalled = 4;
 inline constexpr std::uint64_t kAnswered = 5;
 inline constexpr std::uint64_t kNextServerExit = 6;  // of every second server: two can be there at once
-inline constexpr std::uint64_t kChildExit = 0x100;   // + number of the child
+inline constexpr std::uint64_t kDomainReady = 0x20;  // + number of the domain
+inline constexpr std::uint64_t kDomainExit = 0x40;
+inline constexpr std::uint64_t kChildExit = 0x100;  // + number of the child
 
 }  // namespace root

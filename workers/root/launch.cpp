@@ -31,8 +31,10 @@ cap::Result<cap::Spawned> spawn(Context& context, const Image& image, const Plac
     if (!arguments) {
         return cap::fail(abi::Error::kBadArgument);
     }
-    const auto domain =
-        placement.domain ? TRY_OR(env.find_slot("domain"), abi::Error::kBadSlot) : abi::CapSlot{};
+    abi::CapSlot domain = placement.child;
+    if (placement.domain && !domain) {
+        domain = TRY_OR(env.find_slot("domain"), abi::Error::kBadSlot);
+    }
     const auto file = TRY_OR(context.archive.find(image.program), abi::Error::kBadArgument);
     cap::Quota quota;  // the process keeps it; the root task has no further use for it
     if (image.quota.threads != 0) {
@@ -93,7 +95,11 @@ cap::Result<void> launch_server(Context& context, std::string_view program) {
     const manifest::Server& server = context.manifest.server;
     const Image image{"sched-server", program, server.arguments, server.grants, 0, 0, {}};
     context.server_exit_tag = context.server_exit_tag == kServerExit ? kNextServerExit : kServerExit;
-    context.server = TRY(spawn_watched(context, image, {}, context.server_exit_tag));
+    // Where there are other domains, on the root domain's CPUs only, as theirs are on theirs.
+    const std::uint64_t lent = context.manifest.lent_cpus();
+    const std::uint64_t cpus = lent != 0 ? ~std::uint64_t{0} >> (64 - context.env.info.cpu_count) & ~lent : 0;
+    context.server =
+        TRY(spawn_watched(context, image, {.domain = false, .affinity = cpus}, context.server_exit_tag));
     TRY(await_ready(context));
     return context.server.thread.start();
 }

@@ -12,9 +12,10 @@
 namespace root {
 
 struct Placement {
-    bool domain = false;         // in the scheduling domain, or in none
+    bool domain = false;         // in a scheduling domain, or in none
     std::uint64_t affinity = 0;  // 0: all CPUs
     std::uint64_t first_cpu = 0;
+    abi::CapSlot child{};  // of the domain, if it is not the root domain
 };
 
 // A child that is not started yet; its exit is being waited for, and will complete with the tag `exit_tag`.

@@ -26,14 +26,17 @@ void print_error(const cap::Env& env, std::string_view name, const manifest::Err
     }
 }
 
-manifest::Result<void> apply(const cox::core::CommandLine& command_line) {
+manifest::Result<void> apply(const cox::core::CommandLine& command_line, std::uint64_t cpu_count) {
     manifest::Result<void> result;
     command_line.for_each([&](const cox::core::CommandLineOption& option) {
         if (result) {
             result = manifest::override_option(the_manifest, option.key, option.value);
         }
     });
-    return result ? manifest::check(the_manifest) : result;
+    if (result) {
+        result = manifest::check(the_manifest);
+    }
+    return result ? manifest::check_machine(the_manifest, cpu_count) : result;
 }
 
 bool read_manifest(const cap::Env& env, const cox::core::CpioArchive& archive, std::string_view name,
@@ -47,7 +50,7 @@ bool read_manifest(const cap::Env& env, const cox::core::CpioArchive& archive, s
     }
     auto result = manifest::parse({reinterpret_cast<const char*>(file->data()), file->size()}, the_manifest);
     if (result) {
-        result = apply(command_line);
+        result = apply(command_line, env.info.cpu_count);
     }
     if (!result) {
         print_error(env, name, result.error());

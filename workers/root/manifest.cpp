@@ -31,7 +31,7 @@ public:
     }
 
 private:
-    enum class Section : std::uint8_t { kNone, kRun, kServer, kObject, kProgram, kEvent };
+    enum class Section : std::uint8_t { kNone, kRun, kServer, kDomain, kObject, kProgram, kEvent };
 
     static bool is_printable(char c) { return (c >= ' ' && c <= '~') || c == '\t' || c == '\r'; }
 
@@ -59,16 +59,20 @@ private:
         if (kind == "run" || kind == "server") {
             return open_single(text, kind == "run", name);
         }
-        if (kind != "notification" && kind != "memory" && kind != "program" && kind != "event") {
+        if (kind != "notification" && kind != "memory" && kind != "program" && kind != "event" &&
+            kind != "domain") {
             return wrong(text,
-                         "must be [run], [server], [notification NAME], [memory NAME], [program NAME] or "
-                         "[event NAME]");
+                         "must be [run], [server], [domain NAME], [notification NAME], [memory NAME], "
+                         "[program NAME] or [event NAME]");
         }
         if (!is_name(name)) {
             return wrong(text, "needs a name of 1 to 23 letters, digits, - or _, which is no right");
         }
         if (kind == "event") {
             return open_event(name);
+        }
+        if (kind == "domain") {
+            return open_domain(text, name);
         }
         return kind == "program" ? open_program(name) : open_object(kind == "memory", name);
     }
@@ -83,6 +87,20 @@ private:
         if (!run) {
             out_.server.line = line_;
         }
+        return {};
+    }
+
+    Result<void> open_domain(std::string_view text, std::string_view name) {
+        if (name == "yes" || name == "no") {
+            return wrong(text, "yes and no are no names: a program's key domain may have these values");
+        }
+        Domain* const domain = out_.domains.add();
+        if (domain == nullptr) {
+            return wrong(name, "at most 7 domains");
+        }
+        domain->line = line_;
+        domain->name = name;
+        section_ = Section::kDomain;
         return {};
     }
 
@@ -129,6 +147,7 @@ private:
         switch (section_) {
             case Section::kRun: return set_key(out_.run, assignment, seen_);
             case Section::kServer: return set_key(out_.server, assignment, seen_);
+            case Section::kDomain: return set_key(out_.domains.back(), assignment, seen_);
             case Section::kObject: return set_key(out_.objects.back(), assignment, seen_);
             case Section::kProgram: return set_key(out_.programs.back(), assignment, seen_);
             case Section::kEvent: return set_key(out_.events.back(), assignment, seen_);
@@ -156,6 +175,16 @@ auto find_named(const List& list, std::string_view name) {
 
 const Object* Manifest::find_object(std::string_view name) const { return find_named(objects, name); }
 const Program* Manifest::find_program(std::string_view name) const { return find_named(programs, name); }
+
+const Domain* Manifest::find_domain(std::string_view name) const { return find_named(domains, name); }
+
+std::uint64_t Manifest::lent_cpus() const {
+    std::uint64_t lent = 0;
+    for (const Domain& domain : domains) {
+        lent |= domain.cpus;
+    }
+    return lent;
+}
 
 Result<void> parse(std::string_view text, Manifest& out) {
     Parser parser(out);

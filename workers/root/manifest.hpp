@@ -21,6 +21,7 @@ inline constexpr std::size_t kMaxObjects = 16;
 inline constexpr std::size_t kMaxPrograms = 8;
 inline constexpr std::size_t kMaxGrants = 16;
 inline constexpr std::size_t kMaxEvents = 16;
+inline constexpr std::size_t kMaxDomains = abi::kMaxDomains - 1;  // besides the root domain
 inline constexpr std::uint64_t kMaxInstances = 64;
 inline constexpr std::size_t kMaxName = 23;  // of what a program finds by name
 
@@ -64,7 +65,19 @@ struct Server {
     std::string_view policy;
     std::string_view arguments;
     std::uint64_t cpus = 0;  // which it shall use, for the placeholder {cpus}; 0: all
+    std::uint32_t cpus_line = 0;
     Grants grants;
+};
+
+// A child of the root domain, with CPUs and a scheduler server of its own.
+struct Domain {
+    std::uint32_t line = 0;
+    std::string_view name;
+    std::uint64_t cpus = 0;
+    std::uint32_t cpus_line = 0;
+    std::string_view program;  // its server; empty: the same as Server's
+    std::string_view policy;   // empty: the same as Server's
+    std::string_view arguments = "policy={policy}";
 };
 
 enum class ObjectKind : std::uint8_t { kNotification, kMemory };
@@ -88,9 +101,12 @@ struct Program {
     std::uint32_t line = 0;
     std::string_view name;
     std::string_view program;
-    std::uint64_t count = 1;  // 0: as many as Run::workers
-    bool domain = true;       // its threads run in the scheduling domain
-    std::uint64_t cpus = 0;   // where they may run; 0: anywhere
+    std::uint64_t count = 1;       // 0: as many as Run::workers
+    bool domain = true;            // its threads run in a scheduling domain
+    std::string_view domain_name;  // which; empty: the root domain
+    std::uint32_t domain_line = 0;
+    std::uint64_t cpus = 0;  // where they may run; 0: anywhere
+    std::uint32_t cpus_line = 0;
     std::uint64_t label = 0;  // of its main thread: abi/sched_label.hpp
     Allowance quota;          // of each instance
     std::string_view arguments;
@@ -116,12 +132,16 @@ struct Event {
 struct Manifest {
     Run run;
     Server server;
+    FixedList<Domain, kMaxDomains> domains;
     FixedList<Object, kMaxObjects> objects;
     FixedList<Program, kMaxPrograms> programs;
     FixedList<Event, kMaxEvents> events;
 
     [[nodiscard]] const Object* find_object(std::string_view name) const;
     [[nodiscard]] const Program* find_program(std::string_view name) const;
+    [[nodiscard]] const Domain* find_domain(std::string_view name) const;
+    // The CPUs that are not the root domain's.
+    [[nodiscard]] std::uint64_t lent_cpus() const;
 };
 
 // Fills `out`, which must be new. It is large: an object of static storage duration.
@@ -134,5 +154,8 @@ struct Manifest {
 // replaced, written to `buffer`. An error if it is too small.
 [[nodiscard]] Result<std::string_view> expand_arguments(std::string_view arguments, const Manifest& manifest,
                                                         std::uint64_t index, std::span<char> buffer);
+// The same for a domain's server: {policy} and {cpus} are the domain's, {index} is 0.
+[[nodiscard]] Result<std::string_view> expand_arguments(const Domain& domain, const Manifest& manifest,
+                                                        std::span<char> buffer);
 
 }  // namespace cox::manifest

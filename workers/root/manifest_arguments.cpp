@@ -62,10 +62,16 @@ private:
     bool full_ = false;
 };
 
-void append_placeholder(Writer& writer, std::string_view name, const Manifest& manifest,
-                        std::uint64_t index) {
+// What differs from one that is started to another.
+struct Own {
+    std::uint64_t index;
+    std::string_view policy;
+    std::uint64_t cpus;  // 0: all
+};
+
+void append_placeholder(Writer& writer, std::string_view name, const Manifest& manifest, const Own& own) {
     if (name == "index") {
-        writer.append(index);
+        writer.append(own.index);
     } else if (name == "workers") {
         writer.append(manifest.run.workers);
     } else if (name == "seed") {
@@ -75,10 +81,30 @@ void append_placeholder(Writer& writer, std::string_view name, const Manifest& m
     } else if (name == "fault") {
         writer.append(manifest.run.fault);
     } else if (name == "policy") {
-        writer.append(manifest.server.policy);
+        writer.append(own.policy);
     } else {
-        writer.append(manifest.server.cpus != 0 ? manifest.server.cpus : ~std::uint64_t{0});
+        writer.append(own.cpus != 0 ? own.cpus : ~std::uint64_t{0});
     }
+}
+
+Result<std::string_view> expand(std::string_view arguments, const Manifest& manifest, const Own& own,
+                                std::span<char> buffer) {
+    Writer writer(buffer);
+    for (std::string_view rest = arguments; !rest.empty();) {
+        const Piece piece = take_piece(rest);
+        if (piece.kind == Piece::Kind::kMalformed) {
+            return std::unexpected(Error{0, "arguments", "unbalanced braces"});
+        }
+        if (piece.kind == Piece::Kind::kPlaceholder) {
+            append_placeholder(writer, piece.text, manifest, own);
+        } else {
+            writer.append(piece.text);
+        }
+    }
+    if (writer.full()) {
+        return std::unexpected(Error{0, "arguments", "too long with all placeholders replaced"});
+    }
+    return writer.text();
 }
 
 }  // namespace
@@ -98,22 +124,13 @@ bool read_arguments(std::string_view text, std::string_view& out) {
 
 Result<std::string_view> expand_arguments(std::string_view arguments, const Manifest& manifest,
                                           std::uint64_t index, std::span<char> buffer) {
-    Writer writer(buffer);
-    for (std::string_view rest = arguments; !rest.empty();) {
-        const Piece piece = take_piece(rest);
-        if (piece.kind == Piece::Kind::kMalformed) {
-            return std::unexpected(Error{0, "arguments", "unbalanced braces"});
-        }
-        if (piece.kind == Piece::Kind::kPlaceholder) {
-            append_placeholder(writer, piece.text, manifest, index);
-        } else {
-            writer.append(piece.text);
-        }
-    }
-    if (writer.full()) {
-        return std::unexpected(Error{0, "arguments", "too long with all placeholders replaced"});
-    }
-    return writer.text();
+    return expand(arguments, manifest, {index, manifest.server.policy, manifest.server.cpus}, buffer);
+}
+
+Result<std::string_view> expand_arguments(const Domain& domain, const Manifest& manifest,
+                                          std::span<char> buffer) {
+    const std::string_view policy = domain.policy.empty() ? manifest.server.policy : domain.policy;
+    return expand(domain.arguments, manifest, {0, policy, domain.cpus}, buffer);
 }
 
 }  // namespace cox::manifest

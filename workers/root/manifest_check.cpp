@@ -127,6 +127,9 @@ Result<void> check(const Manifest& manifest) {
             return event_checked;
         }
     }
+    if (auto domains = check_domains(manifest); !domains) {
+        return domains;
+    }
     return check_programs(manifest);
 }
 

@@ -19,6 +19,8 @@ struct Key {
 
 constexpr Text kWordAllowed = "must be one word";
 constexpr Text kCpusAllowed = "must be all, or CPUs below 64 such as 0,2-3";
+constexpr Text kDomainCpusAllowed =
+    "must be CPUs from 1 to 63 such as 1,3-4; CPU 0 stays with the root domain";
 constexpr Text kNumberAllowed = "must be a number";
 constexpr Text kSecondsAllowed = "must be a number of seconds from 1 to 86400";
 constexpr Text kArgumentsAllowed =
@@ -68,6 +70,17 @@ constexpr Key<Server> kServerKeys[] = {
      [](Server& server, Text value) { return read_arguments(value, server.arguments); }},
 };
 
+constexpr Key<Domain> kDomainKeys[] = {
+    {"cpus", kDomainCpusAllowed,
+     [](Domain& domain, Text value) {
+         return read_cpus(value, domain.cpus) && domain.cpus != 0 && (domain.cpus & 1) == 0;
+     }},
+    {"program", kWordAllowed, [](Domain& domain, Text value) { return read_word(value, domain.program); }},
+    {"policy", kWordAllowed, [](Domain& domain, Text value) { return read_word(value, domain.policy); }},
+    {"arguments", kArgumentsAllowed,
+     [](Domain& domain, Text value) { return read_arguments(value, domain.arguments); }},
+};
+
 constexpr Key<Object> kObjectKeys[] = {
     {"each", "must be run or instance",
      [](Object& object, Text value) { return read_choice(value, "instance", "run", object.each_instance); }},
@@ -88,8 +101,14 @@ constexpr Key<Program> kProgramKeys[] = {
          }
          return read_number(value, 1, kMaxInstances, program.count);
      }},
-    {"domain", "must be yes or no",
-     [](Program& program, Text value) { return read_choice(value, "yes", "no", program.domain); }},
+    {"domain", "must be yes, no, or the name of a domain",
+     [](Program& program, Text value) {
+         if (read_choice(value, "yes", "no", program.domain)) {
+             return true;
+         }
+         program.domain_name = value;
+         return is_name(value);
+     }},
     {"cpus", kCpusAllowed, [](Program& program, Text value) { return read_cpus(value, program.cpus); }},
     {"label", kLabelAllowed, [](Program& program, Text value) { return read_label(value, program.label); }},
     {"quota", kQuotaAllowed, [](Program& program, Text value) { return read_quota(value, program.quota); }},
@@ -111,6 +130,7 @@ constexpr Key<Event> kEventKeys[] = {
 
 constexpr std::span<const Key<Run>> keys_of(const Run&) { return kRunKeys; }
 constexpr std::span<const Key<Server>> keys_of(const Server&) { return kServerKeys; }
+constexpr std::span<const Key<Domain>> keys_of(const Domain&) { return kDomainKeys; }
 constexpr std::span<const Key<Object>> keys_of(const Object&) { return kObjectKeys; }
 constexpr std::span<const Key<Program>> keys_of(const Program&) { return kProgramKeys; }
 constexpr std::span<const Key<Event>> keys_of(const Event&) { return kEventKeys; }
@@ -121,6 +141,7 @@ constexpr Text key_names(const Run&) {
 constexpr Text key_names(const Server&) {
     return "unknown; [server] has program policy cpus arguments cap.NAME";
 }
+constexpr Text key_names(const Domain&) { return "unknown; [domain NAME] has cpus program policy arguments"; }
 constexpr Text key_names(const Object&) { return "unknown; an object has each, memory also pages"; }
 constexpr Text key_names(const Program&) {
     return "unknown; [program NAME] has program count domain cpus label quota arguments exit cap.NAME";
@@ -154,6 +175,21 @@ Result<void> add_grant(Grants& grants, const Assignment& assignment, Text name) 
     return {};
 }
 
+// What is judged when the whole manifest has been read, and is then told with its line.
+template <class Section>
+void note_line(Section& section, const Assignment& assignment) {
+    if constexpr (requires { section.cpus_line; }) {
+        if (assignment.key == "cpus") {
+            section.cpus_line = assignment.line;
+        }
+    }
+    if constexpr (requires { section.domain_line; }) {
+        if (assignment.key == "domain") {
+            section.domain_line = assignment.line;
+        }
+    }
+}
+
 }  // namespace
 
 template <class Section>
@@ -170,6 +206,7 @@ Result<void> set_key(Section& section, const Assignment& assignment, std::uint64
                 return wrong(assignment, "stands twice in this section");
             }
             seen |= bit;
+            note_line(section, assignment);
             return key.set(section, assignment.value) ? Result<void>() : wrong(assignment, key.allowed);
         }
         bit <<= 1;
@@ -179,6 +216,7 @@ Result<void> set_key(Section& section, const Assignment& assignment, std::uint64
 
 template Result<void> set_key(Run&, const Assignment&, std::uint64_t&);
 template Result<void> set_key(Server&, const Assignment&, std::uint64_t&);
+template Result<void> set_key(Domain&, const Assignment&, std::uint64_t&);
 template Result<void> set_key(Object&, const Assignment&, std::uint64_t&);
 template Result<void> set_key(Program&, const Assignment&, std::uint64_t&);
 template Result<void> set_key(Event&, const Assignment&, std::uint64_t&);

@@ -23,6 +23,7 @@ template <class Section>
 
 extern template Result<void> set_key(Run&, const Assignment&, std::uint64_t&);
 extern template Result<void> set_key(Server&, const Assignment&, std::uint64_t&);
+extern template Result<void> set_key(Domain&, const Assignment&, std::uint64_t&);
 extern template Result<void> set_key(Object&, const Assignment&, std::uint64_t&);
 extern template Result<void> set_key(Program&, const Assignment&, std::uint64_t&);
 extern template Result<void> set_key(Event&, const Assignment&, std::uint64_t&);

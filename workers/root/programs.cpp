@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cap/format.hpp"
+#include "root/domains.hpp"
 #include "root/flows.hpp"
 #include "root/launch.hpp"
 #include "root/schedule.hpp"
@@ -23,19 +24,28 @@ std::array<Child, kMaxChildren> children;
 
 class Programs {
 public:
-    explicit Programs(Context& context) : context_(context), env_(context.env), schedule_(context) {}
+    explicit Programs(Context& context)
+        : context_(context), env_(context.env), domains_(context), schedule_(context) {}
 
     void announce() {
-        std::uint64_t cases = schedule_.cases() + (context_.manifest.run.server ? 1 : 0);
+        std::uint64_t cases = schedule_.cases() + domains_.cases() + (context_.manifest.run.server ? 1 : 0);
         for (const manifest::Program& program : context_.manifest.programs) {
             cases += program.instances(context_.manifest.run);
         }
         env_.log.print("suite: name={} cases={}", context_.name, cases);
     }
 
-    void server_is_ready() {
+    // Of each domain.
+    bool start_servers() {
+        if (!context_.manifest.run.server) {
+            return true;
+        }
+        if (!domains_.lend() || !start_server(context_)) {
+            return false;
+        }
         ++passed_;
         env_.log.write("case: name=server result=pass");
+        return domains_.start();
     }
 
     bool launch_all() {
@@ -69,7 +79,11 @@ public:
         return true;
     }
 
+    bool end_domains() { return domains_.end(); }
+
     bool report() {
+        domains_.report();
+        passed_ += domains_.cases();
         const std::uint64_t right_events = schedule_.report();
         passed_ += right_events;
         failed_ += schedule_.cases() - right_events;
@@ -93,6 +107,9 @@ public:
 
 private:
     bool take(const abi::Completion& completion) {
+        if (Domains::concerns(completion)) {
+            return domains_.take(completion);
+        }
         if (completion.user_data < kChildExit) {
             const bool expected = schedule_.take(completion);
             if (!expected) {
@@ -112,9 +129,8 @@ private:
             env_.log.print("error: more than {} instances of all programs together", kMaxChildren);
             return false;
         }
-        const bool domain = context_.manifest.run.server && program.domain;
-        const Placement placement{domain, program.cpus, index % env_.info.cpu_count};
-        const auto child = launch(context_, program, index, placement, kChildExit + count_);
+        const auto child =
+            launch(context_, program, index, domains_.placement(program, index), kChildExit + count_);
         if (!child || !child->thread.start()) {
             return false;
         }
@@ -124,6 +140,7 @@ private:
 
     Context& context_;
     const cap::Env& env_;
+    Domains domains_;
     Schedule schedule_;
     std::size_t count_ = 0;
     std::size_t left_ = 0;  // programs that have not ended
@@ -136,13 +153,8 @@ private:
 bool run_programs(Context& context) {
     Programs programs(context);
     programs.announce();
-    if (context.manifest.run.server) {
-        if (!start_server(context)) {
-            return false;
-        }
-        programs.server_is_ready();
-    }
-    return programs.launch_all() && programs.wait_for_all() && programs.report();
+    return programs.start_servers() && programs.launch_all() && programs.wait_for_all() &&
+           programs.end_domains() && programs.report();
 }
 
 }  // namespace root
