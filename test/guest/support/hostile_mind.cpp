@@ -74,6 +74,7 @@ constexpr abi::Op kOperations[] = {kIdentify,
                                    kPortRead,
                                    kPortWrite,
                                    kSetFaultHandler,
+                                   kSetProcessFaultHandler,
                                    kGetFault,
                                    kEndFault,
                                    kYield,
@@ -237,7 +238,8 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
             return {1 + random_.below(random_.one_in(256) ? 1024 : 4) |
                     (random_.one_in(3) ? abi::kDemandZero : 0)};
         case kCreateTimer: return {any_of(ObjectType::kNotification).slot, 1 + random_.below(255)};
-        case kSetFaultHandler: return {any_of(ObjectType::kNotification).slot, 1 + random_.below(255)};
+        case kSetFaultHandler:
+        case kSetProcessFaultHandler: return {any_of(ObjectType::kNotification).slot, 1 + random_.below(255)};
         case kEndFault: return {random_.below(2)};
         case kArm:
             return {random_.below(1'000'000),
@@ -308,7 +310,8 @@ void HostileMind::restrain(Operation& operation) {
     if (op == kSuspend && (target == nullptr || target->own) && !random_.one_in(16)) {
         operation.op = number(kResume);
     }
-    if (op == kSetFaultHandler && (target == nullptr || target->own) && !random_.one_in(16)) {
+    if ((op == kSetFaultHandler || op == kSetProcessFaultHandler) && (target == nullptr || target->own) &&
+        !random_.one_in(16)) {
         operation.op = number(kGetFault);
     }
     if ((op == kPark || op == kParkShared) && !random_.one_in(4000)) {
