@@ -162,6 +162,23 @@ enum class Op : std::uint16_t {
 };
 enum class Error : std::int64_t { kOk = 0, kNoRight = -4, kBusy = -15 };
 """
+ABI_LAYOUTS = """
+namespace cox::abi {
+struct Pair {
+    std::uint32_t first;
+    std::uint32_t second;
+};
+struct Word {
+    std::uint64_t raw = 0;
+    constexpr std::uint64_t low() const { return raw & 15; }
+};
+struct Label {
+    std::uint32_t share = 0;
+    static constexpr Label unpack(std::uint64_t label) { return {static_cast<std::uint32_t>(label >> 8 & 255)}; }
+};
+constexpr std::uint64_t pair_word(std::uint32_t a, std::uint32_t b) { return std::uint64_t{b} << 32 | a; }
+}
+"""
 ABI_DOCUMENT = """
 ## Calls
 | call | RAX |
@@ -263,6 +280,18 @@ class Abi(Case):
             self.planted("numbers", "Error kBusy -15", "Error kBusy -15\nError kLost -16", "is gone: raise", *options)
         self.planted("numbers", "Op kMap 0x0104\n", "", "lacks Op::kMap")
         self.planted("header", "kAbiVersion = 1", "kAbiVersion = 2", "numbers-2.txt: missing")
+
+    def test_layouts_stay(self) -> None:
+        self.texts["header"] = ABI_HEADER + ABI_LAYOUTS
+        self.write(self.NAMES["header"], self.texts["header"])
+        self.refuses("Pair.offset::first", "abi.py", "--root", self.root)
+        self.accepts("abi.py", "--root", self.root, "--update")
+        self.accepts("abi.py", "--root", self.root)
+        self.planted("header", "<< 32", "<< 16", "pair_word.mask::b was 0xffffffff00000000 in version 1 and is 0xffffffff0000")
+        self.planted("header", "raw & 15", "raw & 31", "Word.mask::low was 0x000f in version 1 and is 0x001f")
+        self.planted("header", "label >> 8", "label >> 4", "Label.mask::share was 0xff00 in version 1 and is 0x0ff0")
+        self.planted("header", "std::uint32_t first;", "std::uint64_t first;", "Pair.offset::second was 4 in version 1 and is 8", "--update")
+        self.planted("header", "std::uint32_t first;", "Nothing first;", "the headers do not compile")
 
     def test_update(self) -> None:
         self.write(self.NAMES["numbers"], self.texts["numbers"].replace("Op kMap 0x0104\n", ""))
