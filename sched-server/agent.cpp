@@ -34,13 +34,14 @@ abi::EventRingHeader& header_at(std::uint64_t address) {
 Agent::Agent(Server& server, cap::Ring& ring, std::uint64_t event_ring_address, cap::Notification nudge)
     : server_(server),
       ring_(ring),
-      events_(header_at(event_ring_address).head, {event_ring_address}, cap::kEventShape),
-      nudge_(nudge) {}
+      events_(header_at(event_ring_address).head, {event_ring_address}),
+      nudge_(nudge),
+      faulty_(server.fault.planned()) {}
 
 void Agent::run() {
     for (;;) {
         // Acquire: pairs with the main thread's release.
-        if (server_.retiring.load(std::memory_order_acquire)) [[unlikely]] {
+        if (told_ && server_.retiring.load(std::memory_order_acquire)) [[unlikely]] {
             server_.stop_agent();
             for (;;) {  // an agent that ends ends the server
                 (void)cap::cap_enter(abi::kCqEntries, abi::kForever);
@@ -52,15 +53,17 @@ void Agent::run() {
             const SpinGuard guard(server_.lock);
             wait_ns = take_and_decide();
         }
-        if (fatal_ == abi::Error::kOk) {
-            const auto sent = send(wait_ns);
-            if (server_.fault.time_to_exit(batch_.requests().size())) [[unlikely]] {
+        if (fatal_ == abi::Error::kOk) [[likely]] {
+            send(wait_ns);
+            if (faulty_ && server_.fault.time_to_exit(batch_.requests().size())) [[unlikely]] {
                 server_.env.exit(kFaultExit);
             }
-            if (sent) {
+            if (!told_) [[likely]] {
                 continue;
             }
-            fatal_ = sent.error();
+            if (fatal_ == abi::Error::kOk) {
+                continue;
+            }
         }
         if (!server_.fault.ignores_events()) {
             server_.fail(fatal_);
@@ -71,26 +74,39 @@ void Agent::run() {
 
 [[gnu::always_inline]] inline std::uint64_t Agent::take_and_decide() {
     const std::uint64_t now_ns = server_.env.clock.now_ns();
+    if (told_) [[unlikely]] {
+        hear(now_ns);
+    }
+    Dispatcher& dispatcher = server_.dispatcher;
+    int room = kEventsPerRound;
+    while (const auto line = room != 0 ? events_.take() : std::nullopt) {
+        --room;
+        if (!(faulty_ && passes_over(*line))) {
+            dispatcher.observe(*line, now_ns);
+        }
+    }
+    const bool drained = room != 0;
+    if (faulty_ && server_.fault.ignores_events()) [[unlikely]] {
+        return drained ? abi::kForever : 0;
+    }
+    return dispatcher.fill(batch_, now_ns) && drained ? await_tick(now_ns) : 0;
+}
+
+// Whatever the main thread wants comes with the completion of a nudge.
+void Agent::hear(std::uint64_t now_ns) {
+    told_ = false;
     while (const auto completion = ring_.next()) {
         take_completion(*completion, now_ns);
     }
-    if (refused_) [[unlikely]] {
+    if (refused_) {
         take_refusal(refused_->tag, refused_->error, now_ns);
         refused_.reset();
     }
-    bool drained = false;
-    for (int i = 0; i < kEventsPerRound && !drained; ++i) {
-        const auto line = events_.take();
-        drained = !line;
-        if (line && !server_.fault.ignores_events() && !forgotten(*line)) {
-            server_.dispatcher.observe(*line, now_ns);
-        }
+    // Acquire: pairs with the main thread's release.
+    if (Errand* const errand = server_.errand.exchange(nullptr, std::memory_order_acquire)) {
+        sched::run_errand(*errand, server_.dispatcher, now_ns);
+        errand_done_ = true;
     }
-    run_errand(now_ns);
-    if (server_.fault.ignores_events()) [[unlikely]] {
-        return drained ? abi::kForever : 0;
-    }
-    return server_.dispatcher.fill(batch_, now_ns) && drained ? await_tick(now_ns) : 0;
 }
 
 std::uint64_t Agent::await_tick(std::uint64_t now_ns) {
@@ -131,20 +147,10 @@ void Agent::take_refusal(CommitTag tag, abi::Error error, std::uint64_t now_ns) 
     }
 }
 
-void Agent::run_errand(std::uint64_t now_ns) {
-    if (server_.errand.load(std::memory_order_relaxed) == nullptr) [[likely]] {
-        return;
-    }
-    // Acquire: pairs with the main thread's release.
-    if (Errand* const errand = server_.errand.exchange(nullptr, std::memory_order_acquire)) {
-        sched::run_errand(*errand, server_.dispatcher, now_ns);
-        errand_done_ = true;
-    }
-}
-
-bool Agent::forgotten(std::uint32_t line) {
-    return server_.fault.forgets_wakes() && line < abi::kStatusLines &&
-           server_.fault.forgets({server_.table[line].word.load(std::memory_order_acquire)});
+bool Agent::passes_over(std::uint32_t line) {
+    return server_.fault.ignores_events() ||
+           (server_.fault.forgets_wakes() && line < abi::kStatusLines &&
+            server_.fault.forgets({server_.table[line].word.load(std::memory_order_acquire)}));
 }
 
 // The queue is empty here and holds a whole batch, the wait and the message, since the call before took everything.
@@ -173,21 +179,32 @@ cap::Result<void> Agent::submit() {
     return {};
 }
 
-[[gnu::always_inline]] inline cap::Result<void> Agent::send(std::uint64_t wait_ns) {
-    CommitRequest last;
-    if (batch_.requests().size() == 1 && nudge_under_way_ && !errand_done_) [[likely]] {
-        last = batch_.requests().front();
-    } else if (!batch_.requests().empty() || !nudge_under_way_ || errand_done_) {
-        TRY(submit());
-    }
-    const auto waited = server_.domain.commit_and_wait(last.ref, last.word(), last.slice_ns, wait_ns);
-    if (!waited && waited.error() != abi::Error::kTimedOut) [[unlikely]] {
-        if (last.ref.raw() == 0) {
-            return cap::fail(waited.error());
+// Sets `told_` if there is more to look at than events, and then `fatal_`, if the server cannot go on.
+[[gnu::always_inline]] inline void Agent::send(std::uint64_t wait_ns) {
+    static constexpr CommitRequest kNone;
+    const CommitRequest* last = &kNone;
+    const auto requests = batch_.requests();
+    if (requests.size() == 1 && nudge_under_way_ && !errand_done_) [[likely]] {
+        last = &requests.front();
+    } else if (!requests.empty() || !nudge_under_way_ || errand_done_) {
+        told_ = true;
+        if (const auto submitted = submit(); !submitted) {
+            fatal_ = submitted.error();
+            return;
         }
-        refused_ = Refusal{last.tag(), waited.error()};
     }
-    return {};
+    const auto waited = server_.domain.commit_and_wait(last->ref, last->word(), last->slice_ns, wait_ns);
+    if (waited && *waited == 0) [[likely]] {
+        return;
+    }
+    told_ = true;
+    if (!waited && waited.error() != abi::Error::kTimedOut) {
+        if (last == &kNone) {
+            fatal_ = waited.error();
+        } else {
+            refused_ = Refusal{last->tag(), waited.error()};
+        }
+    }
 }
 
 }  // namespace sched

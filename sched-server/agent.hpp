@@ -39,9 +39,10 @@ private:
     void take_refusal(CommitTag tag, abi::Error error, std::uint64_t now_ns)
         __attribute__((requires_capability(server_.lock)));
     [[nodiscard]] cap::Result<void> submit();
-    [[nodiscard]] cap::Result<void> send(std::uint64_t wait_ns);
-    void run_errand(std::uint64_t now_ns) __attribute__((requires_capability(server_.lock)));
-    [[nodiscard]] bool forgotten(std::uint32_t line);
+    void send(std::uint64_t wait_ns);
+    // What the kernel has said besides events, and what the main thread wants.
+    [[gnu::noinline]] void hear(std::uint64_t now_ns) __attribute__((requires_capability(server_.lock)));
+    [[nodiscard]] [[gnu::noinline]] bool passes_over(std::uint32_t line);
 
     Server& server_;
     cap::Ring& ring_;
@@ -49,6 +50,8 @@ private:
     CommitBatch batch_;
     cap::Notification nudge_;
     std::optional<Refusal> refused_;  // by the last call
+    bool told_ = true;                // the last call has said more than that there are events
+    const bool faulty_;
     bool nudge_under_way_ = false;
     bool errand_done_ = false;  // the main thread is to be told
     bool awaits_tick_ = false;

@@ -55,7 +55,7 @@ void Dispatcher::set_policy(Policy& next, std::uint64_t now_ns) {
         write_hint(record, {});
     }
     policy_ = &next;
-    note_inheritance();
+    note_policy();
     for (Record& record : records_) {
         if (record.place == Place::kPlaced) {
             inherit(record);

@@ -34,7 +34,7 @@ public:
     Dispatcher(Policy& policy, Table table, std::uint64_t cpus, cap::Clock clock,
                abi::HintLine* hints = nullptr)
         : policy_(&policy), table_(table), clock_(clock), load_(cpus), hints_(hints), may_serve_(cpus) {
-        note_inheritance();
+        note_policy();
     }
     // Before adopt(). The CPUs' places, whose `served` it keeps true, and those that it may serve when the domain gets them.
     void set_places(std::span<CpuPlace> places, std::uint64_t may_serve) {
@@ -73,7 +73,9 @@ public:
     [[nodiscard]] bool fill(CommitBatch& batch, std::uint64_t now_ns);
 
     // When fill() should be called even if nothing has happened.
-    [[nodiscard]] std::uint64_t next_tick_ns() const { return policy_->next_tick_ns(); }
+    [[nodiscard]] std::uint64_t next_tick_ns() const {
+        return asked_.next_tick ? policy_->next_tick_ns() : kNever;
+    }
 
     [[nodiscard]] const CpuLoad& load() const { return load_; }
     [[nodiscard]] std::uint32_t enqueued() const { return enqueued_; }
@@ -94,7 +96,7 @@ private:
     // Calls: dispatcher_calls.cpp.
     bool lends_its_time(std::uint32_t line) const;
     bool runs_on_lent_time(std::uint32_t line) const;
-    void note_inheritance();
+    void note_policy();
     void look_at_calls(std::uint64_t now_ns);
     void end_call(Record& record, const LineView& view, std::uint64_t now_ns);
     void begin_call(Record& record, const LineView& view, const CallView& calls, std::uint64_t now_ns);
@@ -141,6 +143,8 @@ private:
     bool recall_inherited(CommitBatch& batch);
 
     Policy* policy_;
+    Questions asked_;          // the policy's
+    std::uint32_t depth_ = 0;  // its depth(), at least 1; 0: not asked yet
     Table table_;
     cap::Clock clock_;
     CpuLoad load_;

@@ -33,7 +33,9 @@ bool Dispatcher::runs_on_lent_time(std::uint32_t line) const {
 }
 
 // Before the policy is told of anything.
-void Dispatcher::note_inheritance() {
+void Dispatcher::note_policy() {
+    asked_ = policy_->questions;
+    depth_ = 0;
     const bool inherits = policy_->inherits();
     for (Record& record : records_) {
         record.unusual = record.foreign || inherits;
@@ -41,7 +43,7 @@ void Dispatcher::note_inheritance() {
 }
 
 void Dispatcher::parameters_changed(std::uint64_t now_ns) {
-    note_inheritance();
+    note_policy();
     if (policy_->inherits()) {
         look_at_calls(now_ns);
     } else {

@@ -56,7 +56,7 @@ void Dispatcher::write_hint(Record& record, const Pick& pick) {
 }
 
 bool Dispatcher::fill(CommitBatch& batch, std::uint64_t now_ns) {
-    if (policy_->next_tick_ns() <= now_ns) {
+    if (asked_.next_tick && policy_->next_tick_ns() <= now_ns) {
         policy_->tick(now_ns);
     }
     if (some_inherited_ && !recall_inherited(batch)) {
@@ -68,7 +68,7 @@ bool Dispatcher::fill(CommitBatch& batch, std::uint64_t now_ns) {
     if (load_.at_least(2) != 0 && !feed_idle(batch, now_ns)) {
         return false;
     }
-    return preempt(batch, now_ns) && recall_wanted(batch, now_ns);
+    return (!asked_.preempt || preempt(batch, now_ns)) && (!asked_.recall || recall_wanted(batch, now_ns));
 }
 
 [[gnu::always_inline]] inline bool Dispatcher::fill_level(std::uint32_t level, CommitBatch& batch,
@@ -88,14 +88,18 @@ bool Dispatcher::fill(CommitBatch& batch, std::uint64_t now_ns) {
 }
 
 [[gnu::always_inline]] inline bool Dispatcher::fill_levels(CommitBatch& batch, std::uint64_t now_ns) {
-    const std::uint32_t depth = policy_->depth();
-    const std::uint32_t levels = std::clamp(depth, std::uint32_t{1}, CpuLoad::kLevels);
-    for (std::uint32_t level = 1; level <= levels && enqueued_ != 0; ++level) {
+    if (depth_ == 0) [[unlikely]] {
+        depth_ = std::max(policy_->depth(), std::uint32_t{1});
+    }
+    for (std::uint32_t level = 1; level <= std::min(depth_, CpuLoad::kLevels); ++level) {
         if (!fill_level(level, batch, now_ns)) {
             return false;
         }
+        if (enqueued_ == 0) [[likely]] {
+            return true;
+        }
     }
-    return depth <= CpuLoad::kLevels || fill_rest(batch, now_ns);
+    return depth_ <= CpuLoad::kLevels || fill_rest(batch, now_ns);
 }
 
 // Beyond the levels that CpuLoad has masks for: all that the policy has.
@@ -105,7 +109,7 @@ bool Dispatcher::fill_rest(CommitBatch& batch, std::uint64_t now_ns) {
             if (batch.full()) {
                 return false;
             }
-            if (load_.count(cpu) >= policy_->depth() || !pick_for(cpu, 0, batch, now_ns)) {
+            if (load_.count(cpu) >= depth_ || !pick_for(cpu, 0, batch, now_ns)) {
                 break;
             }
         }

@@ -32,6 +32,10 @@ class Fault {
 public:
     explicit Fault(FaultPlan plan) : plan_(plan) {}
 
+    // Whether there is anything to misbehave in.
+    [[nodiscard]] bool planned() const {
+        return plan_.ignore || plan_.exit_after != 0 || plan_.drop_wake != 0;
+    }
     [[nodiscard]] bool ignores_events() const { return plan_.ignore; }
     // `commits` more were made; true when it is time to go.
     [[nodiscard]] bool time_to_exit(std::uint64_t commits) {

@@ -36,8 +36,16 @@ struct Pick {
     std::uint32_t hints = 0;  // abi::kHintWake, kHintRotate: what the kernel shall do by itself from now on
 };
 
+// Which of the questions that come every round a policy has an answer of its own to: the server asks no others. Found by
+// construct_policy(); a policy that is made in another way is asked all of them.
+struct Questions {
+    bool next_tick = true, preempt = true, recall = true;
+};
+
 class Policy {
 public:
+    Questions questions;
+
     [[nodiscard]] virtual std::string_view name() const = 0;
 
     // `task` has become runnable; why is the cause.
@@ -81,7 +89,7 @@ public:
     // For what a policy keeps of threads that wait. Its Task is the next thread's.
     virtual void gone(Task& /*task*/, std::uint64_t /*now_ns*/) {}
 
-    // How many threads the server keeps at a CPU, the running one included. With 1 a CPU has nothing to
+    // How many threads the server keeps at a CPU, the running one included; asked when the policy takes over, and when a parameter was set. With 1 a CPU has nothing to
     // switch to until the server hears that it is free. With 2 the kernel goes on at once, and slices count:
     // it arms one only while another thread waits there. kUnlimitedDepth: all that pick_next() gives.
     [[nodiscard]] virtual std::uint32_t depth() const { return 1; }

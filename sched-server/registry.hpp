@@ -30,11 +30,30 @@ struct PolicyEntry {
     MakePolicy make;
 };
 
+// A member that T has not overridden is of the type of Policy's. One that cannot be looked at, since it is private, counts as overridden.
+template <class T>
+constexpr Questions questions_of() {
+    constexpr auto same = []<class U, class V>(U, V) { return std::is_same_v<U, V>; };
+    Questions questions;
+    if constexpr (requires { &T::next_tick_ns; }) {
+        questions.next_tick = !same(&T::next_tick_ns, &Policy::next_tick_ns);
+    }
+    if constexpr (requires { &T::preempt; }) {
+        questions.preempt = !same(&T::preempt, &Policy::preempt);
+    }
+    if constexpr (requires { &T::recall; }) {
+        questions.recall = !same(&T::recall, &Policy::recall);
+    }
+    return questions;
+}
+
 template <class T>
 Policy& construct_policy(PolicyStorage& storage) {
     static_assert(sizeof(T) <= sizeof(storage.bytes));
     static_assert(std::is_trivially_destructible_v<T>);  // nobody destroys it
-    return *new (storage.bytes) T();
+    T& policy = *new (storage.bytes) T();
+    policy.questions = questions_of<T>();
+    return policy;
 }
 
 // In alphabetical order.

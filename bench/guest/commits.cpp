@@ -56,7 +56,7 @@ cap::Result<void> batch(cap::Ring& ring) {
 // It returns only when it cannot go on; then the batch is never done.
 std::uint64_t run_agent(cap::Ring& ring, void* /*argument*/) {
     auto& header = *reinterpret_cast<abi::EventRingHeader*>(state.events);
-    cap::EventConsumer consumer(header.head, {state.events}, cap::kEventShape);
+    cap::EventConsumer consumer(header.head, {state.events});
     do {
         if (state.due.load(std::memory_order_relaxed)) {
             if (!batch(ring)) {

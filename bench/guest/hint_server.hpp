@@ -38,7 +38,7 @@ struct HintServer {
     // The agent. It returns only when it cannot go on; then the kernel falls back.
     cap::Result<void> serve(cap::Ring& ring) const {
         auto& header = *reinterpret_cast<abi::EventRingHeader*>(events);
-        cap::EventConsumer consumer(header.head, {events}, cap::kEventShape);
+        cap::EventConsumer consumer(header.head, {events});
         for (;;) {
             while (const auto index = consumer.take()) {
                 TRY(place(*index));

@@ -33,18 +33,19 @@ private:
 };
 
 // EntryAt as for EventRingProducer; Head is EventHead, or what a test puts in its place.
-template <class EntryAt, class Head = EventHead>
+template <class EntryAt, EventRingShape Shape, class Head = EventHead>
 class EventRingConsumer {
 public:
     // Goes on where `head` stands, so a server that takes over a ring starts at what its predecessor had not
     // released.
-    EventRingConsumer(Head head, EntryAt entry_at, EventRingShape shape)
-        : head_(head), position_(head.load()), shape_(shape), entry_at_(entry_at) {}
+    EventRingConsumer(Head head, EntryAt entry_at)
+        : head_(head), position_(head.load()), entry_at_(entry_at) {}
 
     // The slot at the head, left in place; nullopt when nothing is published there.
     [[nodiscard]] std::optional<std::uint32_t> peek() const {
-        const std::uint64_t entry = entry_at_(shape_.index(position_)).load(std::memory_order_acquire);
-        if (static_cast<std::uint32_t>(entry >> 32) != shape_.lap(position_)) {
+        const std::uint64_t position = position_;
+        const std::uint64_t entry = entry_at_(Shape.index(position)).load(std::memory_order_acquire);
+        if (static_cast<std::uint32_t>(entry >> 32) != Shape.lap(position)) {
             return std::nullopt;
         }
         return static_cast<std::uint32_t>(entry);
@@ -70,7 +71,6 @@ public:
 private:
     Head head_;
     std::uint64_t position_;
-    EventRingShape shape_;
     EntryAt entry_at_;
 };
 

@@ -24,8 +24,6 @@
 // relaxed.
 #pragma once
 
-#include "core/assert.hpp"
-
 #include <atomic>
 #include <cstdint>
 
@@ -48,18 +46,17 @@ struct EventRingShape {
 };
 
 // EntryAt: callable, index below capacity → std::atomic<std::uint64_t>& in the shared memory.
-template <class EntryAt>
+template <class EntryAt, EventRingShape Shape>
 class EventRingProducer {
 public:
-    EventRingProducer(EntryAt entry_at, EventRingShape shape, std::uint64_t first_position)
-        : tail_(first_position), shape_(shape), entry_at_(entry_at) {
-        COX_ASSERT(shape.capacity_log2 < 32);
-    }
+    static_assert(Shape.capacity_log2 < 32);
+    EventRingProducer(EntryAt entry_at, std::uint64_t first_position)
+        : tail_(first_position), entry_at_(entry_at) {}
 
     [[nodiscard]] std::uint64_t reserve() { return tail_.fetch_add(1, std::memory_order_relaxed); }
 
     void publish(std::uint64_t position, std::uint32_t slot) {
-        entry_at_(shape_.index(position)).store(shape_.entry(position, slot), std::memory_order_release);
+        entry_at_(Shape.index(position)).store(Shape.entry(position, slot), std::memory_order_release);
     }
 
     // The next position. Exact once no producer is about.
@@ -70,7 +67,6 @@ public:
 
 private:
     std::atomic<std::uint64_t> tail_;
-    EventRingShape shape_;
     EntryAt entry_at_;
 };
 

@@ -89,6 +89,16 @@ public:
                            (expected.raw & 0xffff) == make(ThreadState::kUnplaced, cpu, 0, Cause::kNone),
                            (expected.raw & (kSequence | kCauseMask)) + to);
     }
+    // unplaced → running: the same, and dispatch() at once. Its CPU, on which nothing else is queued. `to`: running_by_commit().
+    static constexpr std::uint64_t running_by_commit(std::uint32_t cpu) {
+        return make(ThreadState::kRunning, cpu, 1, Cause::kNone);
+    }
+    Transition place_and_dispatch(ThreadWord expected, std::uint64_t to) {
+        constexpr auto kWait = static_cast<std::uint64_t>(ThreadState::kUnplaced) -
+                               static_cast<std::uint64_t>(ThreadState::kRunning);
+        return change_from(expected, (expected.raw & 0xffff) == (to & 0xffff) + kWait,
+                           (expected.raw & (kSequence | kCauseMask)) + to);
+    }
     Transition place_by_kernel(ThreadWord expected, std::uint32_t cpu, Cause cause) {
         return place_as(expected,
                         make(ThreadState::kQueued, cpu, expected.sequence(), cause) | kPlacedByKernel);
@@ -252,9 +262,9 @@ private:
 
     Transition wake_as(ThreadState state, std::optional<std::uint32_t> cpu, std::uint64_t bits) {
         return change([state, cpu, bits](ThreadWord w) -> std::optional<std::uint64_t> {
+            if (w.state() == ThreadState::kWaiting) [[likely]]
+                return make(state, cpu.value_or(w.cpu()), w.sequence() + 1, Cause::kWoken) | bits;
             switch (w.state()) {
-                case ThreadState::kWaiting:
-                    return make(state, cpu.value_or(w.cpu()), w.sequence() + 1, Cause::kWoken) | bits;
                 case ThreadState::kRunning:
                 case ThreadState::kQueued: return w.raw | kWakePending;
                 case ThreadState::kSuspended:

@@ -27,6 +27,14 @@ CallResult wait(Thread& agent, std::uint64_t timeout_ns) {
     return {0, 0};
 }
 
+[[gnu::noinline]] CallResult commit_first(std::uint64_t, std::uint64_t, std::uint64_t ref, std::uint64_t word,
+                                          std::uint64_t slice_ns, std::uint64_t timeout_ns) {
+    Thread& agent = current_thread();
+    if (!domain_of(agent).commit_plainly(*agent.process, abi::ThreadRef::from_raw(ref), word, slice_ns))
+        if (const auto error = commit(agent, ref, word, slice_ns)) return {error, 0};
+    return wait(agent, timeout_ns);
+}
+
 // By a slot that is not known yet; or refused.
 [[gnu::noinline]] CallResult commit_and_wait_further(std::uint64_t slot, std::uint64_t op, std::uint64_t ref,
                                                      std::uint64_t word, std::uint64_t slice_ns,
@@ -53,10 +61,23 @@ CallResult call_commit_and_wait(std::uint64_t slot, std::uint64_t op, std::uint6
     if (!CapTable::knows(abi::CapSlot::from_raw(slot), domain) ||
         !domain.is_agent_of(agent, this_cpu().number)) [[unlikely]]
         [[clang::musttail]] return commit_and_wait_further(slot, op, ref, word, slice_ns, timeout_ns);
-    if (ref != 0 && !domain.commit_plainly(*agent.process, abi::ThreadRef::from_raw(ref), word, slice_ns))
-        [[unlikely]]
-        if (const auto error = commit(agent, ref, word, slice_ns)) return {error, 0};
-    return wait(agent, timeout_ns);
+    if (ref == 0) return wait(agent, timeout_ns);
+    if (timeout_ns != abi::kForever || something_to_do()) [[unlikely]]
+        [[clang::musttail]] return commit_first(slot, op, ref, word, slice_ns, timeout_ns);
+    // Left to do with the switch: `word` and `slice_ns` stand in the frame, and `ref` where a second result does.
+    agent.enter = {Thread::kForEvents, 0, abi::kForever, kNever};
+    leave_to_do(kCommitAndSwitch);
+    return {0, ref};
+}
+
+bool commit_left_to_do(Thread& agent) {
+    auto& f = agent.frame;
+    const auto ref = std::exchange(f.rdx, 0);
+    const bool done =
+        domain_of(agent).commit_plainly(*agent.process, abi::ThreadRef::from_raw(ref), f.r10, f.r8);
+    const auto error = done ? 0 : commit(agent, ref, f.r10, f.r8);
+    f.rax = static_cast<std::uint64_t>(error);
+    return error == 0;
 }
 
 }  // namespace cox

@@ -91,6 +91,9 @@ void handle_call(Thread& thread);
 // The frame is complete: does what the call has left to do. The thread may leave the CPU.
 void finish_exit_work(Cpu& cpu);
 
+// The agent's commit that call_commit_and_wait has left to do (kCommitAndSwitch). False: it is refused, and the frame says why.
+bool commit_left_to_do(Thread& agent);
+
 core::Result<Reply> invoke(const Invocation& call);
 
 // Of what is a value, or an abi::Error.

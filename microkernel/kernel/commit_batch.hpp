@@ -13,6 +13,12 @@ namespace cox {
 // The sequence number that the commit expects.
 inline std::uint32_t sequence_of(std::uint64_t commit) { return static_cast<std::uint32_t>(commit); }
 
+[[gnu::always_inline]] inline std::uint64_t slice_of_commit(Cpu& self, std::uint64_t slice_ns) {
+    if (slice_ns != self.slice_before_ns) [[unlikely]]
+        self.slice_before = slice_ticks(self.slice_before_ns = slice_ns);
+    return self.slice_before;
+}
+
 [[gnu::always_inline]] inline bool SchedDomain::takes_commits(const Process& server) const {
     return server_.load() == &server && attached() && !tracing(core::kTraceCommit);
 }
@@ -47,9 +53,7 @@ struct SchedDomain::Batch {
         if (!(line.affinity.load(std::memory_order_relaxed) & bit)) [[unlikely]]
             ask_misfit(thread, number);
         if (word.wake_owed()) WakeCounts::add(thread.wake_counts.committed);
-        if (slice_ns != slice_before_ns) [[unlikely]]  // mostly they are all the same
-            slice = slice_ticks(slice_before_ns = slice_ns);
-        thread.slice = slice;
+        thread.slice = slice_of_commit(self, slice_ns);
         thread.retain();
         accept_in_batch(self, thread, now);
         return true;
@@ -62,8 +66,35 @@ struct SchedDomain::Batch {
     const std::uint64_t to = core::ThreadStateWord::queued_by_commit(number);
     const std::uint32_t known = detail::high_water.load(std::memory_order_acquire);
     const std::uint64_t now = arch::rdtsc();
-    std::uint64_t slice_before_ns = abi::kNoSlice, slice = 0;
 };
+
+// The same of one commit, for this CPU, whose queue is empty and whose switches are direct: the thread is running in its word, and the
+// caller has its reference. It is to be switched to if it `fits`, or given to take_back(): its affinity
+// may have changed just before its word did. nullptr: nothing has changed.
+[[gnu::always_inline]] inline Thread* SchedDomain::run_plainly(Cpu& self, abi::ThreadRef ref,
+                                                               std::uint64_t commit, std::uint64_t slice_ns,
+                                                               bool& fits) {
+    const std::uint32_t number = self.number;
+    if (commit >> 32 != number || ref.index >= detail::high_water.load(std::memory_order_acquire))
+        return nullptr;
+    Thread& thread = detail::thread_slot(ref.index);
+    abi::StatusLine& line = status_line(ref.index);
+    core::ThreadStateWord state(line.word);
+    const auto word = state.load();
+    if (thread.ref != ref || thread.domain != this || word.sequence() != sequence_of(commit) ||
+        !(line.affinity.load(std::memory_order_relaxed) & self.own_bit) ||
+        !state.place_and_dispatch(word, self.runs_word).done)
+        return nullptr;
+    fits = line.affinity.load(std::memory_order_relaxed) & self.own_bit;
+    if (word.wake_owed()) WakeCounts::add(thread.wake_counts.committed);
+    thread.slice = slice_of_commit(self, slice_ns);
+    thread.slice_used = thread.turn_used = 0;
+    thread.resume &= ~Thread::kInterrupted;
+    thread.retain();
+    ++self.stats.commits_accepted;
+    self.unplaced_here.fetch_sub(1, std::memory_order_relaxed);
+    return &thread;
+}
 
 [[gnu::always_inline]] inline bool SchedDomain::commit_plainly(const Process& server, abi::ThreadRef ref,
                                                                std::uint64_t commit, std::uint64_t slice_ns) {

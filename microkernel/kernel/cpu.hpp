@@ -29,14 +29,15 @@ inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
 // What is left to do when a system call's function returns, once the thread's frame is complete.
 enum ExitWork : std::uint32_t {
     kNothing = 0,
-    kLook = 1,            // who runs here, or until when, may have changed: leave_kernel
-    kExitThread = 2,      // thread_exit
-    kWaitInEnter = 4,     // cap_enter waits
-    kPark = 8,            // kPark waits
-    kYield = 16,          // kYield
-    kAgentWoken = 32,     // the CPU's agent is to run (direct_agent.cpp)
-    kWaitForEvents = 64,  // kCommitAndWait waits
-    kAtEndpoint = 512,    // an operation of an endpoint
+    kLook = 1,                // who runs here, or until when, may have changed: leave_kernel
+    kExitThread = 2,          // thread_exit
+    kWaitInEnter = 4,         // cap_enter waits
+    kPark = 8,                // kPark waits
+    kYield = 16,              // kYield
+    kAgentWoken = 32,         // the CPU's agent is to run (direct_agent.cpp)
+    kWaitForEvents = 64,      // kCommitAndWait waits
+    kAtEndpoint = 512,        // an operation of an endpoint
+    kCommitAndSwitch = 1024,  // kCommitAndWait commits, and waits: switch_from_agent
     // Of these it is enough to look at the queue, and at the timer for it:
     kQueued = 128,  // a thread was queued
     kWatch =
@@ -54,8 +55,8 @@ struct Cpu {
     std::uint32_t number = 0;
     std::uint32_t apic_id = 0;
     core::CpuPlace place;  // read by itself at its start
-    // For direct_call.cpp: 1 << number; what is added to a word there.
-    std::uint64_t own_bit = 0, calls_word = 0, waits_word = 0;
+    // For direct switches: 1 << number; what is added to a word there.
+    std::uint64_t own_bit = 0, calls_word = 0, waits_word = 0, runs_word = 0;
     std::uint32_t locks_held = 0;  // debug build: LockRank bits
 
     // Dispatch (dispatch.cpp). Each thread here is held by one reference.
@@ -76,6 +77,8 @@ struct Cpu {
     std::size_t to_give_back = 0;  // so many of the queue were not looked at
     SchedDomain* direct_domain;  // `domain`, while switches there may be direct; else one that no thread has
     bool switches_directly = false;  // whether that is so
+    // The slice of the last commit here, as it gave it, and in ticks: mostly they are all the same.
+    std::uint64_t slice_before_ns = 0, slice_before = 0;
 
     // Time (timers.cpp, alarm.cpp, watchdog.cpp).
     TimerQueue timers;

@@ -138,7 +138,8 @@ extern "C" arch::TrapFrame* park_directly() {
 // What is left of a call that changes who runs, and is not for one of these.
 extern "C" arch::TrapFrame* finish_call() {
     Cpu& cpu = this_cpu();
-    if (cpu.exit_work & (kAgentWoken | kWaitForEvents)) [[unlikely]] {
+    if (cpu.exit_work & (kAgentWoken | kWaitForEvents | kCommitAndSwitch)) [[unlikely]] {
+        if (cpu.exit_work == kCommitAndSwitch) return commit_and_switch(cpu);
         const auto work = cpu.exit_work & ~(kQueued | kWatch);
         if (work == kAgentWoken) return switch_to_agent(cpu);
         if (work == kWaitForEvents) return switch_from_agent(cpu);

@@ -11,6 +11,8 @@ namespace cox {
 // Of the current thread, its frame complete, its call done but for these bits of exit_work. -> the frame to go on with.
 arch::TrapFrame* switch_to_agent(Cpu& cpu);    // kAgentWoken
 arch::TrapFrame* switch_from_agent(Cpu& cpu);  // kWaitForEvents: the current thread is the agent
+arch::TrapFrame* commit_and_switch(
+    Cpu& cpu);  // kCommitAndSwitch, and nothing else: the same, with its commit
 
 // From leave_kernel, where nobody is current, all that was asked for is served, and the time accounted: to `agent_ready`. nullptr: there is
 // more to do than that; if the agent has begun, it is current, its context loaded.

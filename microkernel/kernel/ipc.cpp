@@ -101,6 +101,7 @@ std::int64_t reply_by_call(Thread& thread, MessageInfo info) {
 void prepare_direct_calls(Cpu& cpu) {
     cpu.own_bit = std::uint64_t{1} << cpu.number;
     cpu.calls_word = core::ThreadStateWord::waiting_in_call(cpu.number, abi::Cause::kCalls);
+    cpu.runs_word = core::ThreadStateWord::running_by_commit(cpu.number);
     cpu.waits_word = core::ThreadStateWord::waiting_in_call(cpu.number, abi::Cause::kBlocked);
 }
 

@@ -20,6 +20,7 @@
 #include "kernel/log.hpp"
 #include "kernel/panic.hpp"
 #include "kernel/quota.hpp"
+#include "kernel/run_queue.hpp"
 #include "kernel/sched_domain.hpp"
 #include "kernel/selftest.hpp"
 #include "kernel/smp.hpp"
@@ -121,6 +122,7 @@ extern "C" [[noreturn]] void kernel_main(std::uint32_t door_number, std::uint32_
     thread_table_init();
     root_quota.open(frame_counts().total * abi::kPageSize, abi::kMaxThreads);
     selftest_init(options.find("selftest").value_or(""));
+    agent_budget_init();
     watchdog_init(number(options, "watchdog_ms", 5000));
     irq_init(acpi->madt);
     smp_start(acpi->madt);

@@ -177,7 +177,7 @@ public:
         return ready_locked();
     }
     // The same; none: entries were released.
-    std::optional<std::uint32_t> ready_unless_released() {
+    [[gnu::always_inline]] std::optional<std::uint32_t> ready_unless_released() {
         SpinGuard guard(lock_);
         return released_locked() ? std::nullopt : std::optional(ready_locked());
     }

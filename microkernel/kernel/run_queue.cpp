@@ -42,13 +42,10 @@ void make_room(Cpu& cpu) {
 
 }  // namespace
 
-bool placed_by_kernel(Thread& thread) { return thread.word().load().placed_by_kernel(); }
+arch::TimerSpan agent_budget_span;
+void agent_budget_init() { agent_budget_span = arch::timer_span(abi::kAgentBudgetNs); }
 
-bool agent_is_in_time(const Cpu& cpu, const Thread& t) {
-    const SchedDomain* const domain = t.agent_of.load(std::memory_order_relaxed);
-    return domain->is_agent_of(t, cpu.number) && !t.agent_overrun.load(std::memory_order_relaxed) &&
-           (cpu.domain == domain || !cpu.domain);
-}
+bool placed_by_kernel(Thread& thread) { return thread.word().load().placed_by_kernel(); }
 
 void push_queued(Cpu& cpu, Thread& thread, bool head) {
     check_owner(cpu);
@@ -120,8 +117,7 @@ namespace {
 
 void accept(Cpu& cpu, Thread& t) {
     if (!agent_at_work(cpu, t) || cpu.agent_ready) return accept_thread(cpu, t);
-    cpu.agent_ready = &t;
-    cpu.exit_work |= kAgentWoken;
+    ready_agent(cpu, t);
 }
 
 arch::TrapFrame* check_queued(const Thread& thread, bool queued) {

@@ -5,6 +5,7 @@
 #include "abi/sched.hpp"
 #include "arch/timer.hpp"
 #include "kernel/cpu.hpp"
+#include "kernel/sched_domain.hpp"
 
 namespace cox {
 
@@ -13,6 +14,11 @@ arch::TrapFrame* check_queued(const Thread& thread, bool queued);
 
 // A queued thread's placement has arrived at this CPU. Takes over a reference.
 void accept(Cpu& cpu, Thread& thread);
+// The same for the agent at work here, while none is ready.
+inline void ready_agent(Cpu& cpu, Thread& agent) {
+    cpu.agent_ready = &agent;
+    cpu.exit_work |= kAgentWoken;
+}
 
 // The same for one that a hint has woken here just now: its affinity was looked at, and requests come with a record. Unless
 // Cpu::timed_well, look_at_timer() is to follow.
@@ -53,10 +59,16 @@ void return_fallback_threads(Cpu& cpu);
 
 bool placed_by_kernel(Thread& thread);
 // The thread is this CPU's agent and within its budget: it goes before everyone.
-bool agent_is_in_time(const Cpu& cpu, const Thread& thread);
-inline bool agent_at_work(const Cpu& cpu, const Thread& thread) {
+[[gnu::always_inline]] inline bool agent_is_in_time(const Cpu& cpu, const Thread& thread) {
+    const SchedDomain* const domain = thread.agent_of.load(std::memory_order_relaxed);
+    return domain->answers_by(thread, cpu.number) && !thread.agent_overrun.load(std::memory_order_relaxed) &&
+           (cpu.domain == domain || !cpu.domain);
+}
+[[gnu::always_inline]] inline bool agent_at_work(const Cpu& cpu, const Thread& thread) {
     return thread.agent_cpu.load(std::memory_order_relaxed) == cpu.number && agent_is_in_time(cpu, thread);
 }
-inline std::uint64_t agent_budget() { return arch::clock.to_ticks(abi::kAgentBudgetNs); }
+extern arch::TimerSpan agent_budget_span;
+void agent_budget_init();  // boot, when the clock is what it will be
+inline std::uint64_t agent_budget() { return agent_budget_span.ticks; }
 
 }  // namespace cox

@@ -77,12 +77,12 @@ core::Result<void> SchedDomain::make_ring(Agent& agent) {
     for (std::uint32_t i = 1; i < abi::kEventRingPages; ++i) {
         at.pages[i - 1] = arch::physical_to_virtual<std::atomic<std::uint64_t>>(agent.memory->frame(i));
     }
-    agent.ring.emplace(at, core::EventRingShape{std::countr_zero(abi::kEventEntries)}, 0);
+    agent.ring.emplace(at, 0);
     return {};
 }
 
 void SchedDomain::set_mode(Mode mode) {
-    constexpr auto kSeen = core::kTraceStop | core::kTraceDispatch | core::kTraceWake;
+    constexpr auto kSeen = core::kTraceStop | core::kTraceDispatch | core::kTraceWake | core::kTraceCommit;
     if (mode_.exchange(mode) != mode) attached_count.fetch_add(mode == Mode::kServer ? 1 : ~0u);
     direct_.store(mode == Mode::kServer && arch::features.xsaveopt && !tracing(kSeen));
 }
@@ -237,8 +237,7 @@ namespace {
 
 void SchedDomain::post_event(std::uint32_t line, std::uint32_t cpu) {
     const auto head_of = [this](std::uint32_t a) {
-        return agents_[a].header && agent_mask_.load() >> a & 1 ? agents_[a].header->head.load()
-                                                                : ~std::uint64_t{0};
+        return agent_mask_.load() >> a & 1 ? agents_[a].header->head.load() : ~std::uint64_t{0};
     };
     const auto mask = agent_mask_.load();
     if (!mask) return;
@@ -262,13 +261,8 @@ void SchedDomain::post_event(std::uint32_t line, std::uint32_t cpu) {
 
 bool SchedDomain::begin_sleep(Thread& thread, std::uint64_t deadline) {
     const auto cpu = thread.agent_cpu.load();
-    if (cpu == Thread::kNoCpu || thread.agent_of.load() != this || !thread.ring.begin_event_wait(deadline))
-        return false;
-    Agent& agent = agents_[cpu];
-    // A full fence. Pairs with the one in post_event, and with fall_back, which clears `ref` before it looks whether somebody sleeps.
-    agent.sleeps.store(true);
-    if (agent.ref.load() == thread.ref.raw() && !agent.ring->pending(agent.header->head.load())) return true;
-    return !thread.ring.end_event_wait();  // else somebody has, and wakes it
+    return cpu != Thread::kNoCpu && thread.agent_of.load() == this &&
+           sleep_as(agents_[cpu], thread, deadline);
 }
 
 PendingOp SchedDomain::withdraw(Thread& thread, std::uint64_t user_data) {
@@ -301,17 +295,12 @@ core::Result<bool> SchedDomain::wait_events(Thread& thread, PendingOp waiter) {
     return true;
 }
 
-void set_cpu_line(std::uint32_t cpu, abi::ThreadState state) {
-    auto& line = status_line(abi::kMaxThreads + cpu);
-    const auto sequence = (line.word.load() >> 32) + 1;
-    line.ref.store(cpu, std::memory_order_relaxed);
-    line.word.store(sequence << 32 | std::uint64_t{cpu} << 8 | static_cast<std::uint8_t>(state));
-}
-
 void SchedDomain::init_cpu_line(std::uint32_t cpu, abi::TopologyWord place) {
     auto& line = status_line(abi::kMaxThreads + cpu);
     line.label.store(place.raw, std::memory_order_relaxed);
     line.domain.store(number(), std::memory_order_relaxed);
+    line.ref.store(cpu, std::memory_order_relaxed);
+    line.word.store(std::uint64_t{cpu} << 8);
     cpus_.fetch_or(std::uint64_t{1} << cpu);
     has_cpu_[cpu].store(true);
     set_cpu_line(cpu, abi::ThreadState::kWaiting);

@@ -12,6 +12,7 @@
 #pragma once
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <optional>
 
 #include "abi/sched.hpp"
@@ -22,6 +23,7 @@
 #include "kernel/memory_object.hpp"
 #include "kernel/process.hpp"
 #include "kernel/thread.hpp"
+#include "kernel/thread_table.hpp"
 
 namespace cox {
 
@@ -52,10 +54,16 @@ public:
     PendingOp withdraw(Thread& agent, std::uint64_t user_data) override;
     // The calling agent's wait for events, or a completion, in its ring. False: it need not wait.
     bool begin_sleep(Thread& agent, std::uint64_t deadline);
+    // The same for as long as it takes, of one that has just been seen to be the agent of this CPU.
+    [[gnu::always_inline]] bool begin_sleep_here(Thread& agent, std::uint32_t cpu) {
+        return sleep_as(agents_[cpu], agent, ~std::uint64_t{0});
+    }
     // The common case of a commit: without flags, of a thread that is unplaced. False: nothing has changed, and commit() does it
     // or says why not.
     bool commit_plainly(const Process& server, abi::ThreadRef ref, std::uint64_t word,
                         std::uint64_t slice_ns);
+    Thread* run_plainly(Cpu& self, abi::ThreadRef ref, std::uint64_t commit, std::uint64_t slice_ns,
+                        bool& fits);
     // Such commits in the caller's submission queue, `limit` at most, up to the first that is none -> how many there were.
     std::uint32_t commit_plainly(Thread& caller, std::uint32_t limit);
     // Counted, and traced.
@@ -104,8 +112,11 @@ public:
         return says(thread, word, abi::kHintWake) && (word >> 8 & 0xff) == cpu;
     }
     bool is_agent_of(const Thread& thread, std::uint32_t cpu) const {
-        return thread.agent_cpu == cpu &&
-               agents_[cpu].ref.load(std::memory_order_relaxed) == thread.ref.raw();
+        return thread.agent_cpu == cpu && answers_by(thread, cpu);
+    }
+    // The same of a thread whose `agent_cpu` that is.
+    bool answers_by(const Thread& thread, std::uint32_t cpu) const {
+        return agents_[cpu].ref.load(std::memory_order_relaxed) == thread.ref.raw();
     }
 
     // The caller has changed the line's state, with a seq_cst operation.
@@ -126,6 +137,7 @@ private:
     struct Batch;  // commit.cpp
     enum class Mode : std::uint8_t { kKernel, kServer };
 
+    static constexpr core::EventRingShape kEventShape{std::countr_zero(abi::kEventEntries)};
     struct EntryAt {
         std::atomic<std::uint64_t>* pages[abi::kEventRingPages - 1];
         std::atomic<std::uint64_t>& operator()(std::uint64_t index) const {
@@ -136,7 +148,7 @@ private:
     struct Agent {
         RefPtr<MemoryObject> memory;  // once made, for good
         abi::EventRingHeader* header = nullptr;
-        std::optional<core::EventRingProducer<EntryAt>> ring;
+        std::optional<core::EventRingProducer<EntryAt, kEventShape>> ring;
         std::atomic<std::uint64_t> first{0};  // position from which on the present agent reads
         std::atomic<std::uint64_t> ref{0};    // ThreadRef of the agent; 0: none
 
@@ -176,6 +188,7 @@ private:
     bool place_plainly(Cpu& self, std::uint64_t now, abi::ThreadRef ref, std::uint64_t commit,
                        std::uint64_t slice_ns);
     static void wake_sleeper(Agent& agent, std::uint64_t ref);
+    static bool sleep_as(Agent& agent, Thread& thread, std::uint64_t deadline);
     core::Result<void> recall(Thread& thread);
 
     std::atomic<Mode> mode_{Mode::kKernel};  // set_mode()
@@ -223,7 +236,12 @@ void look_at_domain(Cpu& cpu);
 void cpu_idle(Cpu& cpu);
 
 // That CPU, or the boot: the line's other fields are written; its sequence rises.
-void set_cpu_line(std::uint32_t cpu, abi::ThreadState state);
+inline void set_cpu_line(std::uint32_t cpu, abi::ThreadState state) {
+    auto& word = status_line(abi::kMaxThreads + cpu).word;
+    constexpr std::uint64_t kStateMask = 0xff, kNextSequence = std::uint64_t{1} << 32;
+    word.store((word.load(std::memory_order_relaxed) & ~kStateMask) + kNextSequence +
+               static_cast<std::uint8_t>(state));
+}
 
 // As commits and hints give it; 0: none.
 inline std::uint64_t slice_ticks(std::uint64_t slice_ns) {
@@ -248,6 +266,15 @@ inline SchedDomain::Hint SchedDomain::hint(const Thread& thread, std::uint32_t f
     const std::uint32_t cpu = word >> 8 & 0xff;
     if (flag == abi::kHintWake && (cpu >= abi::kMaxCpus || !thread.allowed_on(cpu))) return {};
     return {true, cpu, slice_of(thread)};
+}
+
+[[gnu::always_inline]] inline bool SchedDomain::sleep_as(Agent& agent, Thread& thread,
+                                                         std::uint64_t deadline) {
+    if (!thread.ring.begin_event_wait(deadline)) return false;
+    // A full fence. Pairs with the one in post_event, and with fall_back, which clears `ref` before it looks whether somebody sleeps.
+    agent.sleeps.store(true);
+    if (agent.ref.load() == thread.ref.raw() && !agent.ring->pending(agent.header->head.load())) return true;
+    return !thread.ring.end_event_wait();  // else somebody has, and wakes it
 }
 
 inline SchedDomain::Hint SchedDomain::direct_rotate_hint(const Thread& thread) {

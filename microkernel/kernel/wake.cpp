@@ -43,18 +43,20 @@ void write_kernel_placement(Thread& thread) {
 
 [[gnu::always_inline]] inline void unplaced(Thread& thread, abi::ThreadWord word) {
     Cpu& self = this_cpu();
-    Cpu& home = word.cpu() == self.number ? self : online_cpus()[word.cpu()];
+    SchedDomain* const domain = thread.domain;
+    const bool here = word.cpu() == self.number;
+    Cpu& home = here ? self : online_cpus()[word.cpu()];
     // The CPU watches over what waits there, from the first on.
-    if (home.unplaced_here.fetch_add(1, std::memory_order_relaxed) <= 0 && thread.domain) {
-        if (&home == &self)
+    if (home.unplaced_here.fetch_add(1, std::memory_order_relaxed) <= 0 && domain) {
+        if (here)
             self.exit_work |= kWatch;
         else
             send_attention(home);
     }
     // Pairs with the fence in SchedDomain::fall_back: it sees the thread unplaced, or this sees the domain fallen back.
     arch::full_fence();
-    if (thread.domain && thread.domain->attached())
-        thread.domain->post_event(thread.ref.index, word.cpu());
+    if (domain && domain->attached())
+        domain->post_event(thread.ref.index, word.cpu());
     else
         place_by_kernel(thread, word, Cause::kNoServer);
 }
@@ -76,6 +78,11 @@ void write_kernel_placement(Thread& thread) {
 
 [[gnu::noinline]] void give_up(Thread& thread) { thread.release(); }
 
+[[gnu::noinline]] void wake_without_hint(Thread& thread, std::uint64_t now) {
+    wake_unhinted(thread, now);
+    give_up(thread);
+}
+
 [[gnu::noinline]] void send_over(Cpu& self, std::uint32_t number, Thread& thread) {
     Cpu& target = online_cpus()[number];
     if (target.inbox.push(thread.place) == core::PushResult::kNotify) send_reschedule(self, target);
@@ -84,6 +91,9 @@ void write_kernel_placement(Thread& thread) {
 [[gnu::always_inline]] inline void queue_agent(Thread& agent, abi::ThreadWord word) {
     WakeCounts::add(agent.wake_counts.by_kernel);
     write_kernel_placement(agent);
+    Cpu& self = this_cpu();
+    if (word.cpu() == self.number && !self.agent_ready && agent_at_work(self, agent)) [[likely]]
+        return ready_agent(self, agent);
     hand_over(word.cpu(), agent);
 }
 [[gnu::noinline]] void queue_agent_traced(Thread& agent, abi::ThreadWord word, std::uint64_t now) {
@@ -100,10 +110,8 @@ void write_kernel_placement(Thread& thread) {
 // Not hinted, not waiting, for another CPU, or traced.
 void wake_further(Thread& thread, std::uint64_t now) {
     const auto hint = SchedDomain::wake_hint(thread);
-    if (!hint.given || !thread.domain->has_cpu(static_cast<std::uint8_t>(hint.cpu))) {
-        wake_unhinted(thread, now);
-        return give_up(thread);
-    }
+    if (!hint.given || !thread.domain->has_cpu(static_cast<std::uint8_t>(hint.cpu)))
+        return wake_without_hint(thread, now);
     const auto woken = thread.word().wake_hinted(hint.cpu);
     if (!woken.done || woken.word.wake_pending()) {
         place_nobody(thread, woken.done, woken.word);
@@ -140,6 +148,14 @@ bool start_thread(Thread& thread) {
     return true;
 }
 
+namespace {
+[[gnu::noinline]] void wake_with_hint(Thread& thread, std::uint64_t now) {
+    Cpu& self = this_cpu();
+    if (!wake_here(self, thread, now)) return wake_further(thread, now);
+    if (!self.timed_well) look_at_timer(self);
+}
+}  // namespace
+
 void wake(Thread& thread) {
     thread.retain();
     wake_held(thread);
@@ -147,9 +163,9 @@ void wake(Thread& thread) {
 
 void wake_held(Thread& thread) {
     const auto now = begin_wake(thread);
-    Cpu& self = this_cpu();
-    if (!wake_here(self, thread, now)) return wake_further(thread, now);
-    if (!self.timed_well) look_at_timer(self);
+    if (thread.hint_line.word.load(std::memory_order_relaxed) & abi::kHintWake)
+        return wake_with_hint(thread, now);
+    wake_without_hint(thread, now);
 }
 
 // No server has a say about it: it has no hints, and is queued on its CPU. The caller's reference is the queue's.

@@ -56,6 +56,15 @@ class BenchTest(unittest.TestCase):
         self.assertRegex(text, r"a +10\.0 +- +7")
         self.assertIn("given", text)
 
+    def test_other_hardware_is_compared_by_multiples_of_a_null_call(self):
+        peers = {
+            "null_call": {"ours": "null", "other": 50},
+            "multiples": [{"operation": "a", "system": "other", "time": 200, "what": "the same"}],
+        }
+        self.assertEqual(bench.multiples({"null": 10.0, "a": 25.0}, peers), ["a: 2.5 null calls; other: 4.0 (the same)"])
+        self.assertEqual(bench.multiples({"a": 25.0}, peers), [])  # without one of ours there is nothing to say
+        self.assertEqual(bench.multiples({"null": 10.0}, peers), [])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -37,10 +37,10 @@ struct SharedRing {
     std::atomic<std::uint64_t> head{0};
     std::array<std::atomic<std::uint64_t>, std::size_t{1} << CapacityLog2> entries{};
 
-    [[nodiscard]] EventRingProducer<EntryAt> producer(std::uint64_t first = 0) {
-        return {EntryAt{entries}, kShape, first};
+    [[nodiscard]] EventRingProducer<EntryAt, kShape> producer(std::uint64_t first = 0) {
+        return {EntryAt{entries}, first};
     }
-    [[nodiscard]] EventRingConsumer<EntryAt> consumer() { return {head, EntryAt{entries}, kShape}; }
+    [[nodiscard]] EventRingConsumer<EntryAt, kShape> consumer() { return {head, EntryAt{entries}}; }
 };
 
 }  // namespace

@@ -119,8 +119,8 @@ void consume(Port& port, std::size_t base, int looks, Fault fault) {
             }
         }
     };
-    EventRingConsumer<EntryAt, Head> consumer({port, base, fault != Fault::kNoAgentFence}, {port, base},
-                                              kShape);
+    EventRingConsumer<EntryAt, kShape, Head> consumer({port, base, fault != Fault::kNoAgentFence},
+                                                      {port, base});
     for (int look = 0; look < looks; ++look) {
         if (fault == Fault::kReadBeforeRelease) {
             if (consumer.peek()) {

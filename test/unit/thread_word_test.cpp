@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Every transition from every state: whether it happens, where it leads, and what it does to the sequence number.
+// Long because all of them are here, with the helpers that they share.
 #include "core/thread_word.hpp"
 
 #include <catch2/catch.hpp>
@@ -67,6 +68,11 @@ const std::vector<Rule>& rules() {
              return w.place_again(seen, kCpu, ThreadStateWord::queued_by_commit(kCpu));
          },
          {{S::kUnplaced, {S::kQueued, 1}}}},
+        {"commit, and dispatch",
+         [](auto& w, auto seen) {
+             return w.place_and_dispatch(seen, ThreadStateWord::running_by_commit(kCpu));
+         },
+         {{S::kUnplaced, {S::kRunning, 1}}}},
         {"kernel placement",
          [](auto& w, auto seen) { return w.place_by_kernel(seen, kCpu, Cause::kWatchdog); },
          {{S::kUnplaced, {S::kQueued, 0}}}},
@@ -289,6 +295,12 @@ TEST_CASE("a commit to the CPU where the thread was is like any, and not for one
     CHECK(ThreadStateWord(one).place_again(before, kCpu, to(kCpu)).word ==
           ThreadStateWord(other).place(before, kCpu).word);
     CHECK(ThreadWord{one}.cause() == before.cause());
+
+    std::atomic<std::uint64_t> at_once{before.raw};
+    const auto runs = ThreadStateWord::running_by_commit(kCpu);
+    CHECK_FALSE(ThreadStateWord(at_once).place_and_dispatch(before, runs + 0x100).done);
+    CHECK(ThreadStateWord(at_once).place_and_dispatch(before, runs).word ==
+          ThreadStateWord(other).dispatch().word);
 }
 
 TEST_CASE("a wake is owed until somebody places the thread", "[thread_word]") {

@@ -23,6 +23,6 @@ struct EventEntries {
     }
 };
 
-using EventConsumer = cox::core::EventRingConsumer<EventEntries>;
+using EventConsumer = cox::core::EventRingConsumer<EventEntries, kEventShape>;
 
 }  // namespace cap

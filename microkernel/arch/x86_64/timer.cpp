@@ -122,12 +122,29 @@ void falsify_clock(std::uint64_t factor) {
     set(clock.tsc_hz / factor, clock.lapic_hz / factor, clock.reference);
 }
 
+namespace {
+
+std::uint32_t lapic_count(std::uint64_t ticks) {
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(clock.to_lapic(ticks) + 1, 0xffffffff));
+}
+
+}  // namespace
+
 void timer_arm(std::uint64_t deadline, std::uint64_t now) {
     if (features.tsc_deadline) return lapic_timer_deadline(deadline == kNever ? 0 : deadline);
     if (deadline == kNever) return lapic_timer_start(0);
     now = rdtsc();  // what has been decided since would make it late
-    const auto count = deadline > now ? clock.to_lapic(deadline - now) + 1 : 1;
-    lapic_timer_start(static_cast<std::uint32_t>(std::min<std::uint64_t>(count, 0xffffffff)));
+    lapic_timer_start(deadline > now ? lapic_count(deadline - now) : 1);
+}
+
+TimerSpan timer_span(std::uint64_t ns) {
+    const auto ticks = clock.to_ticks(ns);
+    return {ticks, lapic_count(ticks)};
+}
+
+void timer_arm_span(const TimerSpan& span, std::uint64_t now) {
+    if (features.tsc_deadline) return lapic_timer_deadline(now + span.ticks);
+    lapic_timer_start(span.lapic_count);
 }
 
 void delay_us(std::uint64_t us) {

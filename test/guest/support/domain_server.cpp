@@ -57,7 +57,7 @@ cap::Result<void> DomainServer::add_agent(std::uint32_t cpu, cap::ThreadFunction
         TRY(cap::create_sibling(t_.env, function, argument,
                                 {.affinity = std::uint64_t{1} << cpu, .first_cpu = cpu, .stack_pages = 4}));
     TRY(domain_.add_agent(agent.thread, cpu, agent.ring_address));
-    agent.events.emplace(agent.head(), EventEntries{agent.ring_address}, kEventShape);
+    agent.events.emplace(agent.head(), EventEntries{agent.ring_address});
     return {};
 }
 

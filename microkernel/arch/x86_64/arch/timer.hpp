@@ -47,6 +47,14 @@ void falsify_clock(std::uint64_t factor);
 inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
 void timer_arm(std::uint64_t deadline, std::uint64_t now);
 
+// A time as the timer takes it, for one that is armed often: from `now` on, or a little later.
+struct TimerSpan {
+    std::uint64_t ticks = 0;
+    std::uint32_t lapic_count = 0;
+};
+TimerSpan timer_span(std::uint64_t ns);
+void timer_arm_span(const TimerSpan& span, std::uint64_t now);
+
 void delay_us(std::uint64_t us);  // boot time only
 
 }  // namespace cox::arch
