@@ -49,6 +49,7 @@ enum class Op : std::uint16_t {
     kCreateTimer = 0x0111,  // a0 notification slot (kWrite), a1 bits that it sets -> slot
     kCreateQuota = 0x010d,  // a0 bytes, a1 threads -> slot of a quota, split from that of the process named
     kGetQuota = 0x010e,     // kRead: a0 QuotaStatus* (of the process's quota)
+    kSetProcessFaultHandler = 0x0112,  // as kSetFaultHandler, for its threads that have none of their own
 
     // Thread.
     kStart = 0x0200,        // kManage
@@ -62,7 +63,8 @@ enum class Op : std::uint16_t {
     kYield = 0x0208,        // call only, the caller itself, kRead: others run first
     kPoll =
         0x0209,  // call only, the caller itself, kManage: a0 idle_ns, a1 CPUs, a2 label -> slot of its ring's poller
-    kSetFaultHandler = 0x0210,  // kManage: a0 notification slot (kWrite) or 0, a1 bits that a page fault sets
+    kSetFaultHandler =
+        0x0210,  // kManage: a0 endpoint slot (kWrite), a1 badge; notification slot (kWrite), a1 bits; or 0
     kGetFault =
         0x0211,  // kRead: -> cause of the page fault with which it waits (kFaultMapped), second result: address
     kEndFault = 0x0212,  // kManage: a0 0: it tries again, 1: it ends

@@ -124,5 +124,7 @@ core::Result<Reply> invoke_quota(const Invocation& call, const Cap& cap);
 // Of a quota itself, and of a process's.
 core::Result<Reply> tell_quota(const Invocation& call, const Quota& quota);
 core::Result<Reply> split_quota(const Invocation& call, Quota& quota);
+// Of a thread, or of a process.
+core::Result<Reply> set_fault_handler(const Invocation& call, FaultHandler& handler);
 
 }  // namespace cox

@@ -43,13 +43,13 @@ std::uint64_t give_words(const std::array<std::uint64_t, 4>& words, arch::TrapFr
 
 }  // namespace
 
-arch::TrapFrame* fault_directly(Cpu& cpu, Thread& c, const PageFault::Note& note) {
+arch::TrapFrame* fault_directly(Cpu& cpu, Thread& c, FaultHandler& handler, const PageFault::Note& note) {
     const auto kind = kind_of(c);
     // An address at which nobody can go on is leave_kernel's to see.
     if (kind == IpcKind::kNever || something_to_do() || !c.ipc.may_lend() || c.frame.rip >= abi::kUserTop)
         return nullptr;
     std::uint64_t badge = 0;
-    Endpoint* const object = c.page_fault.lock_endpoint(badge);
+    Endpoint* const object = handler.lock_endpoint(badge);
     if (!object) return nullptr;
     Endpoint::Quick endpoint(*object);
     IpcSlot* const to = endpoint.first_receiver();

@@ -69,6 +69,7 @@ core::Result<RefPtr<Endpoint>> Endpoint::create(Quota& payer) {
     }
     endpoint->server_.store(abi::kCalledThread, std::memory_order_relaxed);
     endpoint->charged_to(payer);
+    endpoint->keep_for_references();
     endpoint->publish(1);
     return RefPtr<Endpoint>::adopt(endpoint);
 }
@@ -230,6 +231,10 @@ void Endpoint::destroy() {
         else
             finish_call(*slot, gone);
     }
+    drop_memory();
+}
+
+void Endpoint::free_memory() {
     Quota& paid = payer();
     {
         SpinGuard guard(free_lock);

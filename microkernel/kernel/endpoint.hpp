@@ -6,20 +6,20 @@
 #pragma once
 #include "abi/sched.hpp"
 #include "core/result.hpp"
+#include "kernel/fault_handler.hpp"
 #include "kernel/ipc.hpp"
-#include "kernel/object.hpp"
 #include "kernel/spinlock.hpp"
 
 namespace cox {
 
 class Process;
 
-class Endpoint final : public Object {
+class Endpoint final : public FaultTarget {
 public:
     static constexpr abi::ObjectType kType = abi::ObjectType::kEndpoint;
 
     static core::Result<RefPtr<Endpoint>> create(Quota& payer);
-    Endpoint() : Object(kType, Unborn{}) {}  // create() alone
+    Endpoint() : FaultTarget(kType, Unborn{}) {}  // create() alone
 
     // A call goes to a receiver, or waits for one. Holding no lock.
     void send(IpcSlot& call);
@@ -54,6 +54,7 @@ public:
 
 private:
     void destroy() override;
+    void free_memory() override;
     void append(IpcSlot& caller) COX_REQUIRES(lock_);
     [[gnu::always_inline]] void push(IpcSlot& receiver) COX_REQUIRES(lock_);
     void unlink(IpcSlot& slot) COX_REQUIRES(lock_);

@@ -25,6 +25,7 @@ void finish_exit(Thread& thread, abi::ThreadWord word) {
     forget_park(thread);
     forget_ipc(thread);
     forget_timeout(cpu, thread);
+    thread.page_fault.forget();
     if (thread.polls) end_polling(thread);
     end_poller(thread);
     if (thread.domain) thread.domain->post_event(thread.ref.index, word.cpu());

@@ -109,7 +109,10 @@ void Notification::destroy() {
         waiter = waiter_;
     }
     if (waiter) complete(waiter, static_cast<std::int64_t>(abi::Error::kGone));
-    dispose(this);
+    PageFault::all_try_again(*this);
+    drop_memory();
 }
+
+void Notification::free_memory() { dispose(this); }
 
 }  // namespace cox

@@ -42,7 +42,9 @@ core::Result<void> check_caps(const Invocation& call, MessageInfo info) {
 
 core::Result<Reply> leave_to_call(const Invocation& call, const Cap& cap, MessageInfo info) {
     Ipc& ipc = call.caller.ipc;
-    if (call.op == Op::kReceive && ipc.made && ipc.receive.caller.load()) return core::fail(Error::kBusy);
+    // It has room for one: whom it owes a reply by cap_call, unless this is the reply.
+    const bool keeps_caller = call.op == Op::kReceive || (call.op == Op::kReplyReceive && info.token());
+    if (keeps_caller && ipc.made && ipc.receive.caller.load()) return core::fail(Error::kBusy);
     ipc.endpoint = cap.object;
     ipc.op = call.op;
     ipc.info = info;

@@ -128,6 +128,9 @@ core::Result<Reply> invoke_process(const Invocation& call, const Cap& cap) {
             return to_reply(process->parked.unpark(call.args[0], call.args[1]));
         case Op::kPark: return core::fail(call.pending ? Error::kBadOperation : Error::kWrongState);
         case Op::kWaitExit: return wait_for(process->ending, call);
+        case Op::kSetProcessFaultHandler:
+            if (process->is_dying()) return core::fail(Error::kWrongState);
+            return set_fault_handler(call, process->fault_handler);
         case Op::kKillProcess:
             if (call.args[0] >> 63) return core::fail(Error::kBadArgument);
             process->kill(call.args[0]);

@@ -52,23 +52,6 @@ core::Result<Reply> get_status(const Invocation& call, Thread& thread) {
     return Reply{};
 }
 
-core::Result<Reply> set_fault_handler(const Invocation& call, Thread& thread) {
-    if (thread.is_agent()) return core::fail(Error::kWrongState);
-    if (call.args[0] == 0) {
-        thread.page_fault.set_handler(nullptr, 0);
-        return Reply{};
-    }
-    const auto cap = TRY(call.caller.process->caps.look_up(abi::CapSlot::from_raw(call.args[0])));
-    if (cap.object->type() == Endpoint::kType) {
-        thread.page_fault.set_handler(TRY(as<Endpoint>(cap, abi::kWrite)), call.args[1]);
-        return Reply{};
-    }
-    const auto bell = TRY(as<Notification>(cap, abi::kWrite));
-    if (call.args[1] == 0 || call.args[1] >> 63) return core::fail(Error::kBadArgument);
-    thread.page_fault.set_handler(bell, call.args[1]);
-    return Reply{};
-}
-
 core::Result<Reply> end_fault(Thread& thread, std::uint64_t ends) {
     if (ends > 1) return core::fail(Error::kBadArgument);
     if (!thread.page_fault.take()) return core::fail(Error::kWrongState);
@@ -80,6 +63,22 @@ core::Result<Reply> end_fault(Thread& thread, std::uint64_t ends) {
 }
 
 }  // namespace
+
+core::Result<Reply> set_fault_handler(const Invocation& call, FaultHandler& handler) {
+    if (call.args[0] == 0) {
+        handler.set(nullptr, 0);
+        return Reply{};
+    }
+    const auto cap = TRY(call.caller.process->caps.look_up(abi::CapSlot::from_raw(call.args[0])));
+    if (cap.object->type() == Endpoint::kType) {
+        handler.set(TRY(as<Endpoint>(cap, abi::kWrite)), call.args[1]);
+        return Reply{};
+    }
+    const auto bell = TRY(as<Notification>(cap, abi::kWrite));
+    if (call.args[1] == 0 || call.args[1] >> 63) return core::fail(Error::kBadArgument);
+    handler.set(bell, call.args[1]);
+    return Reply{};
+}
 
 core::Result<Reply> invoke_thread(const Invocation& call, const Cap& cap) {
     const bool reads = call.op == Op::kGetRef || call.op == Op::kGetStatus || call.op == Op::kJoin ||
@@ -111,7 +110,9 @@ core::Result<Reply> invoke_thread(const Invocation& call, const Cap& cap) {
             return make_poller(call);
         case Op::kGetRef: return Reply{static_cast<std::int64_t>(thread->ref.raw())};
         case Op::kGetStatus: return get_status(call, *thread);
-        case Op::kSetFaultHandler: return set_fault_handler(call, *thread);
+        case Op::kSetFaultHandler:
+            if (thread->is_agent()) return core::fail(Error::kWrongState);
+            return set_fault_handler(call, thread->page_fault);
         case Op::kGetFault: {
             const auto note = TRY(thread->page_fault.outstanding());
             return Reply{static_cast<std::int64_t>(note.cause), note.address};

@@ -9,6 +9,7 @@
 #include "kernel/address_space.hpp"
 #include "kernel/cap_table.hpp"
 #include "kernel/ending.hpp"
+#include "kernel/fault_handler.hpp"
 #include "kernel/timer_account.hpp"
 
 namespace cox {
@@ -34,8 +35,9 @@ public:
 
     // Every thread exits: those that run or are queued as soon as their CPU looks.
     void kill(std::uint64_t code);
-    void thread_gone(std::uint64_t code);  // called once for each thread, by finish_exit
-    void cancel_thread();                  // or this: for one that nobody has heard of
+    void thread_gone(std::uint64_t code);                 // called once for each thread, by finish_exit
+    void cancel_thread();                                 // or this: for one that nobody has heard of
+    bool is_dying() { return dying_code().has_value(); }  // it has gone, or is about to
 
     Ending ending;
     ParkSpace parked;
@@ -60,6 +62,7 @@ public:
     Quota& quota;  // it lives while this does
     CapTable caps;
     RefPtr<TimerAccount> timers;  // from its creation on
+    FaultHandler fault_handler;   // of its threads that have none of their own
     const RefPtr<SchedDomain> domain;
     std::array<char, 24> name{};
 

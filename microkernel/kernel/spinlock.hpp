@@ -24,10 +24,10 @@ enum class LockRank : std::uint8_t {
     kAgent,         // its wait for events
     kProcess,       // threads, dying, gone
     kEnding,        // exit code, who waits for it
-    kNotification,  // bits, waiter
+    kFault,         // who is told of page faults, and of which
+    kNotification,  // bits, waiter, whose page faults it was told of
     kTimer,         // when, how often
     kIrq,           // interrupt lines
-    kFault,         // who is told of a thread's page faults, and of which
     kEndpoint,      // callers, receivers
     kCapTable,
     kDerivation,   // which capability was derived from which

@@ -62,7 +62,7 @@ public:
     std::atomic<SchedDomain*> agent_of;            // held, if it is one; else the root's
     Ring ring;
     std::uint64_t fs_base = 0;
-    PageFault page_fault;
+    PageFault page_fault{*this};
     const RefPtr<Thread> polls;  // a poller (poller.hpp): whose ring it takes from
 
     core::QueueNode<Thread> queue_link;

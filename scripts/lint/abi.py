@@ -7,13 +7,15 @@
 - Each operation has a row, with the right that docs/abi.md says, in the table by which test/guest/calls_test.cpp tries it
   without its right.
 - Each operation is among those that hostile programs try at random (test/guest/support/hostile_mind.cpp).
-- No number differs from what microkernel/abi/numbers-VERSION.txt holds for this kAbiVersion. --update adds new ones.
+- No number, no bits of a packed word and no place of a member (abi_layouts.py) differ from what
+  microkernel/abi/numbers-VERSION.txt holds for this kAbiVersion. --update adds new ones.
 """
 
 import pathlib
 
 import abi_doc
 import abi_headers
+import abi_layouts
 import abi_tests
 import common
 
@@ -78,6 +80,9 @@ def main() -> None:
     if options.show_tests:
         for (operation, error), place in sorted(claims.items()):
             print(f"{operation} {error} {place}")
+    layouts, wrong = abi_layouts.read_layouts(options.root)
+    problems += wrong
+    numbers |= layouts
     problems += abi_headers.check_snapshot(options.root, numbers, version, options.update)
     common.finish(problems, len(operations), "operations")
 

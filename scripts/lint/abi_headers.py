@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The numbers of the ABI: what microkernel/abi/*.hpp says, and what each version said before (numbers-VERSION.txt)."""
+"""The numbers of the ABI: what microkernel/abi/*.hpp says, and what each version said before (numbers-VERSION.txt), where the
+layouts (abi_layouts.py) stand, too."""
 
 import pathlib
 import re
@@ -44,7 +45,7 @@ def read_headers(root: pathlib.Path) -> tuple[Numbers, int, list[str]]:
 
 
 def shown(name: str, value: int) -> str:
-    return f"0x{value:04x}" if name == "Op" else str(value)
+    return f"0x{value:04x}" if name == "Op" or name.endswith(".mask") else str(value)
 
 
 def write_snapshot(path: pathlib.Path, numbers: Numbers) -> None:

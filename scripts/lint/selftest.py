@@ -162,6 +162,23 @@ enum class Op : std::uint16_t {
 };
 enum class Error : std::int64_t { kOk = 0, kNoRight = -4, kBusy = -15 };
 """
+ABI_LAYOUTS = """
+namespace cox::abi {
+struct Pair {
+    std::uint32_t first;
+    std::uint32_t second;
+};
+struct Word {
+    std::uint64_t raw = 0;
+    constexpr std::uint64_t low() const { return raw & 15; }
+};
+struct Label {
+    std::uint32_t share = 0;
+    static constexpr Label unpack(std::uint64_t label) { return {static_cast<std::uint32_t>(label >> 8 & 255)}; }
+};
+constexpr std::uint64_t pair_word(std::uint32_t a, std::uint32_t b) { return std::uint64_t{b} << 32 | a; }
+}
+"""
 ABI_DOCUMENT = """
 ## Calls
 | call | RAX |
@@ -263,6 +280,27 @@ class Abi(Case):
             self.planted("numbers", "Error kBusy -15", "Error kBusy -15\nError kLost -16", "is gone: raise", *options)
         self.planted("numbers", "Op kMap 0x0104\n", "", "lacks Op::kMap")
         self.planted("header", "kAbiVersion = 1", "kAbiVersion = 2", "numbers-2.txt: missing")
+
+    def test_layouts_stay(self) -> None:
+        header = self.NAMES["header"]
+        self.write(header, ABI_HEADER + ABI_LAYOUTS)
+        self.refuses("Pair.offset::first", "abi.py", "--root", self.root)
+        self.accepts("abi.py", "--root", self.root, "--update")
+        changed = ABI_LAYOUTS
+        for before, after in [("<< 32", "<< 16"), ("raw & 15", "raw & 31"), ("label >> 8", "label >> 4"),
+                              ("std::uint32_t first;", "std::uint64_t first;")]:
+            self.assertIn(before, changed)
+            changed = changed.replace(before, after)
+        self.write(header, ABI_HEADER + changed)
+        good, output = self.run_checker("abi.py", "--root", self.root, "--update")
+        self.assertFalse(good, output)
+        for expected in ["pair_word.mask::b was 0xffffffff00000000 in version 1 and is 0xffffffff0000",
+                         "Word.mask::low was 0x000f in version 1 and is 0x001f",
+                         "Label.mask::share was 0xff00 in version 1 and is 0x0ff0",
+                         "Pair.offset::second was 4 in version 1 and is 8"]:
+            self.assertIn(expected, output)
+        self.write(header, ABI_HEADER + ABI_LAYOUTS.replace("std::uint32_t first;", "Nothing first;"))
+        self.refuses("the headers do not compile", "abi.py", "--root", self.root)
 
     def test_update(self) -> None:
         self.write(self.NAMES["numbers"], self.texts["numbers"].replace("Op kMap 0x0104\n", ""))

@@ -47,6 +47,7 @@ constexpr Row kRows[] = {
     {kUnpark, ObjectType::kProcess, abi::kWrite, Door::kBoth, {}, Error::kWrongState},
     {kCreateTimer, ObjectType::kProcess, abi::kManage, Door::kBoth, {0}, Error::kBadSlot},
     {kCreateQuota, ObjectType::kProcess, abi::kManage, Door::kBoth, {~0ull}, Error::kQuota},
+    {kSetProcessFaultHandler, ObjectType::kProcess, abi::kManage, Door::kBoth, {1, 0}, Error::kBadSlot},
     {kGetQuota, ObjectType::kProcess, abi::kRead, Door::kBoth, {0}, Error::kBadAddress},
     {kQuotaStatus, ObjectType::kQuota, abi::kRead, Door::kBoth, {0}, Error::kBadAddress},
     {kSplitQuota, ObjectType::kQuota, abi::kManage, Door::kBoth, {~0ull}, Error::kQuota},

@@ -151,6 +151,33 @@ void reply_receive(Case& t) {
     REQUIRE_EQUAL(t, MUST(t, server.join(t.env.ring)), 0u);
 }
 
+// A thread owes one reply through the ring and one by cap_call. Having given the first it has no room to receive another by cap_call.
+void both_owed(Case& t) {
+    const auto endpoint = MUST(t, create_endpoint(t));
+    const auto start = [&](std::uint64_t word) {
+        return JoiningThread::start(t.env, [endpoint = *endpoint, word] {
+            cap::Message m = cap::message(word);
+            return endpoint.call(m, patience_ns) ? m.words[0] : 0;
+        });
+    };
+    auto first = MUST(t, start(1));
+    REQUIRE_OK(t, submit(t.env.ring, Op::kReceive, *endpoint, 0, {}));
+    const auto come = MUST(t, next(t.env.ring));
+    REQUIRE_EQUAL(t, t.env.ring.message(0)[0], 1u);
+    auto second = MUST(t, start(2));
+    cap::Message by_call_owed;
+    REQUIRE_OK(t, endpoint->receive(by_call_owed, patience_ns));
+    REQUIRE_EQUAL(t, by_call_owed.words[0], 2u);
+    const abi::MessageInfo token{static_cast<std::uint64_t>(come.result)};
+    cap::Message answer{abi::message_info(1).with_token(token.token()), 0, {11}};
+    REQUIRE_ERROR(t, endpoint->reply_and_receive(answer, kMillisecond), Error::kBusy);
+    answer = {abi::message_info(1).with_token(token.token()), 0, {11}};  // nothing was done
+    REQUIRE_OK(t, endpoint->reply(answer));
+    REQUIRE_OK(t, endpoint->reply(cap::answer(by_call_owed, 12)));
+    REQUIRE_EQUAL(t, MUST(t, first.join(t.env.ring)), 11u);
+    REQUIRE_EQUAL(t, MUST(t, second.join(t.env.ring)), 12u);
+}
+
 // In flight: waiting for a receiver, being served, waiting for a caller.
 void cancel(Case& t) {
     const auto endpoint = MUST(t, create_endpoint(t));
@@ -357,6 +384,7 @@ constexpr Entry kCases[] = {
     {"calls_to_ring", calls_to_ring},
     {"ring_to_calls", ring_to_calls},
     {"reply_receive", reply_receive},
+    {"both_owed", both_owed},
     {"cancel", cancel},
     {"all_slots", all_slots},
     {"ends", ends},

@@ -3,6 +3,7 @@
 // A process that does to the kernel what it should not: random system calls with random registers, and random entries
 // in its ring, from the main thread and from others that it happens to make. Argument: seed=. What it has done, and
 // whether the kernel kept its word, it counts in the HostilePage that it is given as "page".
+#include "abi/message.hpp"
 #include "cap/env.hpp"
 #include "core/command_line.hpp"
 #include "support/hostile_mind.hpp"
@@ -64,7 +65,7 @@ private:
         const bool at_endpoint =
             number == 0 && rsi >> 8 == static_cast<std::uint64_t>(abi::ObjectType::kEndpoint);
         if (at_endpoint) {
-            before.r15 = random.below(60'000);
+            before.r15 = random.below(200'000);
         }
         RawCall after = before;
         raw_call(&after);
@@ -76,7 +77,23 @@ private:
         if (result < static_cast<std::int64_t>(abi::kLastError)) {
             note(page->unknown_results, number, result);
         }
+        if (at_endpoint && brings_message(rsi) && result >= 0) {
+            take_message(result, {after.r10, after.r8});
+        }
         return result;
+    }
+
+    static bool brings_message(std::uint64_t op) {
+        using enum abi::Op;
+        const auto operation = static_cast<abi::Op>(op);
+        return operation == kCall || operation == kReceive || operation == kReplyReceive;
+    }
+    void take_message(std::int64_t result, const std::array<std::uint64_t, abi::kMessageCaps>& words) {
+        const abi::MessageInfo info{static_cast<std::uint64_t>(result)};
+        page->messages.fetch_add(1, std::memory_order_relaxed);
+        for (std::uint32_t i = 0; i < info.caps() && i < words.size(); ++i) {
+            ++(words[i] != 0 && mind_.take_gift(words[i]) ? page->gifts : page->no_gifts);
+        }
     }
 
     static void note(std::atomic<std::uint64_t>& counter, std::uint64_t number, std::int64_t result) {
@@ -111,6 +128,16 @@ private:
         }
     }
 
+    // Where the words of an endpoint's operation stand in the ring.
+    [[nodiscard]] abi::RingMessage* message_of(const Operation& operation) const {
+        const std::uint32_t place = abi::MessageInfo{operation.args[0]}.place();
+        if (operation.op >> 8 != static_cast<std::uint64_t>(abi::ObjectType::kEndpoint) ||
+            place >= abi::kRingMessages) {
+            return nullptr;
+        }
+        return reinterpret_cast<abi::RingMessage*>(ring_ + sizeof(abi::RingHeader)) + place;
+    }
+
     void submit() {
         Random& random = mind_.random();
         auto& header = *reinterpret_cast<abi::RingHeader*>(ring_);
@@ -122,6 +149,9 @@ private:
             abi::Submission& entry = entries[(head + i) % abi::kSqEntries];
             entry = {static_cast<abi::Op>(done_[i].op), 0, 0, done_[i].slot, i, {}};
             std::copy(done_[i].args.begin(), done_[i].args.end(), entry.args);
+            if (abi::RingMessage* const message = message_of(done_[i])) {
+                std::copy(done_[i].args.begin() + 1, done_[i].args.end(), message->words);
+            }
             if (random.one_in(16)) {
                 entry.flags = static_cast<std::uint16_t>(random.next() >> random.below(64));
                 entry.reserved = static_cast<std::uint32_t>(random.one_in(2) ? random.next() : 0);
@@ -144,7 +174,12 @@ private:
         for (std::uint32_t i = first; i != end && end - first <= abi::kCqEntries; ++i) {
             const abi::Completion& each = completions[i % abi::kCqEntries];
             if (each.user_data < done_.size()) {
-                mind_.learn(done_[each.user_data], each.result);
+                const Operation& done = done_[each.user_data];
+                mind_.learn(done, each.result);
+                if (const abi::RingMessage* const message = message_of(done);
+                    message && brings_message(done.op) && each.result >= 0) {
+                    take_message(each.result, {message->words[0], message->words[1]});
+                }
                 if (const std::uint64_t slot = mind_.surplus()) {
                     (void)call(0, slot, static_cast<std::uint64_t>(abi::Op::kDrop), {});
                 }

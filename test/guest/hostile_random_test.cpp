@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Several processes do to the kernel, at the same time, whatever comes to their mind (support/hostile_mind.hpp), while
-// another one must be served. Then nothing is missing and everything works. `calls=` says how many in all.
+// Several processes do to the kernel, and to each other by way of an endpoint that they share, at the same time, whatever comes to
+// their mind (support/hostile_mind.hpp), while another one must be served. Then nothing is missing and everything works. `calls=` says how many in all.
 #include "cap/endpoint.hpp"
+#include "cap/joining_thread.hpp"
 #include "cap/sched_domain.hpp"
 #include "suite.hpp"
 #include "support/child.hpp"
@@ -142,11 +143,26 @@ struct Counters {
     }
 };
 
+// None of them is left there, neither waiting nor to be answered; and it is as good as new.
+void post_works(Case& t, cap::Endpoint post) {
+    cap::Message message;
+    REQUIRE_ERROR(t, post.receive(message, 0), abi::Error::kTimedOut);
+    auto caller = MUST(t, cap::JoiningThread::start(t.env, [post] {
+                           cap::Message asked = cap::message(41);
+                           return post.call(asked) ? asked.words[0] : 0;
+                       }));
+    REQUIRE_OK(t, post.receive(message, patience_ns));
+    REQUIRE_EQUAL(t, message.words[0], 41u);
+    REQUIRE_OK(t, post.reply(cap::answer(message, 42)));
+    REQUIRE_EQUAL(t, MUST(t, caller.join(t.env.ring)), 42u);
+}
+
 // Until so many calls have been made.
 void storm(Case& t, const Counters& counters, Victim& victim, std::uint64_t calls, std::uint64_t seed) {
     const Owned bell(MUST(t, t.env.process.create_notification()));
     const Owned memory(MUST(t, t.env.process.create_memory(4)));
-    const HostileSeat::Shared shared{*bell, *memory, *counters.memory};
+    const Owned post(MUST(t, cap::Endpoint::create(t.env.process)));
+    const HostileSeat::Shared shared{*bell, *post, *memory, *counters.memory};
     HostileSeat seats[] = {
         {t, shared, seed}, {t, shared, seed + 1}, {t, shared, seed + 2}, {t, shared, seed + 3}};
     const std::uint64_t end = counters.page->calls + calls;
@@ -168,9 +184,12 @@ void storm(Case& t, const Counters& counters, Victim& victim, std::uint64_t call
     for (std::uint32_t cpu = 0; cpu < t.cpus(); ++cpu) {  // whatever they have lent
         (void)t.env.find<cap::SchedDomain>("domain")->reclaim_cpu(cpu);
     }
-    t.env.log.print("test: calls={} submissions={} lives={} answers={} slowest_us={}",
-                    counters.page->calls.load(), counters.page->submissions.load(), lives, victim.answers(),
-                    victim.slowest_us());
+    t.env.log.print(
+        "test: calls={} submissions={} messages={} gifts={} no_gifts={} lives={} answers={} slowest_us={}",
+        counters.page->calls.load(), counters.page->submissions.load(), counters.page->messages.load(),
+        counters.page->gifts.load(), counters.page->no_gifts.load(), lives, victim.answers(),
+        victim.slowest_us());
+    post_works(t, *post);
 }
 
 void random_calls(Case& t) {
@@ -181,6 +200,7 @@ void random_calls(Case& t) {
     storm(t, counters, victim, 1, t.seed);  // whatever else is taken once
     REQUIRE(t, !t.failed());
     const std::uint64_t before = free_pages(t.env);
+    const auto charged = MUST(t, t.env.process.quota_status());
     {
         // One page may be the last frame, for which free_pages() has no piece: it needs some for the pieces themselves.
         const Owned missing(MUST(t, t.env.process.create_memory(8)));
@@ -193,11 +213,21 @@ void random_calls(Case& t) {
                counters.page->registers_changed.load(), counters.page->unknown_results.load(),
                counters.page->example.load());
     }
+    REQUIRE(t, counters.page->messages != 0 && counters.page->gifts != 0);
+    // What is charged says what they have left behind; what is free says so, too, and what the kernel has lost or kept for itself.
+    abi::QuotaStatus left{};
     std::uint64_t after = 0;
-    REQUIRE(t, eventually(
-                   t.env.clock, [&] { return (after = free_pages(t.env)) >= before; }, 1000 * kMillisecond) ||
-                   (t.env.log.print("test: free pages before {} after {}", before, after), false));
+    const auto is_back = [&] {
+        left = t.env.process.quota_status().value_or(abi::QuotaStatus{});
+        after = free_pages(t.env);
+        return after >= before && left.memory_used == charged.memory_used;
+    };
+    if (!eventually(t.env.clock, is_back, 1000 * kMillisecond)) {
+        t.fail("free pages {} before, {} after; charged {} and {}; threads {} and {}", before, after,
+               charged.memory_used, left.memory_used, charged.threads_used, left.threads_used);
+    }
     REQUIRE_EQUAL(t, after, before);
+    REQUIRE_EQUAL(t, left.threads_used, charged.threads_used);
 }
 
 constexpr std::uint64_t kLimit = 1 << 16;

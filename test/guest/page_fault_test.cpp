@@ -125,7 +125,7 @@ void killed(Case& t) {
     REQUIRE_OK(t, ward.next(t.env));
     REQUIRE_OK(t, ward.process().kill(77));
     REQUIRE_EQUAL(t, MUST(t, ward.child->wait(t.env)), 77u);
-    REQUIRE_OK(t, ward.thread().retry_fault());  // of nobody any more
+    REQUIRE_ERROR(t, ward.thread().retry_fault(), Error::kWrongState);
 }
 
 void suspended(Case& t) {

@@ -265,6 +265,20 @@ TEST_CASE("libcap ring: the completion of a call past cancelling is dropped, by 
     }
 }
 
+TEST_CASE("libcap ring: the completion of a call past cancelling is not drained") {
+    RingModel model;
+    TestRing ring(model.address());
+    time_out_past_cancelling(model, ring);
+    std::vector<std::uint64_t> drained;
+    CHECK(ring.drain([&](const abi::Completion& come) { drained.push_back(come.user_data); }) == 2);
+    CHECK(drained == std::vector<std::uint64_t>{1, 2});
+    REQUIRE(ring.prepare(nop(3, 0)));
+    REQUIRE(ring.submit_and_wait(1));
+    CHECK(ring.drain([&](const abi::Completion& come) { drained.push_back(come.user_data); }) == 1);
+    CHECK(drained.back() == 3);
+    CHECK(!ring.next());
+}
+
 TEST_CASE("libcap ring: the completion of a call past cancelling is not answered") {
     RingModel model;
     TestRing ring(model.address());

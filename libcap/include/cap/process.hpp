@@ -133,6 +133,10 @@ public:
     // The same, but the capability leaves the caller's table, and takes along what was derived from it.
     [[nodiscard]] Result<abi::CapSlot> move(abi::CapSlot slot, abi::Rights rights,
                                             std::uint64_t badge = 0) const;
+    // As Thread::set_fault_handler, for its threads that have none of their own: those that are there, and those to come.
+    [[nodiscard]] Result<void> set_fault_handler(Capability handler, std::uint64_t badge_or_bits) const {
+        return invoke(abi::Op::kSetProcessFaultHandler, handler.slot().raw(), badge_or_bits);
+    }
     [[nodiscard]] Result<void> kill(std::uint64_t exit_code) const;
     // Waits until the process has gone -> its exit code.
     [[nodiscard]] Result<std::uint64_t> wait_exit(Ring& ring, std::uint64_t timeout_ns = abi::kForever) const;

@@ -79,7 +79,7 @@ public:
     // Submits `entry` (its user_data is replaced) and waits for its completion, whatever else completes.
     // The completion's own error is returned like any other. The time-out begins anew whenever something else
     // completes. After kTimedOut the operation is cancelled; if it has not been taken yet, as while a chain is held, it is
-    // taken back. Should it be past cancelling, next() drops its completion.
+    // taken back. Should it be past cancelling, its completion is dropped when it comes: none of the above delivers it.
     [[nodiscard]] Result<std::uint64_t> call(abi::Submission entry, std::uint64_t timeout_ns = abi::kForever);
 
     // From now on there is, or may be, a poller.

@@ -87,8 +87,13 @@ template <class Door>
 template <class Use>
 std::uint32_t BasicRing<Door>::drain(Use use) {
     std::uint32_t count = 0;
-    while (kept_head_ != kept_tail_) {
-        use(kept_[kept_head_++ % kKept]);
+    // Kept back, or not to be seen: one by one.
+    while (kept_head_ != kept_tail_ || late_ != 0) [[unlikely]] {
+        const auto completion = next();
+        if (!completion) {
+            return count;
+        }
+        use(*completion);
         ++count;
     }
     // Pairs with the kernel's release of cq_tail: the completions are there.

@@ -2,6 +2,7 @@
 // Long because of its tables: the operations, and what each could be given.
 #include "support/hostile_mind.hpp"
 
+#include "abi/message.hpp"
 #include "abi/sched.hpp"
 
 #include <algorithm>
@@ -74,6 +75,7 @@ constexpr abi::Op kOperations[] = {kIdentify,
                                    kPortRead,
                                    kPortWrite,
                                    kSetFaultHandler,
+                                   kSetProcessFaultHandler,
                                    kGetFault,
                                    kEndFault,
                                    kYield,
@@ -88,8 +90,12 @@ constexpr abi::Op kOperations[] = {kIdentify,
                                    kQuotaStatus,
                                    kCreateEndpoint,
                                    kCall,
+                                   kCall,
+                                   kCall,
+                                   kReceive,
                                    kReceive,
                                    kReply,
+                                   kReplyReceive,
                                    kReplyReceive};
 
 constexpr std::uint64_t kEdges[] = {
@@ -131,8 +137,10 @@ HostileMind::HostileMind(const cap::Env& env, std::uint64_t seed, std::uint64_t 
     know(env, "domain", ObjectType::kSchedDomain, false);
     know(env, "machine", ObjectType::kMachine, false);
     know(env, "bell", ObjectType::kNotification, false);
+    know(env, "post", ObjectType::kEndpoint, false);
     know(env, "shared", ObjectType::kMemory, false);
     given_count_ = known_count_;
+    post_ = any_of(ObjectType::kEndpoint).slot;
 }
 
 void HostileMind::know(const cap::Env& env, std::string_view name, ObjectType type, bool own) {
@@ -170,8 +178,11 @@ std::uint64_t HostileMind::any_slot(std::uint64_t op) {
                 .raw();
         case 3:
         case 4: return known_[random_.below(known_count_)].slot;
-        default: return any_of(type_of(op)).slot;
+        default: break;
     }
+    // Where the others are.
+    const bool meets = type_of(op) == ObjectType::kEndpoint && random_.one_in(2);
+    return meets ? post_ : any_of(type_of(op)).slot;
 }
 
 std::uint64_t HostileMind::place() { return kPlayground + random_.below(64) * abi::kPageSize; }
@@ -195,6 +206,25 @@ std::uint64_t HostileMind::value() {
                 .raw();
         default: return random_.next();
     }
+}
+
+// Words, of them slots, moved or not; room, and by cap_call a time-out, which the caller knows; through the ring a place, and for a reply a
+// token. The slots are mostly of something.
+std::array<std::uint64_t, 4> HostileMind::message(std::uint64_t op) {
+    const bool replies = op == number(kReply) || op == number(kReplyReceive);
+    const std::uint64_t words = op == number(kReceive) ? 0 : random_.below(8);
+    const std::uint64_t slots = std::min<std::uint64_t>(random_.below(3), words);
+    const auto slot = [&] {
+        return random_.one_in(6) ? any_slot(random_.next()) : known_[random_.below(known_count_)].slot;
+    };
+    std::uint64_t info = words | slots << 4 | std::uint64_t{random_.one_in(4)} << 6 | random_.below(9) << 8;
+    if (!by_call_) {
+        info |= random_.below(abi::kRingMessages) << abi::MessageInfo::kPlaceShift;
+    }
+    if (replies && token_count_ != 0 && random_.one_in(2)) {
+        info = abi::MessageInfo{info}.with_token(tokens_[random_.below(tokens_.size())]).raw;
+    }
+    return {info, slot(), slot(), value()};
 }
 
 void HostileMind::write_process_params() {
@@ -237,7 +267,8 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
             return {1 + random_.below(random_.one_in(256) ? 1024 : 4) |
                     (random_.one_in(3) ? abi::kDemandZero : 0)};
         case kCreateTimer: return {any_of(ObjectType::kNotification).slot, 1 + random_.below(255)};
-        case kSetFaultHandler: return {any_of(ObjectType::kNotification).slot, 1 + random_.below(255)};
+        case kSetFaultHandler:
+        case kSetProcessFaultHandler: return {any_of(ObjectType::kNotification).slot, 1 + random_.below(255)};
         case kEndFault: return {random_.below(2)};
         case kArm:
             return {random_.below(1'000'000),
@@ -268,14 +299,7 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
         case kCall:
         case kReceive:
         case kReply:
-        case kReplyReceive: {  // words, of them slots, moved or not; a time-out, which the caller knows; room
-            const std::uint64_t words = op == number(kReceive) ? 0 : random_.below(8);
-            const std::uint64_t slots = std::min<std::uint64_t>(random_.below(3), words);
-            const std::uint64_t timed = op == number(kReply) ? 0 : 1 << 7;
-            return {words | slots << 4 | random_.below(2) << 6 | timed | random_.below(9) << 8,
-                    known_[random_.below(known_count_)].slot, known_[random_.below(known_count_)].slot,
-                    value()};
-        }
+        case kReplyReceive: return message(op);
         case kPark: return {scratch, static_cast<std::uint32_t>(scratch_[0]), random_.below(60'000)};
         case kUnpark: return {scratch, random_.below(3)};
         case kParkShared: return {random_.below(8) * 4, 0, random_.below(60'000)};
@@ -300,21 +324,24 @@ std::array<std::uint64_t, 4> HostileMind::sound_arguments(std::uint64_t op) {
 void HostileMind::restrain(Operation& operation) {
     const auto op = static_cast<abi::Op>(operation.op);
     const Known* const target = find(operation.slot);
-    const bool ends_itself = op == kKillProcess || op == kKillThread || op == kDrop;
-    if (target != nullptr && target->given && ends_itself && !random_.one_in(200)) {
+    const bool ends = op == kKillProcess || op == kKillThread || op == kDrop;
+    // Itself; or another seat, by what that has sent.
+    if (target != nullptr && ends && (target->given || (target->foreign && op != kDrop)) &&
+        !random_.one_in(200)) {
         operation.op = number(kNop);
     }
     // It would stand still until the test looks.
-    if (op == kSuspend && (target == nullptr || target->own) && !random_.one_in(16)) {
+    if (op == kSuspend && (target == nullptr || target->own || target->foreign) && !random_.one_in(16)) {
         operation.op = number(kResume);
     }
-    if (op == kSetFaultHandler && (target == nullptr || target->own) && !random_.one_in(16)) {
+    if ((op == kSetFaultHandler || op == kSetProcessFaultHandler) && (target == nullptr || target->own) &&
+        !random_.one_in(16)) {
         operation.op = number(kGetFault);
     }
     if ((op == kPark || op == kParkShared) && !random_.one_in(4000)) {
         operation.args[2] %= 60'000;
     }
-    if (op >= kCall && op <= kReplyReceive && !random_.one_in(4000)) {
+    if (by_call_ && op >= kCall && op <= kReplyReceive && !random_.one_in(4000)) {
         operation.args[0] |= op == kReply ? 0 : 1 << 7;
     }
     // Or take a CPU for as long as it lives.
@@ -338,6 +365,7 @@ void HostileMind::restrain(Operation& operation) {
 
 Operation HostileMind::think(bool wide) {
     Operation made;
+    by_call_ = wide;
     switch (random_.below(16)) {
         case 0: made.op = random_.next() & 0xffff; break;
         case 1: made.op = random_.below(13) << 8 | random_.below(24); break;  // types to come as well
@@ -369,6 +397,13 @@ Operation HostileMind::think(bool wide) {
 void HostileMind::learn(const Operation& done, std::int64_t result) {
     ObjectType type{};
     switch (static_cast<abi::Op>(done.op)) {
+        case kReceive:
+        case kReplyReceive:
+            if (const auto token = abi::MessageInfo{static_cast<std::uint64_t>(result)}.token();
+                result > 0 && token != 0) {
+                tokens_[token_count_++ % tokens_.size()] = token;
+            }
+            return;
         case kCreateProcess: type = ObjectType::kProcess; break;
         case kCreateThread: type = ObjectType::kThread; break;
         case kCreateMemory: type = ObjectType::kMemory; break;
@@ -392,6 +427,18 @@ void HostileMind::learn(const Operation& done, std::int64_t result) {
         known_[known_count_++] = {static_cast<std::uint64_t>(result), type, false,
                                   from != nullptr && from->own};
     }
+}
+
+bool HostileMind::take_gift(std::uint64_t slot) {
+    const auto said = cap::cap_call(abi::CapSlot::from_raw(slot), kIdentify).result;
+    if (said < 0) {
+        return false;
+    }
+    if (known_count_ < known_.size()) {
+        const auto type = static_cast<ObjectType>(static_cast<std::uint32_t>(said));
+        known_[known_count_++] = {slot, type, false, false, true};
+    }
+    return true;
 }
 
 std::uint64_t HostileMind::surplus() {

@@ -34,8 +34,10 @@ public:
 
     // `wide`: its number may have more than 16 bits.
     [[nodiscard]] Operation think(bool wide);
-    // What came of it: the slot of a new capability is remembered.
+    // What came of it: the slot of a new capability is remembered, and to whom a reply is owed.
     void learn(const Operation& done, std::int64_t result);
+    // A slot that came in a message. False: it names nothing.
+    bool take_gift(std::uint64_t slot);
     // The oldest capability, to be dropped; 0: there is room for more.
     [[nodiscard]] std::uint64_t surplus();
 
@@ -50,8 +52,9 @@ private:
     struct Known {
         std::uint64_t slot = 0;
         cox::abi::ObjectType type{};
-        bool given = false;  // by the test
-        bool own = false;    // process or thread: its own, or one that the test will kill
+        bool given = false;    // by the test
+        bool own = false;      // process or thread: its own, or one that the test will kill
+        bool foreign = false;  // it came in a message
     };
 
     void know(const cap::Env& env, std::string_view name, cox::abi::ObjectType type, bool own);
@@ -60,6 +63,7 @@ private:
     [[nodiscard]] std::uint64_t any_slot(std::uint64_t op);
     [[nodiscard]] std::uint64_t place();
     [[nodiscard]] std::array<std::uint64_t, 4> sound_arguments(std::uint64_t op);
+    [[nodiscard]] std::array<std::uint64_t, 4> message(std::uint64_t op);
     void write_thread_params();
     void write_process_params();
     void restrain(Operation& operation);
@@ -70,6 +74,10 @@ private:
     std::array<Known, kMaxKnown> known_{};
     std::size_t known_count_ = 0;
     std::size_t given_count_ = 0;
+    std::uint64_t post_ = 0;                 // the endpoint that all have
+    std::array<std::uint64_t, 8> tokens_{};  // of what was received through the ring last
+    std::size_t token_count_ = 0;
+    bool by_call_ = true;                                  // what it thinks of now
     alignas(64) std::array<std::uint64_t, 24> scratch_{};  // what the kernel reads, and overwrites
     static_assert(sizeof scratch_ >= sizeof(cox::abi::CpuStats) &&
                   sizeof scratch_ >= sizeof(cox::abi::WakeLedger));

@@ -11,6 +11,9 @@ namespace test {
 struct HostilePage {
     std::atomic<std::uint64_t> calls;        // system calls made
     std::atomic<std::uint64_t> submissions;  // entries that the kernel took from rings
+    // What has come by way of endpoints: messages and replies, and of the slots in them those that name something, and those that
+    // could not be given.
+    std::atomic<std::uint64_t> messages, gifts, no_gifts;
     // Never: a call changed a register that it must keep, or returned a number that docs/abi.md does not know.
     std::atomic<std::uint64_t> registers_changed;
     std::atomic<std::uint64_t> unknown_results;

@@ -40,6 +40,7 @@ cap::Result<void> HostileSeat::build(cap::Process& puppet, cap::Process& puppet_
         {"domain", domain, abi::kAllRights},
         {"machine", t_.machine.slot(), abi::kRead | abi::kGrant},  // not to switch it off
         {"bell", shared_.bell.slot(), abi::kAllRights},
+        {"post", shared_.post.slot(), abi::kAllRights},
         {"shared", shared_.memory.slot(), abi::kAllRights},
         {"page", shared_.counters.slot(), abi::kRead | abi::kWrite},
     };

@@ -4,6 +4,7 @@
 // live two processes that it may put threads into, one of them in the domain. Nothing is left when the seat has gone.
 #pragma once
 
+#include "cap/endpoint.hpp"
 #include "cap/spawn.hpp"
 #include "suite.hpp"
 #include "support/hostile_page.hpp"
@@ -18,6 +19,8 @@ public:
     // What all seats have in common.
     struct Shared {
         cap::Notification bell;
+        cap::Endpoint
+            post;  // they call each other there, receive and reply, and give each other what they have
         cap::Memory memory;
         cap::Memory counters;
     };
